@@ -1,0 +1,32 @@
+"""Run file, `[cluster]`: execution only. Nothing here changes what a run produces, only how."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bessemer.config.base import Section, Tokens
+
+
+class EngineConfig(Section):
+    """`[cluster.engine]`: who works on the shards."""
+
+    runner: Literal["inline", "processes"] = "processes"
+    workers: int | None = Field(default=None, ge=1, le=1024)
+    """Worker processes; absent means one per usable core."""
+
+
+class ClusterConfig(Section):
+    """`[cluster]`."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads per rank; absent means the usable cores shared among the local ranks."""
+    dp_replicate: int | None = Field(default=None, ge=1)
+    """Data-parallel ranks; absent means as many as torchrun started."""
+    microbatch_tokens: Tokens | None = None
+    """Tokens per forward and backward pass of one rank; absent means 8,192 or one sequence."""
+    price_per_hour: float | None = Field(default=None, ge=0)
+    """USD per hour of one machine, for the cost in the report."""
+    engine: EngineConfig = EngineConfig()

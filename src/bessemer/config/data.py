@@ -1,0 +1,95 @@
+"""Run file, first half: where text comes from, how it is curated, tokenized and mixed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from bessemer.config.base import Bytes, Fraction, Name, Section, Strings
+
+Kind = Literal["web", "books", "code"]
+Format = Literal["auto", "jsonl", "parquet", "text", "html", "warc"]
+# One path may be written without the brackets of a list.
+Paths = Annotated[
+    Strings,
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    Field(min_length=1),
+]
+
+
+class SourceConfig(Section):
+    """One `[[source]]`: files of one kind that are curated alike and weighed as one."""
+
+    name: Name
+    kind: Kind
+    """Chooses the preset of rules: what is good text differs between web, books and code."""
+    path: Paths
+    """Glob patterns (`**` for any depth), relative to the run file, or fsspec URLs."""
+    format: Format = "auto"
+    """How to read the files; "auto" goes by the file name, and takes code as text."""
+    text_field: str = "text"
+    """Field (JSONL) or column (Parquet) that holds the text."""
+    license: str | None = None
+    """SPDX expression of the source, for the data card."""
+
+
+class RuleConfig(Section):
+    """One `[[curate.rule]]`: bounds for a signal, replacing those of the preset."""
+
+    name: str
+    """The signal, e.g. "word_count"; `bessemer check` lists them all on a misspelling."""
+    min: float | None = None
+    max: float | None = None
+    sources: Strings = ()
+    """Names of the sources the rule is for; empty means all."""
+
+
+class FuzzyConfig(Section):
+    """`[curate.fuzzy]`: near-duplicates by MinHash-LSH, verified by true Jaccard similarity."""
+
+    enabled: bool = True
+    words_per_shingle: int = Field(default=5, ge=1, le=64)
+    num_bands: int = Field(default=14, ge=1, le=1024)
+    rows_per_band: int = Field(default=8, ge=1, le=64)
+    min_jaccard: Annotated[float, Field(gt=0, le=1)] = 0.75
+    """Pairs less similar than this are not duplicates, whatever their signatures say."""
+
+
+class CurateConfig(Section):
+    """`[curate]`: what is kept of what was read."""
+
+    languages: Strings = ()
+    """ISO 639 codes to keep in web and book sources; empty keeps all."""
+    min_language_score: Fraction = 0.5
+    max_document_bytes: Bytes = 16 * 2**20
+    """A longer document is quarantined: it is a damaged file more often than a text."""
+    shard_bytes: Bytes = 64 * 2**20
+    """Raw bytes of source files per shard; work is shared out by the shard."""
+    rule: Annotated[tuple[RuleConfig, ...], Field(strict=False)] = ()
+    fuzzy: FuzzyConfig = FuzzyConfig()
+
+
+class SplitConfig(Section):
+    """`[split]`: text that training never sees."""
+
+    heldout_frac: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Share of the clusters of each source that is held out; at least one cluster is."""
+
+
+class TokenizerConfig(Section):
+    """`[tokenizer]`: byte-level BPE trained on the mixture."""
+
+    vocab_size: int = Field(default=32768, ge=260, le=2**20)
+    """Tokens in all: 256 bytes, the special tokens, and merges."""
+    sample_bytes: Bytes = 256 * 2**20
+    """Text that the merges are learned from, drawn by the weights of the mixture."""
+
+
+class MixConfig(Section):
+    """`[mix]`: how much of each source one run of training sees."""
+
+    weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
+    """Share of each source in tokens, scaled to sum to one; absent means as available."""
+    max_epochs: float = Field(default=16, gt=0)
+    """More repetitions of a source than this are refused."""

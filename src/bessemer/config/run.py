@@ -1,0 +1,43 @@
+"""The run file as a whole: its tables, in the order in which the line runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bessemer.config.base import Name, Section
+from bessemer.config.cluster import ClusterConfig
+from bessemer.config.data import (
+    CurateConfig,
+    MixConfig,
+    SourceConfig,
+    SplitConfig,
+    TokenizerConfig,
+)
+from bessemer.config.model import ModelConfig
+from bessemer.config.train import DiagnoseConfig, TrainConfig
+
+
+class RunSection(Section):
+    """`[run]`."""
+
+    name: Name
+    root: str = Field(min_length=1)
+    """Folder for everything the run makes, relative to the run file."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+
+
+class RunConfig(Section):
+    """A whole run file. All of it bears identity, but for `[cluster]` and the run's name and root."""
+
+    run: RunSection
+    source: Annotated[tuple[SourceConfig, ...], Field(strict=False)]
+    curate: CurateConfig = CurateConfig()
+    split: SplitConfig = SplitConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    mix: MixConfig = MixConfig()
+    model: ModelConfig
+    train: TrainConfig
+    diagnose: DiagnoseConfig = DiagnoseConfig()
+    cluster: ClusterConfig = ClusterConfig()

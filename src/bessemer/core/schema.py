@@ -1,0 +1,102 @@
+"""The tables that stages exchange: one Arrow schema each, units in the names.
+
+Documents are immutable after ingest; every other table refers to them by `doc_id` and is cut
+into shards of the same doc_id ranges, so that shard k of any table goes with shard k of any other.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+SOURCE_FILE = pa.schema(
+    [
+        ("file_id", pa.int32()),
+        ("source", pa.string()),
+        ("path", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("digest", pa.string()),  # xxh3-128 of the file as stored
+        ("num_rows", pa.int64()),  # documents found in it, quarantined ones included
+        ("license", pa.string()),
+        ("shard", pa.int32()),  # the shard of every table that holds its documents
+    ]
+)
+
+DOCUMENT = pa.schema(
+    [
+        ("doc_id", pa.int64()),
+        ("text", pa.large_string()),
+        ("content_hash", pa.binary(16)),  # xxh3-128 of the text's UTF-8 bytes, big-endian
+        ("num_bytes", pa.int64()),  # of the text in UTF-8
+        ("raw_bytes", pa.int64()),  # of the row as it was stored, container aside
+        ("source", pa.string()),
+        ("url", pa.string()),
+        ("metadata", pa.string()),  # JSON object
+    ]
+)
+
+DROP, EDIT, QUARANTINE = "drop", "edit", "quarantine"
+
+DECISION = pa.schema(
+    [
+        ("doc_id", pa.int64()),
+        ("source", pa.string()),
+        ("stage", pa.string()),
+        ("rule", pa.string()),
+        ("action", pa.string()),  # drop | edit | quarantine
+        ("decisive", pa.bool_()),  # the one row per lost document that the sums count
+        ("value", pa.float64()),  # the signal that was measured
+        ("bound", pa.float64()),  # the bound that it broke
+        ("num_bytes", pa.int64()),  # lost by this decision: the document, or the edited spans
+        ("evidence_doc_id", pa.int64()),  # the duplicate that was kept
+        ("evidence", pa.string()),  # an error message, or the text that was cut (its beginning)
+        (
+            "spans",  # byte ranges cut from the text as it was before this edit
+            pa.list_(pa.struct([("start_byte", pa.int64()), ("end_byte", pa.int64())])),
+        ),
+    ]
+)
+
+CLUSTER = pa.schema(
+    [
+        ("doc_id", pa.int64()),
+        ("cluster_id", pa.int64()),  # the smallest doc_id of the cluster
+        ("cluster_docs", pa.int32()),
+        ("is_keeper", pa.bool_()),
+    ]
+)
+
+TRAIN, HELDOUT = "train", "heldout"
+SIDES = (TRAIN, HELDOUT)
+
+SPLIT = pa.schema(
+    [
+        ("doc_id", pa.int64()),
+        ("source", pa.string()),
+        ("cluster_id", pa.int64()),
+        ("split", pa.string()),  # train | heldout
+        ("num_bytes", pa.int64()),
+    ]
+)
+
+TOKEN_DOCS = pa.schema(
+    [
+        ("doc_id", pa.int64()),
+        ("token_start", pa.int64()),  # within the shard's .bin
+        ("num_tokens", pa.int32()),  # begin and end tokens included
+        ("num_bytes", pa.int64()),
+    ]
+)
+
+MIX_PLAN = pa.schema(
+    [
+        ("source", pa.string()),
+        ("weight", pa.float64()),
+        ("available_tokens", pa.int64()),
+        ("planned_samples", pa.int64()),
+        ("planned_tokens", pa.int64()),
+        ("epochs", pa.float64()),
+        ("effective_tokens", pa.float64()),
+    ]
+)

@@ -1,0 +1,116 @@
+"""Files that are either whole or absent: atomic writes, Parquet tables, JSON.
+
+A write goes to a temporary name in the same folder, is flushed to disk, and takes its final name
+by rename; a process killed at any moment leaves no half file under a final name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bessemer.core.errors import DataError, IntegrityError, MachineError
+
+TEMPORARY = ".tmp-"  # begins the name of a file being written
+SCRATCH = ".scratch"  # folder of what a stage needs only while it runs
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path to write to; renamed to `path` when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f"{TEMPORARY}{os.getpid()}-{path.name}"
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise MachineError(
+            f"cannot write {path}: {error.strerror or error}; "
+            "free disk space or check permissions, then run again: finished work is kept"
+        ) from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 to `path`, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all; NaN and infinity are refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in `path`; IntegrityError if it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{path} is missing; run the stage again") from error
+    except ValueError as error:
+        raise IntegrityError(f"{path} is damaged ({error}); delete its folder, run again") from error
+
+
+def write_table(path: Path, table: pa.Table, row_group_rows: int = 1 << 16) -> None:
+    """Write a Parquet file (zstd); equal tables give equal bytes."""
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", row_group_size=row_group_rows)
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file, whole or some columns."""
+    try:
+        return pq.read_table(path, columns=columns, memory_map=True)
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{path} is missing; run the stage again") from error
+    except pa.ArrowInvalid as error:
+        raise IntegrityError(f"{path} is damaged ({error}); delete its folder, run again") from error
+
+
+def concat_tables(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
+    """The tables below each other; an empty table of `schema` if there are none."""
+    if not tables:
+        return schema.empty_table()
+    for table in tables:
+        if table.schema != schema:
+            raise DataError(f"table has schema {table.schema}, expected {schema}")
+    return pa.concat_tables(tables)
+
+
+def clear_temporaries(folder: Path) -> None:
+    """Delete what writers that were killed left behind under `folder`."""
+    for path in folder.rglob(f"{TEMPORARY}*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _flush_to_disk(path: Path) -> None:
+    """fsync one file, or every file of a folder: a rename must not outlive its data."""
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            descriptor = os.open(file, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

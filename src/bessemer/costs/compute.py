@@ -1,0 +1,92 @@
+"""Closed formulas for parameters and floating-point operations of the decoder.
+
+Without torch: the planner counts on a laptop what the trainer runs on a cluster. One
+multiply-add is two operations; a backward pass is two forward passes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bessemer.config.model import ModelConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """The dimensions of a decoder that its costs depend on."""
+
+    num_layers: int
+    hidden_dim: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    ffn_dim: int
+    vocab_size: int
+    tie_embeddings: bool
+
+
+def shape_of(model: ModelConfig, vocab_size: int) -> Shape:
+    """The dimensions of the model that a run file asks for."""
+    return Shape(
+        num_layers=model.num_layers,
+        hidden_dim=model.hidden_dim,
+        num_heads=model.num_heads,
+        num_kv_heads=model.num_kv_heads,
+        head_dim=model.head_dim,
+        ffn_dim=model.ffn_dim,
+        vocab_size=vocab_size,
+        tie_embeddings=model.tie_embeddings,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameters:
+    """Numbers of parameters by part."""
+
+    embedding: int
+    attention: int
+    feed_forward: int
+    norms: int
+    head: int  # 0 if tied to the embedding
+
+    @property
+    def total(self) -> int:
+        """All trainable parameters."""
+        return self.embedding + self.attention + self.feed_forward + self.norms + self.head
+
+    @property
+    def matmul(self) -> int:
+        """Parameters that every token is multiplied with: all but embedding look-up and norms,
+        the output projection included even if it is tied."""
+        return self.attention + self.feed_forward + (self.head or self.embedding)
+
+
+def count_parameters(shape: Shape) -> Parameters:
+    """Exact parameter counts."""
+    width, heads_width = shape.hidden_dim, shape.num_heads * shape.head_dim
+    kv_width = shape.num_kv_heads * shape.head_dim
+    embedding = shape.vocab_size * width
+    return Parameters(
+        embedding=embedding,
+        attention=shape.num_layers * (2 * width * heads_width + 2 * width * kv_width),
+        feed_forward=shape.num_layers * 3 * width * shape.ffn_dim,
+        norms=(2 * shape.num_layers + 1) * width,
+        head=0 if shape.tie_embeddings else embedding,
+    )
+
+
+def forward_flops(shape: Shape, num_sequences: int, seq_len: int) -> int:
+    """Operations of the matrix products of one forward pass.
+
+    2 * matmul parameters per token, and 4 * T * T * heads * head_dim per layer and sequence for
+    scores and values: full attention, the convention of PaLM (arXiv 2204.02311, appendix B) and
+    of torch's FlopCounterMode; a causal kernel may do half of it.
+    """
+    linear = 2 * count_parameters(shape).matmul * seq_len
+    attention = 4 * shape.num_layers * shape.num_heads * shape.head_dim * seq_len**2
+    return num_sequences * (linear + attention)
+
+
+def training_flops(shape: Shape, num_sequences: int, seq_len: int) -> int:
+    """Operations of forward and backward: three times the forward ones, nothing recomputed."""
+    return 3 * forward_flops(shape, num_sequences, seq_len)

@@ -1,0 +1,114 @@
+"""The inventory of a run: which source files there are, in which order, with which digests.
+
+The position of a file in the inventory is its `file_id`. Sources keep the order of the run file,
+paths within a source are sorted, so the inventory depends on names and bytes alone. A local file
+is digested once; size and modification time tell whether it must be digested again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from bessemer.config.data import SourceConfig
+from bessemer.core.fingerprint import digest_bytes, digest_file
+from bessemer.core.storage import read_json, write_json
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFile:
+    """One file to read. `location` opens it on this machine; `path` is what identity rests on."""
+
+    file_id: int
+    source: str
+    path: str  # relative to the run file, or a URL
+    location: str
+    size_bytes: int
+    digest: str
+
+    def identity(self) -> dict[str, Any]:
+        """What of the file enters the fingerprint of a run."""
+        return {"source": self.source, "path": self.path, "digest": self.digest}
+
+
+def take_inventory(
+    sources: Iterable[SourceConfig], base: Path, digest_cache: Path | None = None
+) -> tuple[SourceFile, ...]:
+    """List and digest all files of all sources; `base` is the folder of the run file."""
+    known = _load_cache(digest_cache)
+    fresh: dict[str, list[Any]] = {}
+    files: list[SourceFile] = []
+    for source in sources:
+        matches: dict[str, str] = {}  # path -> location
+        for pattern in source.path:
+            matches.update(_expand(pattern, base))
+        for path, location in sorted(matches.items()):
+            size_bytes, digest = _identify(location, known, fresh)
+            files.append(
+                SourceFile(
+                    file_id=len(files),
+                    source=source.name,
+                    path=path,
+                    location=location,
+                    size_bytes=size_bytes,
+                    digest=digest,
+                )
+            )
+    if digest_cache is not None and fresh != known:
+        write_json(digest_cache, fresh)
+    return tuple(files)
+
+
+def matches_nothing(pattern: str, base: Path) -> bool:
+    """Whether a pattern of the run file matches no file."""
+    return not _expand(pattern, base)
+
+
+def _expand(pattern: str, base: Path) -> dict[str, str]:
+    """`path -> location` of the files that a glob pattern matches."""
+    if "://" in pattern:
+        system, path = fsspec.core.url_to_fs(pattern)
+        names = system.glob(path) if _is_glob(path) else [path]
+        located = [system.unstrip_protocol(name) for name in names if system.isfile(name)]
+        return {location: location for location in located}
+    if Path(pattern).is_absolute():
+        root, relative = Path(pattern).anchor, str(Path(pattern).relative_to(Path(pattern).anchor))
+    else:
+        root, relative = str(base), pattern
+    candidates = Path(root).glob(relative) if _is_glob(relative) else [Path(root, relative)]
+    matches = {}
+    for candidate in candidates:
+        if candidate.is_file():
+            shown = candidate.relative_to(root) if root == str(base) else candidate
+            matches[shown.as_posix()] = str(candidate)
+    return matches
+
+
+def _is_glob(path: str) -> bool:
+    return any(char in path for char in "*?[")
+
+
+def _identify(
+    location: str, known: dict[str, list[Any]], fresh: dict[str, list[Any]]
+) -> tuple[int, str]:
+    """Size and digest of a file: by its bytes if local, by what the store vouches for if not."""
+    if "://" in location:
+        system, path = fsspec.core.url_to_fs(location)
+        return int(system.size(path)), digest_bytes(str(system.checksum(path)).encode())
+    status = Path(location).stat()
+    stamp = [status.st_size, status.st_mtime_ns]
+    entry = known.get(location)
+    digest = entry[2] if entry and entry[:2] == stamp else digest_file(Path(location))
+    fresh[location] = [*stamp, digest]
+    return status.st_size, digest
+
+
+def _load_cache(path: Path | None) -> dict[str, list[Any]]:
+    if path is None or not path.exists():
+        return {}
+    cache = read_json(path)
+    return cache if isinstance(cache, dict) else {}

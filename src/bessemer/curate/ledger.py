@@ -1,0 +1,162 @@
+"""The decision ledger: one row per document dropped, edited or quarantined, and why.
+
+Each stage writes `decisions/<shard>.parquet`; shard k of any stage covers the same doc_ids. What
+is left of a shard after some stages is its documents minus those with a decisive row.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bessemer.core.ids import ROW_BITS
+from bessemer.core.manifest import Conservation
+from bessemer.core.schema import DECISION, DROP, QUARANTINE
+from bessemer.core.storage import concat_tables, read_table, write_table
+
+DOCUMENTS = "documents"
+FILES = "files.parquet"
+DECISIONS = "decisions"
+
+Counts = Mapping[str, Sequence[int]]  # source -> (documents, bytes)
+
+
+def shard_name(shard: int) -> str:
+    """The file name of shard number `shard` in any table."""
+    return f"{shard:05d}.parquet"
+
+
+def list_shards(folder: Path) -> list[str]:
+    """File names of the shards of one table, in order."""
+    return sorted(path.name for path in folder.glob("*.parquet"))
+
+
+def decision(
+    *, doc_id: int, source: str, stage: str, rule: str, action: str, num_bytes: int, **rest: Any
+) -> dict[str, Any]:
+    """One row of the ledger; what is not given is null, and a lost document is lost decisively."""
+    row = {name: None for name in DECISION.names}
+    row |= {"decisive": action in (DROP, QUARANTINE), "doc_id": doc_id, "source": source}
+    return row | {"stage": stage, "rule": rule, "action": action, "num_bytes": num_bytes} | rest
+
+
+def write_decisions(folder: Path, shard: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the ledger of one shard, in doc_id order (rows of one document in the order given)."""
+    table = pa.Table.from_pylist(sorted(rows, key=lambda row: row["doc_id"]), schema=DECISION)
+    write_table(folder / DECISIONS / shard, table)
+
+
+def read_decisions(folders: Iterable[Path]) -> pa.Table:
+    """The whole ledger of some stages, stage by stage."""
+    return concat_tables(
+        [
+            read_table(path)
+            for folder in folders
+            for path in sorted((folder / DECISIONS).glob("*.parquet"))
+        ],
+        DECISION,
+    )
+
+
+def lost_doc_ids(folders: Iterable[Path], shard: str) -> np.ndarray:
+    """Sorted ids (int64) of the documents of one shard that these stages dropped."""
+    ids = [np.empty(0, np.int64)]
+    for folder in folders:
+        path = folder / DECISIONS / shard
+        if path.exists():
+            table = read_table(path, columns=["doc_id", "action", "decisive"])
+            lost = table.filter(pc.and_(table["decisive"], pc.equal(table["action"], DROP)))
+            ids.append(lost["doc_id"].to_numpy())
+    return np.unique(np.concatenate(ids))
+
+
+def read_survivors(
+    ingest: Path, ledgers: Iterable[Path], shard: str, columns: list[str] | None = None
+) -> pa.Table:
+    """The documents of one shard that none of the stages in `ledgers` dropped."""
+    table = read_table(ingest / DOCUMENTS / shard, columns)
+    lost = lost_doc_ids(ledgers, shard)
+    if not len(lost):
+        return table
+    return table.filter(~np.isin(table["doc_id"].to_numpy(), lost))
+
+
+def count_by_source(table: pa.Table) -> Counts:
+    """source -> (documents, bytes) of a table that has `source` and `num_bytes`."""
+    groups = table.group_by("source", use_threads=False).aggregate(
+        [("num_bytes", "count"), ("num_bytes", "sum")]
+    )
+    return {
+        row["source"]: (row["num_bytes_count"], row["num_bytes_sum"]) for row in groups.to_pylist()
+    }
+
+
+def conserve_drops(
+    sources: Sequence[str], results: Iterable[Mapping[str, Any]], folder: Path
+) -> tuple[Conservation, ...]:
+    """The sums of a stage that only drops.
+
+    What went in and what is left come from the documents (`before` and `after` of its tasks'
+    results), what was dropped from the ledger in `folder`; so a lost document cannot hide.
+    """
+    results = list(results)
+    ledger = read_decisions([folder])
+    dropped = count_by_source(ledger.filter(ledger["decisive"]))
+    return sum_up(
+        sources,
+        [result["before"] for result in results],
+        [result["after"] for result in results],
+        [dropped],
+    )
+
+
+def sum_up(
+    sources: Sequence[str],
+    before: Iterable[Counts],
+    after: Iterable[Counts],
+    dropped: Iterable[Counts] = (),
+) -> tuple[Conservation, ...]:
+    """One Conservation per source from counts of parts."""
+    went_in, came_out, fell = _add_up(before), _add_up(after), _add_up(dropped)
+    return tuple(
+        Conservation(
+            source=source,
+            docs_in=went_in[source][0],
+            docs_out=came_out[source][0],
+            docs_dropped=fell[source][0],
+            bytes_in=went_in[source][1],
+            bytes_out=came_out[source][1],
+            bytes_dropped=fell[source][1],
+        )
+        for source in sources
+    )
+
+
+def _add_up(parts: Iterable[Counts]) -> defaultdict[str, tuple[int, int]]:
+    total: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for part in parts:
+        for source, (docs, num_bytes) in part.items():
+            total[source] = (total[source][0] + docs, total[source][1] + num_bytes)
+    return total
+
+
+def shard_of(ingest: Path, doc_ids: np.ndarray) -> np.ndarray:
+    """The shard number (int64) that holds each of `doc_ids`, in their shape."""
+    files = read_table(ingest / FILES, columns=["shard"])["shard"].to_numpy()
+    return files[doc_ids >> ROW_BITS].astype(np.int64)
+
+
+def write_by_shard(ingest: Path, folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write ledger rows of a stage that worked on all shards at once, each to its shard."""
+    shards = shard_of(ingest, np.array([row["doc_id"] for row in rows], np.int64)).tolist()
+    by_shard = defaultdict(list)
+    for row, shard in zip(rows, shards, strict=True):
+        by_shard[shard_name(shard)].append(row)
+    for shard in list_shards(ingest / DOCUMENTS):
+        write_decisions(folder, shard, by_shard[shard])

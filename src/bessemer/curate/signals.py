@@ -1,0 +1,65 @@
+"""Stage `signals`: measure every document once and keep every measure.
+
+Nothing is decided here. Output: `signals/<shard>.parquet`, one row per document of ingest, with
+the language and one float32 column per signal. A new threshold is then a query, not another pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from bessemer.core.manifest import StageResult
+from bessemer.core.storage import read_table, write_table
+from bessemer.curate.language import detect_languages
+from bessemer.curate.ledger import DOCUMENTS, count_by_source, list_shards, sum_up
+from bessemer.engine.tasks import Engine, Task
+from bessemer.text.quality import QUALITY_SIGNALS, quality_signals
+from bessemer.text.repetition import REPETITION_SIGNALS, repetition_signals
+
+STAGE = "signals"
+SIGNALS = "signals"
+
+# Name -> definition of every numeric signal that a rule can bound.
+SIGNAL_DEFINITIONS: dict[str, str] = {
+    **QUALITY_SIGNALS,
+    **REPETITION_SIGNALS,
+    "language_score": "probability of the language found (fastText lid.176)",
+}
+
+
+def signals(ingest: Path, sources: Sequence[str], folder: Path, engine: Engine) -> StageResult:
+    """Measure all documents of `ingest` into `folder`."""
+    compile_kernels()
+    tasks = [
+        Task(
+            key=shard.removesuffix(".parquet"),
+            function=measure_shard,
+            arguments={"ingest": ingest, "shard": shard, "folder": folder},
+        )
+        for shard in list_shards(ingest / DOCUMENTS)
+    ]
+    counts = engine.map(STAGE, folder, tasks)
+    return StageResult(conservation=sum_up(sources, counts, counts))
+
+
+def compile_kernels() -> None:
+    """Compile once, into the cache on disk, what several workers would each compile again."""
+    tiny = pa.array(["a"], pa.large_string())
+    quality_signals(tiny)
+    repetition_signals(tiny)
+
+
+def measure_shard(ingest: Path, shard: str, folder: Path) -> dict[str, Any]:
+    """Measure one shard; returns source -> (documents, bytes)."""
+    table = read_table(ingest / DOCUMENTS / shard, ["doc_id", "text", "source", "num_bytes"])
+    texts = table["text"].combine_chunks()
+    languages, scores = detect_languages(texts)
+    measures = quality_signals(texts) | repetition_signals(texts) | {"language_score": scores}
+    columns = {"doc_id": table["doc_id"], "language": pa.array(languages, pa.string())}
+    columns |= {name: pa.array(measures[name], pa.float32()) for name in SIGNAL_DEFINITIONS}
+    write_table(folder / SIGNALS / shard, pa.table(columns))
+    return count_by_source(table)

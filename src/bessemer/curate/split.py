@@ -1,0 +1,101 @@
+"""Stage `split`: which documents training sees and which it never does.
+
+The draw is by cluster: near-duplicates never stand on both sides. It is a keyed hash of the
+cluster's id, so adding data moves no document that was drawn before. Every source that has two
+clusters or more gives at least one to each side. Output: `splits/<shard>.parquet`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bessemer.core.keyed import derive_key, uniform
+from bessemer.core.manifest import StageResult
+from bessemer.core.schema import HELDOUT, SPLIT, TRAIN
+from bessemer.core.storage import read_table, write_table
+from bessemer.curate.fuzzy_dedup import CLUSTERS
+from bessemer.curate.ledger import (
+    DOCUMENTS,
+    count_by_source,
+    list_shards,
+    read_survivors,
+    sum_up,
+)
+
+STAGE = "split"
+SPLITS = "splits"
+
+
+def split(
+    ingest: Path,
+    ledgers: Sequence[Path],
+    fuzzy: Path,
+    sources: Sequence[str],
+    heldout_frac: float,
+    seed: int,
+    folder: Path,
+) -> StageResult:
+    """Write, shard by shard, the documents that all stages left and the side each is on."""
+    columns = ["doc_id", "source", "num_bytes"]
+    shards = list_shards(ingest / DOCUMENTS)
+    tables = [read_survivors(ingest, ledgers, shard, columns) for shard in shards]
+    everything = pa.concat_tables(tables)
+    clusters = read_table(fuzzy / CLUSTERS, columns=["doc_id", "cluster_id"])
+    cluster_id = _cluster_ids(everything["doc_id"].to_numpy(), clusters)
+    is_heldout = draw_heldout(
+        cluster_id, np.array(everything["source"].to_pylist()), heldout_frac, seed
+    )
+    everything = everything.append_column("cluster_id", pa.array(cluster_id)).append_column(
+        "split", pa.array(np.where(is_heldout, HELDOUT, TRAIN), pa.string())
+    )
+    first = 0
+    for shard, table in zip(shards, tables, strict=True):
+        part = everything.slice(first, len(table)).select(SPLIT.names).cast(SPLIT)
+        write_table(folder / SPLITS / shard, part.combine_chunks())
+        first += len(table)
+    written = pa.concat_tables([read_table(folder / SPLITS / shard) for shard in shards])
+    summary = {
+        side: {
+            source: {"docs": docs, "bytes": num_bytes}
+            for source, (docs, num_bytes) in count_by_source(
+                written.filter(pc.equal(written["split"], side))
+            ).items()
+        }
+        for side in (TRAIN, HELDOUT)
+    }
+    before, after = count_by_source(everything), count_by_source(written)
+    return StageResult(conservation=sum_up(sources, [before], [after]), summary=summary)
+
+
+def draw_heldout(
+    cluster_id: np.ndarray, source: np.ndarray, heldout_frac: float, seed: int
+) -> np.ndarray:
+    """bool per document: held out or not. Documents of one cluster get one answer."""
+    draw = uniform(derive_key(seed, STAGE), cluster_id)
+    is_heldout = draw < heldout_frac
+    for name in np.unique(source):
+        clusters, first = np.unique(cluster_id[source == name], return_index=True)
+        if len(clusters) < 2:
+            continue
+        draws = draw[source == name][first]
+        if not np.any(draws < heldout_frac):
+            is_heldout |= cluster_id == clusters[np.argmin(draws)]
+        elif np.all(draws < heldout_frac):
+            is_heldout &= cluster_id != clusters[np.argmax(draws)]
+    return is_heldout
+
+
+def _cluster_ids(doc_ids: np.ndarray, clusters: pa.Table) -> np.ndarray:
+    """The cluster of each document: its own id if it is like no other."""
+    clustered = clusters["doc_id"].to_numpy()
+    cluster_id = doc_ids.copy()
+    position = np.searchsorted(clustered, doc_ids)
+    found = position < len(clustered)
+    found[found] = clustered[position[found]] == doc_ids[found]
+    cluster_id[found] = clusters["cluster_id"].to_numpy()[position[found]]
+    return cluster_id

@@ -1,0 +1,57 @@
+"""The runner that works in a pool of processes on this machine: the default, without a daemon.
+
+Workers are spawned, not forked: a fork would copy the locks of threads that numba and Arrow hold.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from bessemer.core.errors import MachineError
+from bessemer.engine.tasks import Result, Task
+
+
+def run_in_processes(tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, Result]]:
+    """Yield (position, result) as tasks finish; raise MachineError if a worker is killed."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        max_workers=workers, mp_context=context, initializer=_end_with_parent
+    )
+    try:
+        futures: dict[Future[Result], int] = {
+            pool.submit(task.function, **task.arguments): position
+            for position, task in enumerate(tasks)
+        }
+        for future in as_completed(futures):
+            position = futures[future]
+            try:
+                result = future.result()
+            except BrokenProcessPool as error:
+                raise MachineError(
+                    "a worker process was killed from outside, most often for want of memory; "
+                    "run again to go on from the finished shards, with fewer workers "
+                    "(cluster.engine.workers) or smaller shards (curate.shard_bytes)"
+                ) from error
+            except Exception as error:
+                error.add_note(f"in task {tasks[position].key}")
+                raise
+            yield position, result
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Make this worker end when its parent is killed: it would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

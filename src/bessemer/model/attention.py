@@ -1,0 +1,90 @@
+"""Causal self-attention with grouped queries and rotary positions.
+
+Shapes: B sequences, T tokens, H query heads, G key-value heads, K head width, D model width.
+Documents packed into one sequence are kept apart by a block-diagonal mask.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bessemer.config.model import ModelConfig
+
+
+class Attention(nn.Module):
+    """Grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245) without biases."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.num_heads, self.num_kv_heads = config.num_heads, config.num_kv_heads
+        self.head_dim = config.head_dim
+        width, kv_width = config.hidden_dim, config.num_kv_heads * config.head_dim
+        self.q_proj = nn.Linear(width, config.num_heads * config.head_dim, bias=False)
+        self.k_proj = nn.Linear(width, kv_width, bias=False)
+        self.v_proj = nn.Linear(width, kv_width, bias=False)
+        self.o_proj = nn.Linear(config.num_heads * config.head_dim, width, bias=False)
+
+    def forward(
+        self, x_BTD: Tensor, rotary: tuple[Tensor, Tensor], mask_B1TT: Tensor | None
+    ) -> Tensor:
+        """Attend; `mask_B1TT` is True where a token (third dim) may look (fourth dim), or None
+        for plain causal attention."""
+        batch, length, _ = x_BTD.shape
+        q_BHTK = self.q_proj(x_BTD).view(batch, length, self.num_heads, -1).transpose(1, 2)
+        k_BGTK = self.k_proj(x_BTD).view(batch, length, self.num_kv_heads, -1).transpose(1, 2)
+        v_BGTK = self.v_proj(x_BTD).view(batch, length, self.num_kv_heads, -1).transpose(1, 2)
+        q_BHTK, k_BGTK = rotate(q_BHTK, *rotary), rotate(k_BGTK, *rotary)
+        y_BHTK = functional.scaled_dot_product_attention(
+            q_BHTK,
+            k_BGTK,
+            v_BGTK,
+            attn_mask=mask_B1TT,
+            is_causal=mask_B1TT is None,
+            enable_gqa=self.num_kv_heads != self.num_heads,
+        )
+        projected: Tensor = self.o_proj(y_BHTK.transpose(1, 2).reshape(batch, length, -1))
+        return projected
+
+
+def rotary_tables(
+    positions_BT: Tensor, head_dim: int, theta: float
+) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [B, 1, T, K] of rotary positions (Su et al. 2021, arXiv 2104.09864).
+
+    The frequencies fill the width twice, half after half: the layout of Hugging Face's Llama.
+    Computed in float32 whatever the precision of the model.
+    """
+    exponents = torch.arange(0, head_dim, 2, device=positions_BT.device, dtype=torch.float32)
+    frequencies = theta ** (-exponents / head_dim)
+    angles_BTK = (positions_BT.float()[..., None] * frequencies).repeat(1, 1, 2)
+    return angles_BTK.cos()[:, None], angles_BTK.sin()[:, None]
+
+
+def rotate(x_BHTK: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn each pair (k, k + K/2) of a head by its position's angle."""
+    first, second = x_BHTK.chunk(2, dim=-1)
+    turned = torch.cat((-second, first), dim=-1)
+    return (x_BHTK * cos + turned * sin).to(x_BHTK.dtype)
+
+
+def document_mask(documents_BT: Tensor) -> Tensor:
+    """bool [B, 1, T, T]: a token looks at itself and what came before it in its own document.
+
+    `documents_BT` holds anything that differs between neighbours, such as document ids.
+    """
+    length = documents_BT.shape[1]
+    same_BTT = documents_BT[:, :, None] == documents_BT[:, None, :]
+    causal_TT = torch.ones(length, length, dtype=torch.bool, device=documents_BT.device).tril()
+    return (same_BTT & causal_TT)[:, None]
+
+
+def document_positions(documents_BT: Tensor) -> Tensor:
+    """int64 [B, T]: the place of each token in its document, as far as it is in the sequence."""
+    length = documents_BT.shape[1]
+    places_T = torch.arange(length, device=documents_BT.device)
+    begins_BT = torch.ones_like(documents_BT, dtype=torch.bool)
+    begins_BT[:, 1:] = documents_BT[:, 1:] != documents_BT[:, :-1]
+    first_BT = torch.where(begins_BT, places_T, 0).cummax(dim=1).values
+    return places_T - first_BT

@@ -1,0 +1,55 @@
+"""All faults of a run file in one go: those of its syntax and types, and those that need to know
+more than the file itself: which signals there are, and whether any source file is there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bessemer.config.load import parse_sections, read_toml
+from bessemer.config.run import RunConfig
+from bessemer.core.errors import ConfigError, Fault
+from bessemer.curate.inventory import matches_nothing
+from bessemer.curate.signals import SIGNAL_DEFINITIONS
+
+
+def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The run file with `section.key=value` overrides applied; ConfigError with every fault."""
+    data = read_toml(run_file, overrides)
+    sections, faults = parse_sections(data)
+    faults += _unknown_signals(sections)
+    faults += _missing_files(data, run_file.resolve().parent)
+    if faults:
+        raise ConfigError(faults)
+    return RunConfig(**sections)
+
+
+def _unknown_signals(sections: dict[str, Any]) -> list[Fault]:
+    rules = sections["curate"].rule if "curate" in sections else ()
+    faults = []
+    for index, rule in enumerate(rules):
+        if rule.name not in SIGNAL_DEFINITIONS:
+            near = difflib.get_close_matches(rule.name, SIGNAL_DEFINITIONS, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else ", ".join(SIGNAL_DEFINITIONS)
+            faults.append(Fault(f"curate.rule[{index}].name", f"no signal {rule.name!r}; {hint}"))
+    return faults
+
+
+def _missing_files(data: dict[str, Any], base: Path) -> list[Fault]:
+    """Patterns that match nothing, of all sources whose path could be read at all."""
+    tables = data.get("source")
+    faults = []
+    for index, table in enumerate(tables if isinstance(tables, list) else []):
+        paths = table.get("path") if isinstance(table, dict) else None
+        for pattern in [paths] if isinstance(paths, str) else paths or []:
+            if isinstance(pattern, str) and matches_nothing(pattern, base):
+                faults.append(
+                    Fault(
+                        f"source[{index}].path",
+                        f"{pattern!r} matches no file below {base}; "
+                        "paths are relative to the run file",
+                    )
+                )
+    return faults

@@ -1,0 +1,173 @@
+"""Run a workspace's stages in order; finished ones are reused, an interrupted one goes on.
+
+One process at a time works in a root folder; a second one is told so. A stage is done when its
+manifest is written, after its sums were checked and its files were read back and digested.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bessemer.core.errors import ConfigError, IntegrityError, MachineError
+from bessemer.core.hardware import num_usable_cores, peak_memory_bytes
+from bessemer.core.manifest import (
+    StageManifest,
+    record_files,
+    utc_now,
+    verify_files,
+    write_manifest,
+)
+from bessemer.core.storage import SCRATCH
+from bessemer.core.units import format_bytes, format_seconds
+from bessemer.core.events import Display
+from bessemer.engine.tasks import Engine, prepare_folder
+from bessemer.run.stages import STAGES, Stage, Work
+from bessemer.run.workspace import Workspace, save_workspace, stage_settings
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageOutcome:
+    """What became of one stage in one start of a run."""
+
+    stage: str
+    reused: bool
+    manifest: StageManifest
+
+
+def run_stages(
+    workspace: Workspace,
+    display: Display,
+    first: str | None = None,
+    last: str | None = None,
+) -> list[StageOutcome]:
+    """Bring the stages from `first` to `last` (names, both included) up to date.
+
+    A stage before `first` must be finished; `first` itself and what follows is made anew.
+    """
+    stages = _select(first, last)
+    outcomes = []
+    with _sole_worker(workspace.root):
+        save_workspace(workspace)
+        for stage in stages:
+            if first is not None:
+                shutil.rmtree(workspace.folder(stage.name), ignore_errors=True)
+            manifest = _reusable(workspace, stage)
+            reused = manifest is not None
+            if manifest is None:
+                manifest = _run_stage(workspace, stage, display)
+            _say(stage, manifest, reused)
+            outcomes.append(StageOutcome(stage=stage.name, reused=reused, manifest=manifest))
+    return outcomes
+
+
+def _select(first: str | None, last: str | None) -> tuple[Stage, ...]:
+    names = [stage.name for stage in STAGES]
+    for name in (first, last):
+        if name is not None and name not in names:
+            raise ConfigError(f"no stage {name!r}; stages: {', '.join(names)}")
+    begin = names.index(first) if first else 0
+    end = names.index(last) + 1 if last else len(names)
+    if begin >= end:
+        raise ConfigError(f"stage {first!r} comes after {last!r}; nothing to run")
+    return STAGES[begin:end]
+
+
+def _reusable(workspace: Workspace, stage: Stage) -> StageManifest | None:
+    manifest = workspace.manifest(stage.name)
+    if manifest is not None:
+        verify_files(workspace.folder(stage.name), manifest.files, content=False)
+    return manifest
+
+
+def _run_stage(workspace: Workspace, stage: Stage, display: Display) -> StageManifest:
+    folder = workspace.folder(stage.name)
+    prepare_folder(folder)
+    settings = workspace.config.cluster.engine
+    engine = Engine(
+        runner=settings.runner, workers=settings.workers or num_usable_cores(), display=display
+    )
+    started, clock = utc_now(), time.monotonic()
+    result = stage.work(
+        Work(
+            config=workspace.config,
+            files=workspace.files,
+            inputs={name: workspace.require(name) for name in stage.inputs},
+            folder=folder,
+            engine=engine,
+        )
+    )
+    manifest = StageManifest(
+        stage=stage.name,
+        version=stage.version,
+        fingerprint=workspace.fingerprints[stage.name],
+        inputs={name: workspace.fingerprints[name] for name in stage.inputs},
+        settings=stage_settings(stage, workspace.config, workspace.files),
+        files=record_files(folder, result.irreproducible),
+        conservation=result.conservation,
+        summary=result.summary,
+        started=started,
+        seconds=round(time.monotonic() - clock, 3),
+        peak_bytes=peak_memory_bytes(),
+        argv=sys.argv,
+        commit=_commit(),
+    )
+    write_manifest(folder, manifest)
+    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+    return manifest
+
+
+def _say(stage: Stage, manifest: StageManifest, reused: bool) -> None:
+    docs = sum(sums.docs_out for sums in manifest.conservation)
+    docs_in = sum(sums.docs_in for sums in manifest.conservation)
+    size = sum(sums.bytes_out for sums in manifest.conservation)
+    flow = f"{docs:,} of {docs_in:,} documents, {format_bytes(size)}" if docs_in else ""
+    spent = "reused" if reused else format_seconds(manifest.seconds)
+    _LOG.info("%-10s %-9s %s", stage.name, spent, flow)
+
+
+def _commit() -> str | None:
+    """The commit of bessemer's own source, if it runs from a checkout."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
+
+
+@contextmanager
+def _sole_worker(root: Path) -> Iterator[None]:
+    """Hold the lock of a root folder; the system frees it when this process ends, however."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise MachineError(f"cannot write to {root} ({error.strerror}); set run.root") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MachineError(
+                f"another bessemer works in {root}; wait for it, or give this run another run.root"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

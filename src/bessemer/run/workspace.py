@@ -1,0 +1,115 @@
+"""One run on disk: its config, its inventory, and the folder of every stage.
+
+A stage's folder is `<root>/<stage>/<fingerprint>`; the fingerprint covers the stage's version, the
+settings it depends on and the fingerprints of its inputs. So all folders are known before
+anything runs, a changed setting leads to another folder, and nothing stale is ever served.
+`<root>/run.json` keeps what `bessemer explain`, `trace` and the others need without the run file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bessemer.config.run import RunConfig
+from bessemer.core.errors import ConfigError, DataError, Fault
+from bessemer.core.fingerprint import fingerprint
+from bessemer.core.manifest import StageManifest, read_manifest
+from bessemer.core.schema import SCHEMA_VERSION
+from bessemer.core.storage import read_json, write_json
+from bessemer.curate.inventory import SourceFile, take_inventory
+from bessemer.run.check import load_config
+from bessemer.run.stages import STAGES, Stage
+
+RUN_RECORD = "run.json"
+_DIGEST_CACHE = ".cache/digests.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workspace:
+    """A run: what was asked for, and where each stage's output is or will be."""
+
+    config: RunConfig
+    root: Path
+    files: tuple[SourceFile, ...]
+    fingerprints: dict[str, str]  # stage -> fingerprint, in the order of the line
+
+    def folder(self, stage: str) -> Path:
+        """The output folder of `stage`."""
+        return self.root / stage / self.fingerprints[stage]
+
+    def manifest(self, stage: str) -> StageManifest | None:
+        """The manifest of `stage`; None if it is not complete."""
+        return read_manifest(self.folder(stage))
+
+    def require(self, stage: str) -> Path:
+        """The folder of a finished `stage`; DataError if it is not finished."""
+        if self.manifest(stage) is None:
+            raise DataError(f"stage {stage!r} of this run is not finished; `bessemer run` first")
+        return self.folder(stage)
+
+
+def plan_workspace(run_file: Path, overrides: Sequence[str] = ()) -> Workspace:
+    """Parse, check and inventory a run file; nothing is run. Raises ConfigError."""
+    config = load_config(run_file, overrides)
+    base = run_file.resolve().parent
+    root = (base / config.run.root).resolve()
+    files = take_inventory(config.source, base, root / _DIGEST_CACHE)
+    return Workspace(
+        config=config, root=root, files=files, fingerprints=_fingerprints(config, files)
+    )
+
+
+def open_workspace(target: Path) -> Workspace:
+    """The run that `target` names: a run file, or the root folder of a run."""
+    if target.is_file():
+        return plan_workspace(target)
+    record = target / RUN_RECORD
+    if not record.exists():
+        raise ConfigError(
+            [Fault(str(target), f"neither a run file nor a run's folder (no {RUN_RECORD} in it)")]
+        )
+    data = read_json(record)
+    return Workspace(
+        config=RunConfig.model_validate(data["config"]),
+        root=target.resolve(),
+        files=tuple(SourceFile(**file) for file in data["files"]),
+        fingerprints=data["fingerprints"],
+    )
+
+
+def save_workspace(workspace: Workspace) -> None:
+    """Write `<root>/run.json`."""
+    write_json(
+        workspace.root / RUN_RECORD,
+        {
+            "config": workspace.config.model_dump(mode="json"),
+            "fingerprints": workspace.fingerprints,
+            "files": [asdict(file) for file in workspace.files],
+        },
+    )
+
+
+def _fingerprints(config: RunConfig, files: tuple[SourceFile, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for stage in STAGES:
+        found[stage.name] = fingerprint(
+            {
+                "schema": SCHEMA_VERSION,
+                "stage": stage.name,
+                "version": stage.version,
+                "inputs": {name: found[name] for name in stage.inputs},
+                "settings": stage_settings(stage, config, files),
+            }
+        )
+    return found
+
+
+def stage_settings(
+    stage: Stage, config: RunConfig, files: tuple[SourceFile, ...]
+) -> dict[str, object]:
+    """The settings that a stage's output depends on, as plain data."""
+    return stage.settings(config) | (
+        {"files": [file.identity() for file in files]} if not stage.inputs else {}
+    )

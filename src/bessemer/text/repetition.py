@@ -1,0 +1,261 @@
+"""Measures how much of a text repeats itself: lines, paragraphs and word n-grams.
+
+Input: an Arrow string array. Output: one float32 array per signal of `REPETITION_SIGNALS`, one
+value per document in the order of the array.
+
+The family is that of Rae et al. 2021 (Gopher, arXiv 2112.11446, appendix A1.1), which leaves room;
+this is the dialect "each character once". A repeat is an occurrence after the first. Every signal
+is a share of the characters (or lines) it is about, counted at most once, so all lie in [0, 1]:
+
+- words are those of `bessemer.text.words`, folded; characters of n-grams are those of words, and
+  the denominator is the characters of all words;
+- duplicate n-grams: every word inside any later occurrence counts, once, overlaps or not.
+  datatrove walks from left to right, jumps over a repeat it found, and divides by the length of the
+  text; dolma counts all occurrences, the first as well, in overlapping n-grams, and divides by the
+  characters of all n-grams; RedPajama counts the words of all occurrences, the first as well,
+  once;
+- most frequent n-gram: datatrove and dolma multiply its length by its count, which counts
+  characters of an n-gram that overlaps itself several times and may exceed 1;
+- lines and paragraphs are those of `bessemer.text.lines`: stripped, blank ones left out, and the
+  denominator is the characters of all stripped lines. datatrove divides by the length of the text.
+
+Invariants: equality is that of 64-bit hashes (odds in `bessemer.text.hashing`); all counts are
+whole numbers and quotients are rounded once; scratch is that of the longest document. Cost: linear
+in bytes. An n-gram can repeat only where both (n-1)-grams inside it repeat, so each order looks
+only at the places the one before left over: few in prose, all in a text of one word.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import njit
+
+from bessemer.text.buffers import (
+    Bools,
+    Bytes,
+    Codes,
+    Counts,
+    Hashes,
+    Offsets,
+    longest_document_bytes,
+    utf8_buffers,
+)
+from bessemer.text.characters import class_table, fold_table
+from bessemer.text.hashing import SEED, extend, first_equal, num_slots
+from bessemer.text.lines import empty_lines, find_lines
+from bessemer.text.quality import share
+from bessemer.text.words import empty_words, find_words, max_words
+
+TOP_NGRAM_WORDS = (2, 3, 4)
+DUPLICATE_NGRAM_WORDS = (5, 6, 7, 8, 9, 10)
+
+_LINE_SIGNALS = {
+    "dup_line_frac": "non-blank lines equal to an earlier one, stripped / non-blank lines",
+    "dup_line_char_frac": "characters of such lines / characters of non-blank lines, stripped",
+    "dup_para_frac": "paragraphs equal to an earlier one, line by line stripped / paragraphs",
+    "dup_para_char_frac": "characters of such paragraphs / characters of paragraphs, stripped",
+}
+_TOP_SIGNALS = {
+    f"top_{n}gram_char_frac": (
+        f"characters of words inside the most frequent {n}-gram of words, if it occurs at least "
+        "twice (of equally frequent ones the longest in characters, then the first), each word "
+        "once / characters of words"
+    )
+    for n in TOP_NGRAM_WORDS
+}
+_DUPLICATE_SIGNALS = {
+    f"dup_{n}gram_char_frac": (
+        f"characters of words inside a {n}-gram of words that occurred earlier, each word once / "
+        "characters of words"
+    )
+    for n in DUPLICATE_NGRAM_WORDS
+}
+REPETITION_SIGNALS: dict[str, str] = {
+    name: f"{definition}; Rae et al. 2021, appendix A1.1"
+    for name, definition in (_LINE_SIGNALS | _TOP_SIGNALS | _DUPLICATE_SIGNALS).items()
+}
+"""Name, ending in its unit, to definition and source: the order of the output."""
+
+_MIN_NGRAM_WORDS = min(TOP_NGRAM_WORDS)
+_MIN_DUPLICATE_WORDS = min(DUPLICATE_NGRAM_WORDS)
+_MAX_NGRAM_WORDS = max(DUPLICATE_NGRAM_WORDS)
+
+_COUNTS = np.dtype(
+    [
+        ("lines", np.int64),
+        ("line_chars", np.int64),
+        ("dup_lines", np.int64),
+        ("dup_line_chars", np.int64),
+        ("paras", np.int64),
+        ("dup_paras", np.int64),
+        ("dup_para_chars", np.int64),
+        ("word_chars", np.int64),
+    ]
+)
+
+
+def repetition_signals(array: pa.Array | pa.ChunkedArray) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the signals defined in REPETITION_SIGNALS for every document."""
+    offsets, data = utf8_buffers(array)
+    num_documents = len(offsets) - 1
+    count = np.zeros(num_documents, _COUNTS)
+    ngram_chars = np.zeros((_MAX_NGRAM_WORDS + 1, num_documents), np.int64)
+    _count(
+        offsets,
+        data,
+        class_table(),
+        fold_table(),
+        longest_document_bytes(offsets),
+        count,
+        ngram_chars,
+    )
+    signals = {
+        "dup_line_frac": share(count["dup_lines"], count["lines"]),
+        "dup_line_char_frac": share(count["dup_line_chars"], count["line_chars"]),
+        "dup_para_frac": share(count["dup_paras"], count["paras"]),
+        "dup_para_char_frac": share(count["dup_para_chars"], count["line_chars"]),
+    }
+    for name, n in zip(
+        (*_TOP_SIGNALS, *_DUPLICATE_SIGNALS), TOP_NGRAM_WORDS + DUPLICATE_NGRAM_WORDS, strict=True
+    ):
+        signals[name] = share(ngram_chars[n], count["word_chars"])
+    return {name: values.astype(np.float32) for name, values in signals.items()}
+
+
+@njit(cache=True, nogil=True)
+def _count(
+    offsets: Offsets,
+    data: Bytes,
+    classes: Bytes,
+    fold: Codes,
+    longest_bytes: int,
+    out: npt.NDArray[np.void],
+    out_ngram_chars: npt.NDArray[np.int64],
+) -> None:
+    limit = max_words(longest_bytes)  # also of lines and paragraphs
+    words = empty_words(limit)
+    lines = empty_lines(limit)
+    paragraphs = empty_lines(limit)
+    ngrams = np.empty(limit, np.uint64)
+    positions = np.empty(limit, np.int32)
+    first = np.empty(limit, np.int32)
+    counts = np.empty(limit, np.int32)
+    is_counted = np.empty(limit, np.bool_)
+    slots = np.empty(num_slots(limit), np.int32)
+    for document in range(len(offsets) - 1):
+        begin, end = offsets[document], offsets[document + 1]
+        num_lines, num_paragraphs = find_lines(data, begin, end, classes, lines, paragraphs)
+        row = out[document]
+        row["lines"] = num_lines
+        row["paras"] = num_paragraphs
+        row["line_chars"] = lines.num_chars[:num_lines].sum()
+        positions[:num_lines] = np.arange(num_lines)
+        first_equal(lines.hashes, positions, num_lines, slots, first)
+        row["dup_lines"], row["dup_line_chars"] = _repeats(first, lines.num_chars, num_lines)
+        first_equal(paragraphs.hashes, positions, num_paragraphs, slots, first)
+        row["dup_paras"], row["dup_para_chars"] = _repeats(
+            first, paragraphs.num_chars, num_paragraphs
+        )
+
+        num_words = find_words(data, begin, end, classes, fold, words)
+        row["word_chars"] = words.num_chars[:num_words].sum()
+        num_positions = max(0, num_words - _MIN_NGRAM_WORDS + 1)
+        positions[:num_positions] = np.arange(num_positions)
+        for word in range(num_words):
+            ngrams[word] = extend(SEED, words.hashes[word])
+        for n in range(_MIN_NGRAM_WORDS, _MAX_NGRAM_WORDS + 1):
+            _lengthen(ngrams, words.hashes, n, positions, num_positions)
+            first_equal(ngrams, positions, num_positions, slots, first)
+            _tally(first, positions, num_positions, counts)
+            if n < _MIN_DUPLICATE_WORDS:
+                top = _most_frequent(first, counts, positions, num_positions, words.num_chars, n)
+                for i in range(num_positions):
+                    is_counted[i] = first[positions[i]] == top
+            else:
+                for i in range(num_positions):
+                    is_counted[i] = first[positions[i]] != positions[i]
+            out_ngram_chars[n, document] = _covered_chars(
+                positions, is_counted, num_positions, words.num_chars, n
+            )
+            num_positions = _keep_candidates(first, counts, num_positions, positions)
+
+
+@njit(cache=True, nogil=True)
+def _repeats(first: Counts, lengths: Counts, num_keys: int) -> tuple[int, int]:
+    """Return how many keys were met before, and their characters."""
+    num_repeats = num_chars = 0
+    for i in range(num_keys):
+        if first[i] != i:
+            num_repeats += 1
+            num_chars += lengths[i]
+    return num_repeats, num_chars
+
+
+@njit(cache=True, nogil=True)
+def _lengthen(
+    out_ngrams: Hashes, hashes: Hashes, num_words: int, positions: Counts, num_positions: int
+) -> None:
+    """Make the (n-1)-gram hash at each position that of the n-gram, in place."""
+    for i in range(num_positions):
+        position = positions[i]
+        out_ngrams[position] = extend(out_ngrams[position], hashes[position + num_words - 1])
+
+
+@njit(cache=True, nogil=True)
+def _tally(first: Counts, positions: Counts, num_positions: int, out: Counts) -> None:
+    """Write the number of occurrences of each n-gram at its first position."""
+    for i in range(num_positions):
+        position = positions[i]
+        if first[position] == position:
+            out[position] = 1
+        else:
+            out[first[position]] += 1
+
+
+@njit(cache=True, nogil=True)
+def _most_frequent(
+    first: Counts, counts: Counts, positions: Counts, num_positions: int, lengths: Counts, n: int
+) -> int:
+    """Return the first position of the most frequent n-gram, or -1 if none occurs twice."""
+    best = -1
+    best_count, best_chars = 1, 0
+    for i in range(num_positions):
+        position = positions[i]
+        if first[position] != position or counts[position] < max(2, best_count):
+            continue
+        chars = 0
+        for word in range(position, position + n):
+            chars += lengths[word]
+        if counts[position] > best_count or chars > best_chars:
+            best, best_count, best_chars = position, counts[position], chars
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _covered_chars(
+    positions: Counts, is_counted: Bools, num_positions: int, lengths: Counts, n: int
+) -> int:
+    """Return the characters of the words inside the n-grams that count, each word once."""
+    covered_until = num_chars = 0
+    for i in range(num_positions):
+        if is_counted[i]:
+            last = positions[i] + n
+            for word in range(max(positions[i], covered_until), last):
+                num_chars += lengths[word]
+            covered_until = last
+    return num_chars
+
+
+@njit(cache=True, nogil=True)
+def _keep_candidates(first: Counts, counts: Counts, num_positions: int, out: Counts) -> int:
+    """Keep the positions where an n-gram longer by a word may repeat; return their number.
+
+    Both n-grams inside it must occur at least twice: the one here and the one at the next word.
+    """
+    num_kept = 0
+    for i in range(num_positions - 1):
+        here, following = out[i], out[i + 1]
+        if following == here + 1 and counts[first[here]] > 1 and counts[first[following]] > 1:
+            out[num_kept] = here
+            num_kept += 1
+    return num_kept

@@ -1,0 +1,110 @@
+"""Byte-level BPE: trained with `tokenizers` on a sample of the mixture, saved as tokenizer.json.
+
+Text is cut by the GPT-4 pattern with single digits, then merged by byte pairs; every byte has a
+token of its own, so any text round-trips exactly. Documents are framed by two special tokens,
+`BEGIN` and `END`, that no text can produce: special tokens are never matched in text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer as BackendTokenizer
+
+from bessemer.core.errors import DataError, IntegrityError
+from bessemer.core.storage import write_text
+
+FILE = "tokenizer.json"
+BEGIN, END = "<|begin_of_text|>", "<|end_of_text|>"
+SPECIAL_TOKENS = (BEGIN, END)
+
+# The pattern of GPT-4 (tiktoken's cl100k_base), with digits one by one as in Llama 2.
+_SPLIT_PATTERN = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|"
+    r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+class Tokenizer:
+    """Encodes text to token ids and back. Ids 0 and 1 are BEGIN and END, then the 256 bytes."""
+
+    def __init__(self, backend: BackendTokenizer) -> None:
+        self._backend = backend
+        # A text that holds "<|end_of_text|>" must not be able to end a document.
+        self._backend.encode_special_tokens = True
+        self.begin_id: int = backend.token_to_id(BEGIN)
+        self.end_id: int = backend.token_to_id(END)
+
+    @classmethod
+    def load(cls, path: Path) -> Tokenizer:
+        """Read tokenizer.json; IntegrityError if it is not one of ours."""
+        try:
+            backend = BackendTokenizer.from_file(str(path))
+        except Exception as error:  # the library raises bare Exception
+            raise IntegrityError(f"{path} is no readable tokenizer.json: {error}") from error
+        if any(backend.token_to_id(token) is None for token in SPECIAL_TOKENS):
+            raise IntegrityError(f"{path} lacks the special tokens {' '.join(SPECIAL_TOKENS)}")
+        return cls(backend)
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens in all, special ones included."""
+        size: int = self._backend.get_vocab_size()
+        return size
+
+    def save(self, path: Path) -> None:
+        """Write tokenizer.json, which `tokenizers` and `transformers` read."""
+        write_text(path, self._backend.to_str(pretty=True))
+
+    def encode_documents(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text as a document: BEGIN, the text, END."""
+        encodings = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [[self.begin_id, *encoding.ids, self.end_id] for encoding in encodings]
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text` alone."""
+        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of token ids; special tokens vanish, bytes that are no UTF-8 become U+FFFD."""
+        text: str = self._backend.decode(list(ids), skip_special_tokens=True)
+        return text
+
+    @cached_property
+    def token_bytes(self) -> np.ndarray:
+        """int32 [vocab_size]: bytes of text that each token stands for; 0 for special tokens."""
+        sizes = np.zeros(self.vocab_size, np.int32)
+        for token, index in self._backend.get_vocab().items():
+            # In byte-level BPE one character of the vocabulary's spelling is one byte.
+            sizes[index] = 0 if token in SPECIAL_TOKENS else len(token)
+        return sizes
+
+
+def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:
+    """Learn `vocab_size` tokens from `texts`; DataError if they are too little text for that."""
+    backend = BackendTokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_SPLIT_PATTERN), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer=trainer)
+    if backend.get_vocab_size() < vocab_size:
+        raise DataError(
+            f"the sample yields only {backend.get_vocab_size()} tokens of the {vocab_size} asked "
+            "for: give more text, or a smaller tokenizer.vocab_size"
+        )
+    return Tokenizer(backend)

@@ -1,0 +1,128 @@
+"""Checkpoints that are whole or absent: DCP files, then a manifest with their digests, last.
+
+A checkpoint is `step-<number>/`. Loading takes the newest one whose files are what its manifest
+says, and says aloud which ones it passed over.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch import nn
+from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+
+from bessemer.core.errors import IntegrityError
+from bessemer.core.manifest import FileRecord, record_files, verify_files
+from bessemer.core.storage import TEMPORARY, read_json, write_json
+from bessemer.train.mesh import wait_for_ranks
+
+_LOG = logging.getLogger(__name__)
+_RECORD = "checkpoint.json"
+_PREFIX = "step-"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointManifest:
+    """What a checkpoint holds beside weights: where training stands."""
+
+    step: int  # optimizer steps done
+    tokens_seen: int
+    next_sample: int  # the loader's whole state
+    num_ranks: int
+    files: tuple[FileRecord, ...]
+
+
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    step: int,
+    tokens_seen: int,
+    next_sample: int,
+    keep: int,
+) -> None:
+    """Save the state after `step` steps; called by all ranks. Older ones than `keep` go."""
+    final = folder / f"{_PREFIX}{step:08d}"
+    working = folder / f"{TEMPORARY}{final.name}"
+    is_first = not dist.is_initialized() or dist.get_rank() == 0
+    if is_first:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(working, ignore_errors=True)
+        working.mkdir()
+    wait_for_ranks()
+    dcp.save(_state(model, optimizer), checkpoint_id=working)
+    if is_first:
+        record = CheckpointManifest(
+            step=step,
+            tokens_seen=tokens_seen,
+            next_sample=next_sample,
+            num_ranks=dist.get_world_size() if dist.is_initialized() else 1,
+            files=record_files(working),
+        )
+        write_json(working / _RECORD, asdict(record))
+        shutil.rmtree(final, ignore_errors=True)
+        working.replace(final)
+        for old in _list_checkpoints(folder)[:-keep]:
+            shutil.rmtree(old)
+    wait_for_ranks()
+
+
+def load_latest(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> CheckpointManifest | None:
+    """Load the newest sound checkpoint into `model` and `optimizer`; None if there is none."""
+    found = find_latest(folder)
+    if found is None:
+        return None
+    path, manifest = found
+    state = _state(model, optimizer)
+    dcp.load(state, checkpoint_id=path)
+    set_state_dict(
+        model, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"]
+    )
+    return manifest
+
+
+def load_model(folder: Path, model: nn.Module) -> CheckpointManifest:
+    """Load the weights of the newest sound checkpoint; IntegrityError if there is none."""
+    found = find_latest(folder)
+    if found is None:
+        raise IntegrityError(f"no sound checkpoint in {folder}; run the train stage again")
+    path, manifest = found
+    state = {"model": model.state_dict()}
+    dcp.load(state, checkpoint_id=path)
+    model.load_state_dict(state["model"])
+    return manifest
+
+
+def find_latest(folder: Path) -> tuple[Path, CheckpointManifest] | None:
+    """The newest checkpoint that is complete and unharmed."""
+    for path in reversed(_list_checkpoints(folder)):
+        try:
+            record = read_json(path / _RECORD)
+            record["files"] = tuple(FileRecord(**file) for file in record["files"])
+            manifest = CheckpointManifest(**record)
+            verify_files(path, manifest.files, content=True)
+        except IntegrityError as error:
+            _LOG.warning("passing over checkpoint %s: %s", path.name, error)
+            continue
+        return path, manifest
+    return None
+
+
+def _list_checkpoints(folder: Path) -> list[Path]:
+    """Checkpoints by step, oldest first."""
+    return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.is_dir())
+
+
+def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    weights, moments = get_state_dict(model, optimizer)
+    return {"model": weights, "optimizer": moments}

@@ -1,0 +1,101 @@
+"""Which rank this process is, and the process group it belongs to.
+
+torchrun says so through environment variables; they are read here and nowhere else. gloo on CPU,
+NCCL on GPU. A lone process has no group at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+
+from bessemer.config.cluster import ClusterConfig
+from bessemer.core.errors import ConfigError, Fault, MachineError
+from bessemer.core.hardware import num_usable_cores
+
+_TIMEOUT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Launch:
+    """This process's place among those that train together."""
+
+    rank: int
+    local_rank: int
+    num_ranks: int
+    num_local_ranks: int
+
+
+def read_launch() -> Launch:
+    """What torchrun told this process; a lone process is rank 0 of 1."""
+    return Launch(
+        rank=int(os.environ.get("RANK", "0")),
+        local_rank=int(os.environ.get("LOCAL_RANK", "0")),
+        num_ranks=int(os.environ.get("WORLD_SIZE", "1")),
+        num_local_ranks=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+    )
+
+
+def choose_device(cluster: ClusterConfig, launch: Launch) -> torch.device:
+    """The device of this rank; MachineError if the one asked for is not there."""
+    has_cuda = torch.cuda.is_available()
+    if cluster.device == "cuda" and not has_cuda:
+        raise MachineError('cluster.device = "cuda", but torch sees no GPU; use "auto" or "cpu"')
+    if cluster.device == "cpu" or not has_cuda:
+        return torch.device("cpu")
+    return torch.device("cuda", launch.local_rank)
+
+
+def check_ranks(cluster: ClusterConfig, launch: Launch) -> None:
+    """Raise ConfigError if the run file asks for another number of ranks than there are."""
+    if cluster.dp_replicate is not None and cluster.dp_replicate != launch.num_ranks:
+        raise ConfigError(
+            [
+                Fault(
+                    "cluster.dp_replicate",
+                    f"{cluster.dp_replicate} ranks are asked for, {launch.num_ranks} were started; "
+                    f"start with: torchrun --nproc-per-node {cluster.dp_replicate} "
+                    "-m bessemer run RUN.toml",
+                )
+            ]
+        )
+
+
+@contextmanager
+def process_group(
+    cluster: ClusterConfig, launch: Launch, device: torch.device
+) -> Iterator[None]:
+    """Set the threads of this rank, and join the others for the time of the block."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    else:
+        shared = max(1, num_usable_cores() // launch.num_local_ranks)
+        torch.set_num_threads(cluster.threads or shared)
+    if launch.num_ranks == 1:
+        yield
+        return
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=_TIMEOUT)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def sum_over_ranks(values: torch.Tensor) -> torch.Tensor:
+    """`values` summed over all ranks, in place; unchanged for a lone process."""
+    if dist.is_initialized():
+        dist.all_reduce(values)
+    return values
+
+
+def wait_for_ranks() -> None:
+    """Return when every rank has come here."""
+    if dist.is_initialized():
+        dist.barrier()
