@@ -1,0 +1,1 @@
+"""bessemer: raw text in, trained and understood language model out."""

@@ -27,25 +27,53 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(config.num_heads * config.head_dim, width, bias=False)
 
     def forward(
-        self, x_BTD: Tensor, rotary: tuple[Tensor, Tensor], mask_B1TT: Tensor | None
+        self,
+        x_BTD: Tensor,
+        rotary: tuple[Tensor, Tensor],
+        mask_B1TT: Tensor | None,
+        past: Past | None = None,
     ) -> Tensor:
         """Attend; `mask_B1TT` is True where a token (third dim) may look (fourth dim), or None
-        for plain causal attention."""
+        for plain causal attention. With a filled `past`, x is one token that sees all of it."""
         batch, length, _ = x_BTD.shape
         q_BHTK = self.q_proj(x_BTD).view(batch, length, self.num_heads, -1).transpose(1, 2)
         k_BGTK = self.k_proj(x_BTD).view(batch, length, self.num_kv_heads, -1).transpose(1, 2)
         v_BGTK = self.v_proj(x_BTD).view(batch, length, self.num_kv_heads, -1).transpose(1, 2)
         q_BHTK, k_BGTK = rotate(q_BHTK, *rotary), rotate(k_BGTK, *rotary)
+        sees_all = past is not None and past.length > 0
+        if past is not None:
+            k_BGTK, v_BGTK = past.append(k_BGTK, v_BGTK)
         y_BHTK = functional.scaled_dot_product_attention(
             q_BHTK,
             k_BGTK,
             v_BGTK,
             attn_mask=mask_B1TT,
-            is_causal=mask_B1TT is None,
+            is_causal=mask_B1TT is None and not sees_all,
             enable_gqa=self.num_kv_heads != self.num_heads,
         )
         projected: Tensor = self.o_proj(y_BHTK.transpose(1, 2).reshape(batch, length, -1))
         return projected
+
+
+class Past:
+    """Keys and values of one layer for the tokens so far: what generation need not compute anew."""
+
+    def __init__(self) -> None:
+        self._k_BGTK: Tensor | None = None
+        self._v_BGTK: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens so far."""
+        return 0 if self._k_BGTK is None else self._k_BGTK.shape[2]
+
+    def append(self, k_BGTK: Tensor, v_BGTK: Tensor) -> tuple[Tensor, Tensor]:
+        """Take in new tokens; returns keys and values of all."""
+        if self._k_BGTK is not None and self._v_BGTK is not None:
+            k_BGTK = torch.cat((self._k_BGTK, k_BGTK), dim=2)
+            v_BGTK = torch.cat((self._v_BGTK, v_BGTK), dim=2)
+        self._k_BGTK, self._v_BGTK = k_BGTK, v_BGTK
+        return k_BGTK, v_BGTK
 
 
 def rotary_tables(

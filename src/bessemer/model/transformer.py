@@ -7,12 +7,16 @@ Hugging Face's Llama, so export renames nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bessemer.config.model import ModelConfig
 from bessemer.model.attention import (
     Attention,
+    Past,
     document_mask,
     document_positions,
     rotary_tables,
@@ -44,9 +48,13 @@ class Block(nn.Module):
         self.mlp = FeedForward(config)
 
     def forward(
-        self, x_BTD: Tensor, rotary: tuple[Tensor, Tensor], mask_B1TT: Tensor | None
+        self,
+        x_BTD: Tensor,
+        rotary: tuple[Tensor, Tensor],
+        mask_B1TT: Tensor | None,
+        past: Past | None = None,
     ) -> Tensor:
-        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, mask_B1TT)
+        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, mask_B1TT, past)
         out: Tensor = x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
         return out
 
@@ -64,29 +72,32 @@ class Decoder(nn.Module):
         if config.tie_embeddings:
             self.lm_head.weight = self.embed_tokens.weight
 
-    def forward(self, input_ids_BT: Tensor, documents_BT: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        input_ids_BT: Tensor,
+        documents_BT: Tensor | None = None,
+        past: Sequence[Past] | None = None,
+    ) -> Tensor:
         """Logits [B, T, V] of the token after each token.
 
         `documents_BT` holds the document id of each token; tokens of different documents do not
-        see each other and positions start anew. None: each sequence is one document.
+        see each other and positions start anew. None: each sequence is one document. `past`, one
+        per layer, takes in the tokens; a filled one goes with one token per sequence.
         """
-        logits_BTV: Tensor = self.lm_head(self.hidden(input_ids_BT, documents_BT))
-        return logits_BTV
-
-    def hidden(self, input_ids_BT: Tensor, documents_BT: Tensor | None = None) -> Tensor:
-        """The last layer's output after its norm, [B, T, D]: what the head is applied to."""
         if documents_BT is None:
-            documents_BT = input_ids_BT.new_zeros(input_ids_BT.shape)
             mask_B1TT = None
+            begin = past[0].length if past else 0
+            places_T = torch.arange(begin, begin + input_ids_BT.shape[1], device=input_ids_BT.device)
+            positions_BT = places_T[None]
         else:
             mask_B1TT = document_mask(documents_BT)
-        positions_BT = document_positions(documents_BT)
+            positions_BT = document_positions(documents_BT)
         rotary = rotary_tables(positions_BT, self.config.head_dim, self.config.rope_theta)
         x_BTD = self.embed_tokens(input_ids_BT)
-        for layer in self.layers:
-            x_BTD = layer(x_BTD, rotary, mask_B1TT)
-        normed: Tensor = self.norm(x_BTD)
-        return normed
+        for index, layer in enumerate(self.layers):
+            x_BTD = layer(x_BTD, rotary, mask_B1TT, past[index] if past else None)
+        logits_BTV: Tensor = self.lm_head(self.norm(x_BTD))
+        return logits_BTV
 
     def num_parameters(self) -> int:
         """Trainable parameters; a tied embedding counts once."""

@@ -98,12 +98,14 @@ def _run_stage(workspace: Workspace, stage: Stage, display: Display) -> StageMan
     engine = Engine(
         runner=settings.runner, workers=settings.workers or num_usable_cores(), display=display
     )
+    inputs = {name: workspace.fingerprints[name] for name in stage.inputs}
     started, clock = utc_now(), time.monotonic()
     result = stage.work(
         Work(
             config=workspace.config,
             files=workspace.files,
             inputs={name: workspace.require(name) for name in stage.inputs},
+            fingerprints=inputs,
             folder=folder,
             engine=engine,
         )
@@ -112,7 +114,7 @@ def _run_stage(workspace: Workspace, stage: Stage, display: Display) -> StageMan
         stage=stage.name,
         version=stage.version,
         fingerprint=workspace.fingerprints[stage.name],
-        inputs={name: workspace.fingerprints[name] for name in stage.inputs},
+        inputs=inputs,
         settings=stage_settings(stage, workspace.config, workspace.files),
         files=record_files(folder, result.irreproducible),
         conservation=result.conservation,

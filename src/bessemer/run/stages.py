@@ -27,6 +27,7 @@ class Work:
     config: RunConfig
     files: tuple[SourceFile, ...]
     inputs: dict[str, Path]  # stage -> its folder
+    fingerprints: dict[str, str]  # of the inputs
     folder: Path
     engine: Engine
 
@@ -195,6 +196,39 @@ def _train(work: Work) -> StageResult:
     return StageResult(summary=summary, irreproducible=(METRICS,))
 
 
+def _diagnose(work: Work) -> StageResult:
+    from bessemer.diagnose.examine import Examination, diagnose
+
+    exam = Examination(
+        model=work.config.model,
+        train=work.config.train,
+        diagnose=work.config.diagnose,
+        seed=work.config.run.seed,
+        encoded=work.inputs["encode"],
+        plan=work.inputs["mix"],
+        trained=work.inputs["train"],
+        baselines=work.inputs["baselines"],
+        tokenizer=_tokenizer_file(work),
+    )
+    return diagnose(exam, work.folder, work.engine.display)
+
+
+def _export(work: Work) -> StageResult:
+    from bessemer.export.package import Export, export_model
+    from bessemer.run.lineage import trace_lineage
+    from bessemer.train.trainer import CHECKPOINTS
+
+    job = Export(
+        model=work.config.model,
+        seq_len=work.config.train.seq_len,
+        checkpoints=work.inputs["train"] / CHECKPOINTS,
+        tokenizer=_tokenizer_file(work),
+        corpus=_corpus(work),
+        lineage=trace_lineage(work.config, work.inputs, work.fingerprints),
+    )
+    return export_model(job, work.folder)
+
+
 def _plain(section: Any, *keys: str) -> dict[str, Any]:
     """A table of the run file as plain data, whole or some keys."""
     data: dict[str, Any] = section.model_dump(mode="json")
@@ -285,5 +319,19 @@ STAGES: tuple[Stage, ...] = (
             "train": _plain(config.train),
         },
         work=_train,
+    ),
+    Stage(
+        name="diagnose",
+        version=1,
+        inputs=("tokenizer", "encode", "mix", "baselines", "train"),
+        settings=lambda config: {"seed": config.run.seed, **_plain(config.diagnose)},
+        work=_diagnose,
+    ),
+    Stage(
+        name="export",
+        version=1,
+        inputs=("ingest", "split", "tokenizer", "mix", "train"),
+        settings=lambda config: {"name": config.run.name},
+        work=_export,
     ),
 )

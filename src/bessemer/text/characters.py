@@ -74,10 +74,11 @@ def unicode_version() -> str:
 @functools.cache
 def class_table() -> Bytes:
     """Return the class of every code point as a sum of the bits above (uint8)."""
+    categories = list(map(unicodedata.category, map(chr, range(NUM_CODE_POINTS))))
     bits = {"L": LETTER, "M": MARK, "N": NUMBER, "Z": SPACE}
-    categories = [unicodedata.category(chr(code)) for code in range(NUM_CODE_POINTS)]
-    table = np.array([bits.get(category[0], 0) for category in categories], np.uint8)
-    table[[code for code, category in enumerate(categories) if category == "Nd"]] |= DIGIT
+    bits = {category: bits.get(category[0], 0) for category in set(categories)}
+    bits["Nd"] |= DIGIT
+    table = np.fromiter(map(bits.__getitem__, categories), np.uint8)
     table[ord("_")] = UNDERSCORE
     # White_Space is the Z categories, tab to carriage return, and next line.
     table[0x09:0x0E] |= SPACE
@@ -86,12 +87,12 @@ def class_table() -> Bytes:
     table[0x0B:0x0D] |= CONTROL
     table[0x0E:0x20] |= CONTROL
     table[REPLACEMENT] |= CONTROL
-    letter_numbers = {code for code, category in enumerate(categories) if category == "Nl"}
+    is_letter_number = np.fromiter(map("Nl".__eq__, categories), np.bool_)
     for ranges in SCRIPTS_WITHOUT_SPACES.values():
         for first, last in ranges:
-            for code in range(first, last + 1):
-                if table[code] & LETTER or code in letter_numbers:
-                    table[code] |= SOLO
+            block = slice(first, last + 1)
+            is_solo = (table[block] & LETTER != 0) | is_letter_number[block]
+            table[block] |= is_solo * np.uint8(SOLO)
     return read_only(table)
 
 
@@ -103,7 +104,7 @@ def fold_table() -> Codes:
     a reader calls equal are equal: U+0130 (whose full lower case is two characters) becomes i,
     final sigma becomes sigma, and the curly apostrophe becomes the straight one.
     """
-    lowered = (chr(code).lower() for code in range(NUM_CODE_POINTS))
+    lowered = map(str.lower, map(chr, range(NUM_CODE_POINTS)))
     table = np.fromiter(
         (ord(low) if len(low) == 1 else code for code, low in enumerate(lowered)), np.uint32
     )

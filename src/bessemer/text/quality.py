@@ -55,7 +55,7 @@ TERMINAL_PUNCTUATION = ".!?\"'…”’»。！？．｡」』＂＇։؟۔।॥
 straight quotation mark; the others are their curly, full-width and other-script equivalents."""
 
 SHORT_LINE_CHARS = 30
-"""Penedo et al. 2024 (FineWeb, arXiv 2406.17557), section 3.6."""
+"""Penedo et al. 2024 (arXiv 2406.17557), the filters FineWeb adds of its own."""
 
 QUALITY_SIGNALS: dict[str, str] = {
     "char_count": "characters (Unicode code points)",

@@ -103,7 +103,11 @@ def empty_words(num_words: int) -> Words:
 
 @njit(cache=True, nogil=True)
 def find_words(data: Bytes, begin: int, end: int, classes: Bytes, fold: Codes, out: Words) -> int:
-    """Fill `out` with the words of the document at bytes `begin` to `end`; return their number."""
+    """Fill `out` with the words of the document at bytes `begin` to `end`; return their number.
+
+    One character per turn; the turn at `end` does nothing but close the last word. An apostrophe is
+    held back until the next character tells whether it joins.
+    """
     hashes, starts, stops, lengths, has_letter = out
     num_words = start = stop = num_chars = 0
     kinds_seen: Integer = 0

@@ -121,6 +121,18 @@ class SampleOrder:
         key = derive_key(self._keys[source], epoch)
         return source, epoch, permute(turn, self.streams[source].num_chunks, key)
 
+    def samples_of(self, source: int, chunk: int) -> list[int]:
+        """The samples that hold one chunk of a source: one per epoch, as far as the run goes."""
+        size = self.streams[source].num_chunks
+        places = np.flatnonzero(self.source_of == source)
+        samples = []
+        for epoch in range(-(-len(places) // size)):
+            key = derive_key(self._keys[source], epoch)
+            turn = epoch * size + unpermute(chunk, size, key)
+            if turn < len(places):
+                samples.append(int(places[turn]))
+        return samples
+
     def locate(self, sample: int) -> SampleRange:
         """Where the tokens of a sample lie."""
         source, epoch, chunk = self.chunk_of(sample)
@@ -157,7 +169,7 @@ def permute(index: int, size: int, key: Key) -> int:
     falls into the range (Black and Rogaway 2002); at most 4 steps are expected.
     """
     assert 0 <= index < size, (index, size)
-    half_bits = max(1, ((size - 1).bit_length() + 1) // 2)
+    half_bits = _half_bits(size)
     mask = (1 << half_bits) - 1
     while True:
         left, right = index >> half_bits, index & mask
@@ -166,3 +178,21 @@ def permute(index: int, size: int, key: Key) -> int:
         index = left << half_bits | right
         if index < size:
             return index
+
+
+def unpermute(image: int, size: int, key: Key) -> int:
+    """The index that `permute` takes to `image`."""
+    assert 0 <= image < size, (image, size)
+    half_bits = _half_bits(size)
+    mask = (1 << half_bits) - 1
+    while True:
+        left, right = image >> half_bits, image & mask
+        for round_number in reversed(range(_FEISTEL_ROUNDS)):
+            left, right = right ^ (derive_key(key, round_number, left) & mask), left
+        image = left << half_bits | right
+        if image < size:
+            return image
+
+
+def _half_bits(size: int) -> int:
+    return max(1, ((size - 1).bit_length() + 1) // 2)

@@ -1,4 +1,4 @@
-"""Loss on text, document by document: for held-out curves while training and for the diagnosis.
+"""Loss on text, piece by piece: for held-out curves while training and for the diagnosis.
 
 Bits per byte, not loss per token, is compared: it does not depend on the tokenizer.
 """
@@ -18,23 +18,23 @@ from bessemer.core.storage import read_json
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.encode import SHARDS
 from bessemer.tokens.order import TokenStream, permute
-from bessemer.train.loader import Batch, make_batch
+from bessemer.train.loader import make_batch
 from bessemer.train.loss import token_losses
 from bessemer.train.mesh import sum_over_ranks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DocumentLosses:
-    """Sums per document that was measured, in whole or in part; arrays side by side."""
+class TextLosses:
+    """Sums per piece of text: what one chunk holds of one document. Arrays side by side."""
 
-    doc_ids: np.ndarray  # int64
+    chunk: np.ndarray  # int64
+    doc_id: np.ndarray  # int64
     nats: np.ndarray  # float64, of tokens that stand for text
     num_bytes: np.ndarray  # int64
-    num_tokens: np.ndarray  # int64, of those tokens
 
     @property
     def bits_per_byte(self) -> float:
-        """Over all documents; NaN if nothing was measured."""
+        """Over all pieces; NaN if nothing was measured."""
         total = int(self.num_bytes.sum())
         return float(self.nats.sum()) / math.log(2) / total if total else math.nan
 
@@ -74,7 +74,7 @@ def measure(
     microbatch_samples: int,
     rank: int = 0,
     num_ranks: int = 1,
-) -> DocumentLosses:
+) -> TextLosses:
     """Losses on this rank's share of `part` (all of it for a lone process)."""
     was_training = model.training
     model.eval()
@@ -82,22 +82,23 @@ def measure(
     mine = part.chunks[rank::num_ranks]
     columns = []
     for first in range(0, len(mine), microbatch_samples):
-        some = mine[first : first + microbatch_samples]
-        batch: Batch = make_batch((part.stream.read(c) for c in some), part.stream.seq_len)
+        some = np.array(mine[first : first + microbatch_samples])
+        batch = make_batch((part.stream.read(chunk) for chunk in some), part.stream.seq_len)
         losses = token_losses(model, batch.to(device), token_bytes, document_mask)
-        is_text = losses.num_bytes > 0
+        is_text = (losses.num_bytes > 0).cpu()
         columns.append(
             (
-                batch.documents_BT.flatten()[is_text.cpu()].numpy(),
-                losses.nats[is_text].double().cpu().numpy(),
-                losses.num_bytes[is_text].cpu().numpy(),
+                np.repeat(some, part.stream.seq_len)[is_text.numpy()],
+                batch.documents_BT.flatten()[is_text].numpy(),
+                losses.nats.cpu()[is_text].double().numpy(),
+                losses.num_bytes.cpu()[is_text].numpy(),
             )
         )
     model.train(was_training)
-    return _sum_by_document(columns)
+    return _sum_pieces(columns)
 
 
-def bits_per_byte_over_ranks(losses: DocumentLosses, device: torch.device) -> float:
+def bits_per_byte_over_ranks(losses: TextLosses, device: torch.device) -> float:
     """Bits per byte over what all ranks measured; `device` is where ranks exchange numbers."""
     sums = [float(losses.nats.sum()), float(losses.num_bytes.sum())]
     both = torch.tensor(sums, dtype=torch.float64, device=device)
@@ -105,15 +106,16 @@ def bits_per_byte_over_ranks(losses: DocumentLosses, device: torch.device) -> fl
     return nats / math.log(2) / num_bytes if num_bytes else math.nan
 
 
-def _sum_by_document(
-    columns: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
-) -> DocumentLosses:
-    empty = (np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
-    doc_ids, nats, num_bytes = (np.concatenate(c) for c in zip(*(columns or [empty]), strict=True))
-    unique, place = np.unique(doc_ids, return_inverse=True)
-    return DocumentLosses(
-        doc_ids=unique,
-        nats=np.bincount(place, nats, minlength=len(unique)),
-        num_bytes=np.bincount(place, num_bytes, minlength=len(unique)).astype(np.int64),
-        num_tokens=np.bincount(place, minlength=len(unique)),
+def _sum_pieces(columns: Sequence[tuple[np.ndarray, ...]]) -> TextLosses:
+    empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
+    chunk, doc_id, nats, num_bytes = (
+        np.concatenate(column) for column in zip(*(columns or [empty]), strict=True)
+    )
+    pieces, place = np.unique(np.stack([chunk, doc_id]), axis=1, return_inverse=True)
+    size = pieces.shape[1]
+    return TextLosses(
+        chunk=pieces[0],
+        doc_id=pieces[1],
+        nats=np.bincount(place, nats, minlength=size),
+        num_bytes=np.bincount(place, num_bytes, minlength=size).astype(np.int64),
     )

@@ -1,5 +1,7 @@
 """An Arrow string array opens as offsets and bytes, without a copy where none is needed."""
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -15,7 +17,7 @@ def documents(array: pa.Array | pa.ChunkedArray) -> list[str]:
     offsets, data = utf8_buffers(array)
     assert offsets.dtype == np.int64 and data.dtype == np.uint8
     assert not offsets.flags.writeable and not data.flags.writeable
-    return [bytes(data[a:b]).decode() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    return [bytes(data[a:b]).decode() for a, b in itertools.pairwise(offsets)]
 
 
 @pytest.mark.parametrize("layout", layouts(TEXTS))

@@ -51,7 +51,7 @@ def test_folding_twice_changes_nothing() -> None:
 def test_decoding_like_python(data: bytes) -> None:
     found, position = [], 0
     while position < len(data):
-        code, width = decode(*[data[i] if i < len(data) else 0 for i in range(position, position + 4)])
+        code, width = decode(*data[position : position + 4].ljust(4, b"\0"))
         found.append(chr(code))
         position += width
     assert "".join(found) == twins.as_text(data)
@@ -60,9 +60,9 @@ def test_decoding_like_python(data: bytes) -> None:
 @pytest.mark.parametrize(
     "malformed",
     [
-        b"\x80", b"\xc0\xaf", b"\xc1\xbf", b"\xc3", b"\xc3(", b"\xe0\x80\xaf", b"\xe2\x82", b"\xe2(\xa1",
-        b"\xed\xa0\x80", b"\xf0\x80\x80\xaf", b"\xf0\x9f\x98", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80",
-        b"\xff",
+        b"\x80", b"\xc0\xaf", b"\xc1\xbf", b"\xc3", b"\xc3(", b"\xe0\x80\xaf", b"\xe2\x82",
+        b"\xe2(\xa1", b"\xed\xa0\x80", b"\xf0\x80\x80\xaf", b"\xf0\x9f\x98", b"\xf4\x90\x80\x80",
+        b"\xf5\x80\x80\x80", b"\xff",
     ],
 )  # fmt: skip
 def test_malformed_sequences_are_one_replacement_per_byte(malformed: bytes) -> None:

@@ -1,5 +1,6 @@
 """Shingles, signatures and bands: by hand, against the twin, and against probability theory."""
 
+import itertools
 import math
 
 import numpy as np
@@ -26,15 +27,15 @@ def sets_of(array: pa.Array | pa.ChunkedArray, words_per_shingle: int) -> list[l
     offsets, hashes = shingles(array, words_per_shingle)
     assert offsets.dtype == np.int64 and hashes.dtype == np.uint64
     assert offsets[0] == 0 and offsets[-1] == len(hashes)
-    return [hashes[a:b].tolist() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    return [hashes[a:b].tolist() for a, b in itertools.pairwise(offsets)]
 
 
-def random_pairs(num_pairs: int, set_size: int, num_shared: int, seed: int) -> tuple[Offsets, Hashes]:
+def random_pairs(
+    num_pairs: int, set_size: int, num_shared: int, seed: int
+) -> tuple[Offsets, Hashes]:
     """Sets 2i and 2i + 1 share exactly `num_shared` of `set_size` random hashes each."""
     generator = np.random.Generator(np.random.PCG64(seed))
-    pool = generator.integers(
-        0, 2**64 - 1, (num_pairs, 2 * set_size - num_shared), dtype=np.uint64
-    )
+    pool = generator.integers(0, 2**64 - 1, (num_pairs, 2 * set_size - num_shared), dtype=np.uint64)
     pairs = np.stack([pool[:, :set_size], pool[:, set_size - num_shared :]], axis=1)
     pairs.sort(axis=2)
     return np.arange(2 * num_pairs + 1) * set_size, pairs.reshape(-1)
@@ -84,9 +85,9 @@ def test_twin_on_random_texts(texts: list[str], words_per_shingle: int) -> None:
 def test_shingles_of_a_large_document_are_sorted_and_distinct() -> None:
     text = " ".join(str(i % 70_000) for i in range(100_000))
     offsets, hashes = shingles(pa.array(["", text, "a b"]), 1)
-    assert offsets.tolist() == [0, 0, 70_000, 70_001]
+    assert offsets.tolist() == [0, 0, 70_000, 70_002]
     assert (hashes[1:70_000] > hashes[: 70_000 - 1]).all()
-    assert hashes[70_000] == twins.shingle_set("a b", 1)[0] or offsets[-1] == 70_001
+    assert hashes[70_000:].tolist() == twins.shingle_set("a b", 1)
 
 
 @SETTINGS
@@ -120,8 +121,10 @@ def test_signatures_are_frozen() -> None:
     """A changed signature is a changed identity of every cluster ever stored."""
     offsets, hashes = shingles(pa.array(["the quick brown fox jumps over the lazy dog"]), 5)
     found = signatures(offsets, hashes, 4, 42)
-    assert found.tolist() == [[0, 0, 0, 0]]
-    assert band_hashes(found, 2).tolist() == [[0, 0]]
+    assert found.tolist() == [
+        [0x20142025A3C1B2C3, 0x352A5687BC9F0469, 0x4CA6228C3799B69A, 0x3A2327E2DF162B2D]
+    ]
+    assert band_hashes(found, 2).tolist() == [[0x2C73178BD97300B2, 0xC16DB2DDD5D47EA1]]
 
 
 def test_an_empty_set_has_no_least_shingle() -> None:

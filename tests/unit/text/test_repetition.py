@@ -37,17 +37,8 @@ def test_lines_and_paragraphs_by_hand() -> None:
     text = "menu\nhome\n\n  menu \r\nhome\n \nabcdef\n\nmenu"
     # Lines menu home menu home abcdef menu: 3 repeats with 12 of 26 characters.
     # Paragraphs (menu home) (menu home) (abcdef) (menu): 1 repeat with 8 of 26 characters.
+    # Words menu home menu home abcdef menu: n-grams run on from line to line.
     assert non_zero(text) == close(
-        {
-            "dup_line_frac": 3 / 6,
-            "dup_line_char_frac": 12 / 26,
-            "dup_para_frac": 1 / 4,
-            "dup_para_char_frac": 8 / 26,
-            "top_2gram_char_frac": 16 / 26,
-            "top_3gram_char_frac": 0,
-        }
-        | {"top_3gram_char_frac": 24 / 26 if False else 0}
-    ) or non_zero(text) == close(
         {
             "dup_line_frac": 3 / 6,
             "dup_line_char_frac": 12 / 26,
@@ -75,17 +66,13 @@ def test_order_of_words_matters() -> None:
 
 
 def test_most_frequent_of_equals_is_the_longest() -> None:
-    # "a b" and "long words" occur twice each.
-    assert signals_of("a b x long words y a b z long words")["top_2gram_char_frac"] == np.float32(
-        18 / 23
-    )
+    # "a b" and "long words" occur twice each; all words have 25 characters.
+    signals = signals_of("a b x long words y a b z long words")
+    assert signals["top_2gram_char_frac"] == np.float32(18 / 25)
 
 
 def test_an_ngram_that_overlaps_itself_counts_each_character_once() -> None:
-    assert non_zero("ha ha ha ha") == close(
-        {"top_2gram_char_frac": 1, "top_3gram_char_frac": 1, "top_4gram_char_frac": 0}
-        | {}
-    ) or non_zero("ha ha ha ha") == {"top_2gram_char_frac": 1, "top_3gram_char_frac": 1}
+    assert non_zero("ha ha ha ha") == {"top_2gram_char_frac": 1, "top_3gram_char_frac": 1}
     # Twelve times: repeats of the 5-gram begin at the second word, of the 10-gram too.
     assert signals_of("ha " * 12)["dup_5gram_char_frac"] == np.float32(11 / 12)
     assert signals_of("ha " * 12)["dup_10gram_char_frac"] == np.float32(11 / 12)
@@ -100,9 +87,9 @@ def test_the_first_occurrence_is_no_repeat() -> None:
 
 def test_empty_null_and_blank_documents() -> None:
     found = repetition_signals(pa.array(["", None, " \n\n "], pa.large_string()))
-    assert {name: values.tolist() for name, values in found.items()} == dict.fromkeys(
-        REPETITION_SIGNALS, [0, 0, 0]
-    )
+    assert {name: values.tolist() for name, values in found.items()} == {
+        key: [0, 0, 0] for key in REPETITION_SIGNALS
+    }
     none = repetition_signals(pa.array([], pa.string()))
     assert all(values.shape == (0,) for values in none.values())
 

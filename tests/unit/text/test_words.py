@@ -57,9 +57,9 @@ def test_case_and_apostrophes_fold_and_digits_do_not() -> None:
 def test_hashes_are_frozen() -> None:
     """A changed hash is a changed identity of every shingle ever stored."""
     assert hashes_of("the don't 中") == [
-        0x7B4C5A0B9C2B5D4B,
-        0,
-        0,
+        0x06D5364879474E36,
+        0x05A351FFEB59308E,
+        0xBAC0D80D6504F23E,
     ]
 
 
@@ -108,7 +108,9 @@ def test_twin_on_random_texts(texts: list[str]) -> None:
 def test_malformed_bytes_separate_words(documents: list[bytes]) -> None:
     _, _, _, hashes = word_spans(raw_array(documents))
     texts = [twins.as_text(document) for document in documents]
-    assert hashes.tolist() == [twins.word_hash(word) for text in texts for word in twins.words(text)]
+    assert hashes.tolist() == [
+        twins.word_hash(word) for text in texts for word in twins.words(text)
+    ]
 
 
 @SETTINGS

@@ -29,7 +29,7 @@ EDGE_CASES = [
     "a\n\nb\n \nb\n\t\n\na\n\n\n a ",
     "... .... ...... …… .. . .\nend... \nend…\t\nend. . .",
     "• a\n  - b\n* c\n●d\n◦\n‣ e\n– f\n-\n•",
-    "Say “yes.” ‘No!’ 「はい。」\n终。\nfull？\nquote\"\nnone,",
+    'Say “yes.” ‘No!’ 「はい。」\n终。\nfull？\nquote"\nnone,',
     "# ## #hash\n###",
     "\x00\x01\x1f\x7f\x80\ufffd\ufeff\u0000",
     "²½Ⅷ٣ 3.14 1,000 ①",
@@ -44,9 +44,10 @@ EDGE_CASES = [
 _PIECES = st.sampled_from(
     [
         *"ab'’ \n\r\t_.#1-",
-        "the ", "spam ", "Spam egg ", "\n\n", "\r\n", "...", "…", "•", "é", "e\u0301", "\u0301", "中", "文",
-        "ไทย", "๑", "ス", "Σ", "ς", "İ", "\u00a0", "\u3000", "\u2028", "\x85", "\x0c", "\x00", "\ufffd",
-        "❤️", "।", "。", "”", "½", "Ⅷ", "\U0001f600", "a b c d e f g h i j k ", "same line\n",
+        "the ", "spam ", "Spam egg ", "\n\n", "\r\n", "...", "…", "•", "é", "e\u0301", "\u0301",
+        "中", "文", "ไทย", "๑", "ス", "Σ", "ς", "İ", "\u00a0", "\u3000", "\u2028", "\x85", "\x0c",
+        "\x00", "\ufffd", "❤️", "।", "。", "”", "½", "Ⅷ", "\U0001f600", "a b c d e f g h i j k ",
+        "same line\n",
     ]
 )  # fmt: skip
 TEXTS = st.lists(_PIECES, max_size=60).map("".join) | st.text(max_size=60)

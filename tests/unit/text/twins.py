@@ -35,9 +35,9 @@ def kind(char: str) -> str:
     category = unicodedata.category(char)
     if char in "'\u2019":
         return "'"
-    if category[0] == "L" or category == "Nl":
-        if unicodedata.name(char, "").startswith(SPACELESS_NAMES):
-            return "S"
+    is_letter = category[0] == "L" or category == "Nl"
+    if is_letter and unicodedata.name(char, "").startswith(SPACELESS_NAMES):
+        return "S"
     if char == "_":
         return "N"
     return category[0] if category[0] in "LMN" else "."

@@ -1,0 +1,168 @@
+"""Stage `diagnose`: measure the trained model on both sides of the split, and give the verdict.
+
+Output: `diagnosis.json` with the gap per source, the baselines beside it, the verdict with its
+findings, and samples of what the model writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bessemer.config.model import ModelConfig
+from bessemer.config.train import DiagnoseConfig, TrainConfig
+from bessemer.core.events import Display
+from bessemer.core.keyed import derive_key
+from bessemer.core.manifest import StageResult
+from bessemer.core.schema import HELDOUT, TRAIN
+from bessemer.core.storage import read_json, write_json
+from bessemer.diagnose.baselines import BASELINES
+from bessemer.diagnose.gap import Gap, measure_gap
+from bessemer.diagnose.verdict import Curve, judge
+from bessemer.model.generate import generate
+from bessemer.model.transformer import Decoder
+from bessemer.tokens.order import SampleOrder, permute
+from bessemer.tokens.tokenizer import Tokenizer
+from bessemer.train.checkpoint import load_model
+from bessemer.train.evaluate import EvaluationSet, make_evaluation_sets, measure
+from bessemer.train.monitor import EVALUATIONS, STEPS, read_records
+from bessemer.train.trainer import CHECKPOINTS, METRICS
+
+DIAGNOSIS = "diagnosis.json"
+_BATCH_TOKENS = 8192
+_PROMPT_TOKENS, _SAMPLE_TOKENS = 48, 160
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examination:
+    """What is examined, and how closely."""
+
+    model: ModelConfig
+    train: TrainConfig
+    diagnose: DiagnoseConfig
+    seed: int
+    encoded: Path
+    plan: Path
+    trained: Path
+    baselines: Path
+    tokenizer: Path  # tokenizer.json
+
+
+def diagnose(exam: Examination, folder: Path, display: Display) -> StageResult:
+    """Examine the model and write `diagnosis.json`."""
+    tokenizer = Tokenizer.load(exam.tokenizer)
+    model = Decoder(exam.model, tokenizer.vocab_size)
+    load_model(exam.trained / CHECKPOINTS, model)
+    order = SampleOrder(exam.encoded, exam.plan, exam.train.seq_len, exam.seed)
+    heldout = make_evaluation_sets(
+        exam.encoded, HELDOUT, exam.train.seq_len, exam.diagnose.tokens_per_source, exam.seed
+    )
+    with display.bar("diagnose", total=3 * len(heldout)) as bar:
+        gaps, samples = [], []
+        for part in heldout:
+            seen = _seen_chunks(order, part.source, exam.diagnose.tokens_per_source, exam.seed)
+            losses = []
+            for side in (seen, part):
+                losses.append(_measure(model, side, tokenizer, exam.train))
+                bar.advance()
+            gaps.append(
+                measure_gap(
+                    part.source, *losses, exam.diagnose.bootstrap_samples, exam.seed
+                )
+            )
+            samples.append(_continue_text(model, part, tokenizer, exam))
+            bar.advance()
+    steps = read_records(exam.trained / METRICS / STEPS)
+    epochs = {
+        source: int((order.source_of == index).sum()) / order.streams[index].num_chunks
+        for index, source in enumerate(order.sources)
+        if order.streams[index].num_chunks
+    }
+    verdict = judge(
+        gaps,
+        _curves(exam.trained),
+        [row["loss"] for row in steps],
+        epochs,
+        model.num_parameters(),
+        steps[-1]["tokens_seen"] if steps else 0,
+    )
+    found = {
+        "verdict": asdict(verdict),
+        "sources": _describe(gaps, epochs, read_json(exam.baselines / BASELINES)),
+        "samples": samples,
+    }
+    write_json(folder / DIAGNOSIS, found)
+    return StageResult(summary={"verdict": verdict.word})
+
+
+def _measure(model: Decoder, part: EvaluationSet, tokenizer: Tokenizer, train: TrainConfig) -> Any:
+    return measure(
+        model,
+        part,
+        torch.from_numpy(tokenizer.token_bytes).long(),
+        document_mask=train.document_mask,
+        microbatch_samples=max(1, _BATCH_TOKENS // train.seq_len),
+    )
+
+
+def _seen_chunks(order: SampleOrder, source: str, num_tokens: int, seed: int) -> EvaluationSet:
+    """Chunks that training saw, drawn by key among the samples of the source."""
+    index = order.sources.index(source)
+    samples = (order.source_of == index).nonzero()[0]
+    wanted = max(1, num_tokens // order.seq_len)
+    key = derive_key(seed, "seen", source)
+    chunks: dict[int, None] = {}
+    for turn in range(len(samples)):
+        chunks[order.chunk_of(int(samples[permute(turn, len(samples), key)]))[2]] = None
+        if len(chunks) == wanted:
+            break
+    return EvaluationSet(source=source, stream=order.streams[index], chunks=tuple(sorted(chunks)))
+
+
+def _continue_text(
+    model: Decoder, part: EvaluationSet, tokenizer: Tokenizer, exam: Examination
+) -> dict[str, str]:
+    """What the model writes after the beginning of a held-out chunk, and what stood there."""
+    tokens, _ = part.stream.read(part.chunks[len(part.chunks) // 2])
+    prompt = tokens[:_PROMPT_TOKENS].tolist()
+    written = generate(
+        model,
+        prompt,
+        max_new_tokens=_SAMPLE_TOKENS,
+        window=exam.train.seq_len,
+        end_id=tokenizer.end_id,
+        seed=exam.seed,
+    )
+    return {
+        "source": part.source,
+        "prompt": tokenizer.decode(prompt),
+        "written": tokenizer.decode(written),
+        "original": tokenizer.decode(tokens[_PROMPT_TOKENS:].tolist()),
+    }
+
+
+def _curves(trained: Path) -> list[Curve]:
+    rows = read_records(trained / METRICS / EVALUATIONS)
+    sources = dict.fromkeys(row["source"] for row in rows)
+    return [
+        Curve(
+            source=source,
+            steps=[row["step"] for row in rows if row["source"] == source],
+            bits_per_byte=[row["bits_per_byte"] for row in rows if row["source"] == source],
+        )
+        for source in sources
+    ]
+
+
+def _describe(
+    gaps: Sequence[Gap], epochs: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]
+) -> list[dict[str, Any]]:
+    return [
+        asdict(gap)
+        | {"epochs": epochs.get(gap.source, 0.0), "baselines": dict(baselines.get(gap.source, {}))}
+        for gap in gaps
+    ]
