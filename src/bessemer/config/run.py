@@ -29,7 +29,7 @@ class RunSection(Section):
 
 
 class RunConfig(Section):
-    """A whole run file. All of it bears identity, but for `[cluster]` and the run's name and root."""
+    """A whole run file. All bears identity, but `[cluster]` and the run's name and root."""
 
     run: RunSection
     source: Annotated[tuple[SourceConfig, ...], Field(strict=False)]

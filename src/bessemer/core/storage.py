@@ -21,6 +21,7 @@ from bessemer.core.errors import DataError, IntegrityError, MachineError
 
 TEMPORARY = ".tmp-"  # begins the name of a file being written
 SCRATCH = ".scratch"  # folder of what a stage needs only while it runs
+_REBUILD = "delete its stage's folder and run again"
 
 
 @contextmanager
@@ -65,9 +66,24 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise IntegrityError(f"{path} is missing; run the stage again") from error
+        raise IntegrityError(f"{path} is missing; {_REBUILD}") from error
     except ValueError as error:
-        raise IntegrityError(f"{path} is damaged ({error}); delete its folder, run again") from error
+        raise IntegrityError(
+            f"{path} is damaged ({error}); delete its folder, run again"
+        ) from error
+
+
+def read_jsonl(path: Path) -> list[Any]:
+    """The rows of a growing file of JSON lines; a last line that a kill cut short is left out."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
 
 
 def write_table(path: Path, table: pa.Table, row_group_rows: int = 1 << 16) -> None:
@@ -81,9 +97,11 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
         return pq.read_table(path, columns=columns, memory_map=True)
     except FileNotFoundError as error:
-        raise IntegrityError(f"{path} is missing; run the stage again") from error
+        raise IntegrityError(f"{path} is missing; {_REBUILD}") from error
     except pa.ArrowInvalid as error:
-        raise IntegrityError(f"{path} is damaged ({error}); delete its folder, run again") from error
+        raise IntegrityError(
+            f"{path} is damaged ({error}); delete its folder, run again"
+        ) from error
 
 
 def concat_tables(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:

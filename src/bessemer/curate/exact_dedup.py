@@ -12,10 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from bessemer.core.layout import DOCUMENTS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import DROP
 from bessemer.curate.ledger import (
-    DOCUMENTS,
     conserve_drops,
     count_by_source,
     decision,

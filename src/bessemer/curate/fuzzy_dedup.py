@@ -16,19 +16,19 @@ import pyarrow as pa
 
 from bessemer.config.data import FuzzyConfig
 from bessemer.core.keyed import derive_key
+from bessemer.core.layout import CLUSTERS, DOCUMENTS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import CLUSTER, DROP
 from bessemer.core.storage import SCRATCH, read_table, write_table
 from bessemer.curate.clusters import KEPT, choose_keepers, find_components
 from bessemer.curate.exact_dedup import count_before_and_after
 from bessemer.curate.ledger import (
-    DOCUMENTS,
     conserve_drops,
     decision,
     list_shards,
     read_survivors,
-    shard_of,
     shard_name,
+    shard_of,
     write_by_shard,
 )
 from bessemer.engine.relations import query, relations
@@ -37,7 +37,6 @@ from bessemer.text.minhash import band_hashes, jaccard, shingles, signatures
 
 STAGE = "fuzzy"
 RULE = "near_duplicate"
-CLUSTERS = "clusters.parquet"
 _PAIRS_PER_DOC = 64  # within one bucket; a template page shares its band with thousands
 
 _CANDIDATES = f"""

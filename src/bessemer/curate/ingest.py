@@ -17,12 +17,13 @@ import xxhash
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.errors import DataError
 from bessemer.core.ids import MAX_ROW, pack_doc_id
+from bessemer.core.layout import DOCUMENTS, FILES
 from bessemer.core.manifest import Conservation, StageResult
 from bessemer.core.schema import DOCUMENT, EDIT, QUARANTINE, SOURCE_FILE
 from bessemer.core.storage import write_table
 from bessemer.curate.extract import UndecodableError, extract
 from bessemer.curate.inventory import SourceFile
-from bessemer.curate.ledger import DOCUMENTS, FILES, decision, shard_name, write_decisions
+from bessemer.curate.ledger import decision, shard_name, write_decisions
 from bessemer.curate.readers import RawRow, read_rows
 from bessemer.engine.tasks import Engine, Task
 

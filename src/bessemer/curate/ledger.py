@@ -16,13 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bessemer.core.ids import ROW_BITS
+from bessemer.core.layout import DECISIONS, DOCUMENTS, FILES
 from bessemer.core.manifest import Conservation
 from bessemer.core.schema import DECISION, DROP, QUARANTINE
 from bessemer.core.storage import concat_tables, read_table, write_table
-
-DOCUMENTS = "documents"
-FILES = "files.parquet"
-DECISIONS = "decisions"
 
 Counts = Mapping[str, Sequence[int]]  # source -> (documents, bytes)
 
@@ -41,7 +38,7 @@ def decision(
     *, doc_id: int, source: str, stage: str, rule: str, action: str, num_bytes: int, **rest: Any
 ) -> dict[str, Any]:
     """One row of the ledger; what is not given is null, and a lost document is lost decisively."""
-    row = {name: None for name in DECISION.names}
+    row = dict.fromkeys(DECISION.names)
     row |= {"decisive": action in (DROP, QUARANTINE), "doc_id": doc_id, "source": source}
     return row | {"stage": stage, "rule": rule, "action": action, "num_bytes": num_bytes} | rest
 

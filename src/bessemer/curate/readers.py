@@ -204,7 +204,7 @@ READERS: dict[str, Callable[[SourceFile, SourceConfig, int], Iterator[RawRow]]] 
 
 
 def _decompressed(raw: BinaryIO, name: str) -> BinaryIO:
-    """A buffered stream over `raw`, decompressed by the file's suffix; truncation raises OSError."""
+    """A buffered stream over `raw`, decompressed by suffix; truncation raises OSError."""
     for suffix, codec in _COMPRESSION.items():
         if name.lower().endswith(suffix):
             return io.BufferedReader(_Decompressor(raw, codec), _BUFFER_BYTES)

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import DROP
 from bessemer.core.storage import read_table
 from bessemer.curate.ledger import (
-    DOCUMENTS,
     conserve_drops,
     count_by_source,
     decision,
@@ -29,7 +29,6 @@ from bessemer.curate.ledger import (
     write_decisions,
 )
 from bessemer.curate.presets import PRESETS
-from bessemer.curate.signals import SIGNALS
 from bessemer.engine.tasks import Engine, Task
 
 STAGE = "rules"

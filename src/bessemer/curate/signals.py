@@ -12,16 +12,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.storage import read_table, write_table
 from bessemer.curate.language import detect_languages
-from bessemer.curate.ledger import DOCUMENTS, count_by_source, list_shards, sum_up
+from bessemer.curate.ledger import count_by_source, list_shards, sum_up
 from bessemer.engine.tasks import Engine, Task
 from bessemer.text.quality import QUALITY_SIGNALS, quality_signals
 from bessemer.text.repetition import REPETITION_SIGNALS, repetition_signals
 
 STAGE = "signals"
-SIGNALS = "signals"
 
 # Name -> definition of every numeric signal that a rule can bound.
 SIGNAL_DEFINITIONS: dict[str, str] = {

@@ -15,20 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bessemer.core.keyed import derive_key, uniform
+from bessemer.core.layout import CLUSTERS, DOCUMENTS, SPLITS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import HELDOUT, SPLIT, TRAIN
 from bessemer.core.storage import read_table, write_table
-from bessemer.curate.fuzzy_dedup import CLUSTERS
-from bessemer.curate.ledger import (
-    DOCUMENTS,
-    count_by_source,
-    list_shards,
-    read_survivors,
-    sum_up,
-)
+from bessemer.curate.ledger import count_by_source, list_shards, read_survivors, sum_up
 
 STAGE = "split"
-SPLITS = "splits"
 
 
 def split(

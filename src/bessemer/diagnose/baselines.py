@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from bessemer.core.keyed import derive_key
+from bessemer.core.layout import BASELINES
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import HELDOUT, TRAIN
 from bessemer.core.storage import write_json
 from bessemer.engine.tasks import Engine, Task
 from bessemer.tokens.corpus import Corpus, sample_documents
 
-BASELINES = "baselines.json"
 TRAIN_BYTES, HELDOUT_BYTES = 4_000_000, 400_000
 _DICTIONARY_BYTES = 1 << 23  # more than both samples together: LZMA may refer to all it has seen
 _PRESET = 6
@@ -75,7 +75,5 @@ def conditional_lzma_bits_per_byte(train: bytes, heldout: bytes) -> float:
 
 
 def _compressed_size(data: bytes) -> int:
-    filters = [
-        {"id": lzma.FILTER_LZMA2, "preset": _PRESET, "dict_size": _DICTIONARY_BYTES}
-    ]
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": _PRESET, "dict_size": _DICTIONARY_BYTES}]
     return len(lzma.compress(data, format=lzma.FORMAT_RAW, filters=filters))

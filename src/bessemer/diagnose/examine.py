@@ -17,10 +17,10 @@ from bessemer.config.model import ModelConfig
 from bessemer.config.train import DiagnoseConfig, TrainConfig
 from bessemer.core.events import Display
 from bessemer.core.keyed import derive_key
+from bessemer.core.layout import BASELINES, CHECKPOINTS, DIAGNOSIS, EVALUATIONS, METRICS, STEPS
 from bessemer.core.manifest import StageResult
-from bessemer.core.schema import HELDOUT, TRAIN
-from bessemer.core.storage import read_json, write_json
-from bessemer.diagnose.baselines import BASELINES
+from bessemer.core.schema import HELDOUT
+from bessemer.core.storage import read_json, read_jsonl, write_json
 from bessemer.diagnose.gap import Gap, measure_gap
 from bessemer.diagnose.verdict import Curve, judge
 from bessemer.model.generate import generate
@@ -29,10 +29,7 @@ from bessemer.tokens.order import SampleOrder, permute
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import load_model
 from bessemer.train.evaluate import EvaluationSet, make_evaluation_sets, measure
-from bessemer.train.monitor import EVALUATIONS, STEPS, read_records
-from bessemer.train.trainer import CHECKPOINTS, METRICS
 
-DIAGNOSIS = "diagnosis.json"
 _BATCH_TOKENS = 8192
 _PROMPT_TOKENS, _SAMPLE_TOKENS = 48, 160
 
@@ -70,13 +67,11 @@ def diagnose(exam: Examination, folder: Path, display: Display) -> StageResult:
                 losses.append(_measure(model, side, tokenizer, exam.train))
                 bar.advance()
             gaps.append(
-                measure_gap(
-                    part.source, *losses, exam.diagnose.bootstrap_samples, exam.seed
-                )
+                measure_gap(part.source, *losses, exam.diagnose.bootstrap_samples, exam.seed)
             )
             samples.append(_continue_text(model, part, tokenizer, exam))
             bar.advance()
-    steps = read_records(exam.trained / METRICS / STEPS)
+    steps = read_jsonl(exam.trained / METRICS / STEPS)
     epochs = {
         source: int((order.source_of == index).sum()) / order.streams[index].num_chunks
         for index, source in enumerate(order.sources)
@@ -146,7 +141,7 @@ def _continue_text(
 
 
 def _curves(trained: Path) -> list[Curve]:
-    rows = read_records(trained / METRICS / EVALUATIONS)
+    rows = read_jsonl(trained / METRICS / EVALUATIONS)
     sources = dict.fromkeys(row["source"] for row in rows)
     return [
         Curve(

@@ -74,7 +74,7 @@ def judge(
                 kind=HEALTHY,
                 evidence="no spike, no rise of held-out loss, no gap beyond its bound, and the "
                 "held-out loss has levelled off",
-                advice="nothing to mend; for a better model, more parameters and more text together",
+                advice="nothing to mend; a better model needs more parameters and more text",
             )
         ]
     order = (UNSTABLE, OVERFITTING, DATA_LIMITED, UNDERFITTING, HEALTHY)
@@ -103,8 +103,8 @@ def _find_spikes(losses: Sequence[float]) -> list[Finding]:
     return [
         Finding(
             kind=UNSTABLE,
-            evidence=f"the loss spiked at {len(spikes)} of {len(losses)} steps ({shown}): more than "
-            f"{SPIKE_DEVIATIONS:g} median deviations above the {SPIKE_WINDOW_STEPS} steps before",
+            evidence=f"the loss spiked at {len(spikes)} of {len(losses)} steps ({shown}): more "
+            f"than {SPIKE_DEVIATIONS:g} median deviations above the {SPIKE_WINDOW_STEPS} steps before",
             advice=f"see the documents of that batch (`bessemer trace RUN --step {spikes[0]}`); if "
             "they are sound, lower train.optimizer.lr or lengthen the warm-up",
         )
@@ -148,8 +148,8 @@ def _find_repetition(epochs: Mapping[str, float]) -> list[Finding]:
     return [
         Finding(
             kind=DATA_LIMITED,
-            evidence=f"{source} was repeated {times:.1f} times; beyond {FRESH_EPOCHS:g} repetitions "
-            "add less and less (arXiv 2305.16264)",
+            evidence=f"{source} was repeated {times:.1f} times; beyond {FRESH_EPOCHS:g}, "
+            "repetitions add less and less (arXiv 2305.16264)",
             advice=f"more text for {source}, or a smaller weight in [mix]",
         )
         for source, times in epochs.items()
@@ -157,9 +157,7 @@ def _find_repetition(epochs: Mapping[str, float]) -> list[Finding]:
     ]
 
 
-def _find_room(
-    curves: Sequence[Curve], num_parameters: int, tokens_seen: int
-) -> list[Finding]:
+def _find_room(curves: Sequence[Curve], num_parameters: int, tokens_seen: int) -> list[Finding]:
     """Held-out loss that still falls at the end: training stopped too early."""
     falling = []
     for curve in curves:

@@ -16,7 +16,6 @@ import pyarrow as pa
 from bessemer.core.storage import SCRATCH
 
 
-
 @contextmanager
 def relations(folder: Path, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
     """A private in-memory database whose spills go below `folder`; telemetry and autoload off."""

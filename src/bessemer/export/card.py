@@ -34,7 +34,9 @@ def write_card(lineage: Lineage, parity: Parity) -> str:
         f"| {lineage.heldout.get(source['name'], float('nan')):.3f} |"
         for source in lineage.sources
     )
-    stages = "\n".join(f"| {stage} | `{print_}` |" for stage, print_ in lineage.fingerprints.items())
+    stages = "\n".join(
+        f"| {stage} | `{print_}` |" for stage, print_ in lineage.fingerprints.items()
+    )
     return f"""---
 library_name: transformers
 pipeline_tag: text-generation

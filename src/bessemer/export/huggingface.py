@@ -12,9 +12,10 @@ from typing import Any
 from safetensors.torch import save_file
 
 from bessemer.config.model import ModelConfig
+from bessemer.core.layout import TOKENIZER
 from bessemer.core.storage import atomic_path, write_json
 from bessemer.model.transformer import Decoder
-from bessemer.tokens.tokenizer import BEGIN, END, FILE, Tokenizer
+from bessemer.tokens.tokenizer import BEGIN, END, Tokenizer
 
 WEIGHTS = "model.safetensors"
 
@@ -40,7 +41,7 @@ def write_model(model: Decoder, tokenizer: Tokenizer, seq_len: int, folder: Path
             "top_p": 0.95,
         },
     )
-    tokenizer.save(folder / FILE)
+    tokenizer.save(folder / TOKENIZER)
     write_json(
         folder / "tokenizer_config.json",
         {
@@ -55,7 +56,7 @@ def write_model(model: Decoder, tokenizer: Tokenizer, seq_len: int, folder: Path
 
 
 def model_config(config: ModelConfig, tokenizer: Tokenizer, seq_len: int) -> dict[str, Any]:
-    """config.json of a LlamaForCausalLM, for transformers 4 (rope_theta) and 5 (rope_parameters)."""
+    """config.json of a LlamaForCausalLM; rope_theta is for transformers 4, rope_parameters for 5."""
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",

@@ -12,6 +12,7 @@ import numpy as np
 
 from bessemer.config.model import ModelConfig
 from bessemer.core.errors import DataError
+from bessemer.core.layout import MODEL, PARITY
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import write_json, write_text
@@ -23,7 +24,6 @@ from bessemer.tokens.corpus import Corpus
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import load_model
 
-MODEL = "model"
 _NUM_TEXTS = 8
 
 
@@ -47,7 +47,7 @@ def export_model(job: Export, folder: Path) -> StageResult:
     write_model(model, tokenizer, job.seq_len, folder / MODEL)
     parity = check_parity(model, tokenizer, _heldout_texts(job), job.seq_len, folder / MODEL)
     write_text(folder / MODEL / "README.md", write_card(job.lineage, parity))
-    write_json(folder / "parity.json", asdict(parity))
+    write_json(folder / PARITY, asdict(parity))
     return StageResult(summary=asdict(parity))
 
 

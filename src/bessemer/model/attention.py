@@ -76,9 +76,7 @@ class Past:
         return k_BGTK, v_BGTK
 
 
-def rotary_tables(
-    positions_BT: Tensor, head_dim: int, theta: float
-) -> tuple[Tensor, Tensor]:
+def rotary_tables(positions_BT: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
     """Cosines and sines [B, 1, T, K] of rotary positions (Su et al. 2021, arXiv 2104.09864).
 
     The frequencies fill the width twice, half after half: the layout of Hugging Face's Llama.

@@ -87,7 +87,9 @@ class Decoder(nn.Module):
         if documents_BT is None:
             mask_B1TT = None
             begin = past[0].length if past else 0
-            places_T = torch.arange(begin, begin + input_ids_BT.shape[1], device=input_ids_BT.device)
+            places_T = torch.arange(
+                begin, begin + input_ids_BT.shape[1], device=input_ids_BT.device
+            )
             positions_BT = places_T[None]
         else:
             mask_B1TT = document_mask(documents_BT)

@@ -40,16 +40,19 @@ def _unknown_signals(sections: dict[str, Any]) -> list[Fault]:
 def _missing_files(data: dict[str, Any], base: Path) -> list[Fault]:
     """Patterns that match nothing, of all sources whose path could be read at all."""
     tables = data.get("source")
-    faults = []
-    for index, table in enumerate(tables if isinstance(tables, list) else []):
-        paths = table.get("path") if isinstance(table, dict) else None
-        for pattern in [paths] if isinstance(paths, str) else paths or []:
-            if isinstance(pattern, str) and matches_nothing(pattern, base):
-                faults.append(
-                    Fault(
-                        f"source[{index}].path",
-                        f"{pattern!r} matches no file below {base}; "
-                        "paths are relative to the run file",
-                    )
-                )
-    return faults
+    return [
+        Fault(
+            f"source[{index}].path",
+            f"{pattern!r} matches no file below {base}; paths are relative to the run file",
+        )
+        for index, table in enumerate(tables if isinstance(tables, list) else [])
+        for pattern in _patterns(table)
+        if matches_nothing(pattern, base)
+    ]
+
+
+def _patterns(table: Any) -> list[str]:
+    """The patterns of one source as written, whatever else is wrong with it."""
+    paths = table.get("path") if isinstance(table, dict) else None
+    listed = paths if isinstance(paths, list) else [paths]
+    return [pattern for pattern in listed if isinstance(pattern, str)]

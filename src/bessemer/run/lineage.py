@@ -7,15 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bessemer.config.run import RunConfig
-from bessemer.core.manifest import StageManifest, read_manifest
 from bessemer.core.errors import IntegrityError
+from bessemer.core.layout import EVALUATIONS, FILES, METRICS, PLAN
+from bessemer.core.manifest import StageManifest, read_manifest
 from bessemer.core.schema import TRAIN
-from bessemer.core.storage import read_table
-from bessemer.curate.ledger import FILES
+from bessemer.core.storage import read_jsonl, read_table
 from bessemer.export.card import Lineage
-from bessemer.tokens.mix import PLAN
-from bessemer.train.monitor import EVALUATIONS, read_records
-from bessemer.train.trainer import METRICS
 
 
 def trace_lineage(
@@ -41,7 +38,7 @@ def trace_lineage(
                 "epochs": plan[source.name]["epochs"],
             }
         )
-    evaluations = read_records(inputs["train"] / METRICS / EVALUATIONS)
+    evaluations = read_jsonl(inputs["train"] / METRICS / EVALUATIONS)
     return Lineage(
         name=config.run.name,
         num_parameters=trained["num_parameters"],

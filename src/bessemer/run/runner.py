@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bessemer.core.errors import ConfigError, IntegrityError, MachineError
+from bessemer.core.errors import ConfigError, MachineError
+from bessemer.core.events import Display
 from bessemer.core.hardware import num_usable_cores, peak_memory_bytes
 from bessemer.core.manifest import (
     StageManifest,
@@ -29,7 +30,6 @@ from bessemer.core.manifest import (
 )
 from bessemer.core.storage import SCRATCH
 from bessemer.core.units import format_bytes, format_seconds
-from bessemer.core.events import Display
 from bessemer.engine.tasks import Engine, prepare_folder
 from bessemer.run.stages import STAGES, Stage, Work
 from bessemer.run.workspace import Workspace, save_workspace, stage_settings

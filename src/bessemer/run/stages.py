@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bessemer.config.run import RunConfig
+from bessemer.core.layout import BASELINES, CHECKPOINTS, DOCUMENTS, METRICS, SPLITS, TOKENIZER
 from bessemer.core.manifest import StageResult
 from bessemer.engine.tasks import Engine
 
@@ -113,19 +114,13 @@ def _split(work: Work) -> StageResult:
 
 
 def _corpus(work: Work) -> Corpus:
-    from bessemer.curate.ledger import DOCUMENTS
-    from bessemer.curate.split import SPLITS
     from bessemer.tokens.corpus import Corpus
 
-    return Corpus(
-        documents=work.inputs["ingest"] / DOCUMENTS, splits=work.inputs["split"] / SPLITS
-    )
+    return Corpus(documents=work.inputs["ingest"] / DOCUMENTS, splits=work.inputs["split"] / SPLITS)
 
 
 def _tokenizer_file(work: Work) -> Path:
-    from bessemer.tokens.tokenizer import FILE
-
-    return work.inputs["tokenizer"] / FILE
+    return work.inputs["tokenizer"] / TOKENIZER
 
 
 def _tokenizer(work: Work) -> StageResult:
@@ -145,9 +140,7 @@ def _tokenizer(work: Work) -> StageResult:
 def _encode(work: Work) -> StageResult:
     from bessemer.tokens.encode import encode
 
-    return encode(
-        _corpus(work), _tokenizer_file(work), work.source_names, work.folder, work.engine
-    )
+    return encode(_corpus(work), _tokenizer_file(work), work.source_names, work.folder, work.engine)
 
 
 def _mix(work: Work) -> StageResult:
@@ -175,9 +168,8 @@ def _baselines(work: Work) -> StageResult:
 
 def _train(work: Work) -> StageResult:
     from bessemer.core.storage import read_json
-    from bessemer.diagnose.baselines import BASELINES
     from bessemer.train.mesh import choose_device, process_group, read_launch
-    from bessemer.train.trainer import METRICS, Trainer, TrainingJob
+    from bessemer.train.trainer import Trainer, TrainingJob
 
     config, launch = work.config, read_launch()
     job = TrainingJob(
@@ -216,7 +208,6 @@ def _diagnose(work: Work) -> StageResult:
 def _export(work: Work) -> StageResult:
     from bessemer.export.package import Export, export_model
     from bessemer.run.lineage import trace_lineage
-    from bessemer.train.trainer import CHECKPOINTS
 
     job = Export(
         model=work.config.model,
@@ -256,9 +247,7 @@ STAGES: tuple[Stage, ...] = (
         settings=lambda config: _plain(config.curate, "languages", "min_language_score", "rule"),
         work=_rules,
     ),
-    Stage(
-        name="exact", version=1, inputs=("ingest", "rules"), settings=lambda _: {}, work=_exact
-    ),
+    Stage(name="exact", version=1, inputs=("ingest", "rules"), settings=lambda _: {}, work=_exact),
     Stage(
         name="fuzzy",
         version=1,

@@ -15,15 +15,15 @@ import numpy as np
 from bessemer.core.errors import DataError
 from bessemer.core.ids import format_doc_id
 from bessemer.core.keyed import derive_key
+from bessemer.core.layout import SHARDS, TOKENIZER
 from bessemer.core.manifest import Conservation, StageResult
 from bessemer.core.schema import SIDES, TRAIN
 from bessemer.core.storage import write_json
 from bessemer.engine.tasks import Engine, Task
 from bessemer.tokens.corpus import Corpus, sample_documents
 from bessemer.tokens.shard import write_shard
-from bessemer.tokens.tokenizer import FILE, Tokenizer, train_tokenizer
+from bessemer.tokens.tokenizer import Tokenizer, train_tokenizer
 
-SHARDS = "shards.json"
 _BATCH_DOCS = 256
 
 
@@ -46,7 +46,7 @@ def learn_tokenizer(
     keys = {source: derive_key(seed, "tokenizer", source) for source in sources}
     doc_ids = sample_documents(sizes, TRAIN, budget, keys)
     tokenizer = train_tokenizer(corpus.texts(doc_ids), vocab_size)
-    tokenizer.save(folder / FILE)
+    tokenizer.save(folder / TOKENIZER)
     in_sample = np.isin(sizes["doc_id"].to_numpy(), doc_ids)
     sampled = int(sizes["num_bytes"].to_numpy()[in_sample].sum())
     return StageResult(summary={"sample_docs": len(doc_ids), "sample_bytes": sampled})

@@ -13,12 +13,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from bessemer.core.errors import DataError
+from bessemer.core.layout import PLAN, SHARDS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import MIX_PLAN, TRAIN
 from bessemer.core.storage import read_json, write_table
-from bessemer.tokens.encode import SHARDS
 
-PLAN = "plan.parquet"
 REPEAT_DECAY_EPOCHS = 15.387756  # R*_D, Muennighoff et al. 2023 (arXiv 2305.16264), appendix A
 
 
@@ -83,16 +82,16 @@ def effective_tokens(unique_tokens: int, epochs: float) -> float:
     if epochs <= 1:
         return unique_tokens * epochs
     repeats = epochs - 1
-    return unique_tokens * (
-        1 + REPEAT_DECAY_EPOCHS * -math.expm1(-repeats / REPEAT_DECAY_EPOCHS)
-    )
+    return unique_tokens * (1 + REPEAT_DECAY_EPOCHS * -math.expm1(-repeats / REPEAT_DECAY_EPOCHS))
 
 
 def _shares(
     available: Mapping[str, int], weights: Mapping[str, float] | None
 ) -> dict[str, Fraction]:
     """The weights as fractions that sum to one; without weights, as much as there is."""
-    raw = {name: Fraction(available[name] if weights is None else weights[name]) for name in available}
+    raw = {
+        name: Fraction(available[name] if weights is None else weights[name]) for name in available
+    }
     for name, weight in raw.items():
         if weight and not available[name]:
             raise DataError(

@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from bessemer.core.keyed import Key, derive_key
+from bessemer.core.layout import PLAN, SHARDS
 from bessemer.core.schema import TRAIN
 from bessemer.core.storage import read_json, read_table
-from bessemer.tokens.encode import SHARDS
-from bessemer.tokens.mix import PLAN
 from bessemer.tokens.shard import TokenShard
 
 _FEISTEL_ROUNDS = 4
@@ -76,9 +75,7 @@ class TokenStream:
             stop = min(end, int(self.starts[index + 1]))
             start = position - int(self.starts[index])
             ranges.append(
-                TokenRange(
-                    shard=self.names[index], token_start=start, num_tokens=stop - position
-                )
+                TokenRange(shard=self.names[index], token_start=start, num_tokens=stop - position)
             )
             position = stop
         return tuple(ranges)

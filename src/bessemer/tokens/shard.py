@@ -54,9 +54,7 @@ def write_shard(
         schema=TOKEN_DOCS,
     )
     write_table(prefix.with_name(prefix.name + ".docs.parquet"), table)
-    header = _HEADER.pack(
-        _MAGIC, _VERSION, _DTYPE_CODES[dtype], len(lengths), len(lengths) + 1
-    )
+    header = _HEADER.pack(_MAGIC, _VERSION, _DTYPE_CODES[dtype], len(lengths), len(lengths) + 1)
     index = (
         header
         + lengths.astype("<i4").tobytes()

@@ -18,7 +18,6 @@ from tokenizers import Tokenizer as BackendTokenizer
 from bessemer.core.errors import DataError, IntegrityError
 from bessemer.core.storage import write_text
 
-FILE = "tokenizer.json"
 BEGIN, END = "<|begin_of_text|>", "<|end_of_text|>"
 SPECIAL_TOKENS = (BEGIN, END)
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from bessemer.core.keyed import derive_key
+from bessemer.core.layout import SHARDS
 from bessemer.core.storage import read_json
 from bessemer.model.transformer import Decoder
-from bessemer.tokens.encode import SHARDS
 from bessemer.tokens.order import TokenStream, permute
 from bessemer.train.loader import make_batch
 from bessemer.train.loss import token_losses

@@ -68,9 +68,7 @@ def check_ranks(cluster: ClusterConfig, launch: Launch) -> None:
 
 
 @contextmanager
-def process_group(
-    cluster: ClusterConfig, launch: Launch, device: torch.device
-) -> Iterator[None]:
+def process_group(cluster: ClusterConfig, launch: Launch, device: torch.device) -> Iterator[None]:
     """Set the threads of this rank, and join the others for the time of the block."""
     if device.type == "cuda":
         torch.cuda.set_device(device)

@@ -9,14 +9,13 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
 
-from bessemer.core.storage import write_text
+from bessemer.core.layout import EVALUATIONS, STEPS
+from bessemer.core.storage import read_jsonl, write_text
 
-STEPS = "steps.jsonl"
-EVALUATIONS = "evaluations.jsonl"
 _TENSORBOARD = "tensorboard"
 
 
@@ -52,7 +51,7 @@ class Monitor:
     def __init__(self, folder: Path, resume_step: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in (STEPS, EVALUATIONS):
-            kept = [row for row in read_records(folder / name) if row["step"] <= resume_step]
+            kept = [row for row in read_jsonl(folder / name) if row["step"] <= resume_step]
             write_text(folder / name, "".join(json.dumps(row) + "\n" for row in kept))
         self._steps = (folder / STEPS).open("a", encoding="utf-8")
         self._evaluations = (folder / EVALUATIONS).open("a", encoding="utf-8")
@@ -87,16 +86,3 @@ class Monitor:
         self._board.add_scalar(
             f"heldout_bits_per_byte/{record.source}", record.bits_per_byte, record.step
         )
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics file; a last line that a kill cut short is left out."""
-    if not path.exists():
-        return []
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows

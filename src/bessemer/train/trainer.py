@@ -27,6 +27,7 @@ from bessemer.config.train import TrainConfig
 from bessemer.core.errors import TrainingError
 from bessemer.core.events import Display, Silent
 from bessemer.core.hardware import peak_memory_bytes
+from bessemer.core.layout import CHECKPOINTS, METRICS
 from bessemer.core.schema import HELDOUT
 from bessemer.costs.compute import shape_of, training_flops
 from bessemer.model.initialize import initialize
@@ -43,8 +44,6 @@ from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
 from bessemer.train.optim import learning_rate, make_optimizer, set_learning_rate
 
 _LOG = logging.getLogger(__name__)
-CHECKPOINTS = "checkpoints"
-METRICS = "metrics"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,9 +183,7 @@ class Trainer:
         return nats, text, int(num_bytes), num_labels
 
     def _backward(self, batch: Batch, num_labels: int) -> Tensor:
-        losses = token_losses(
-            self.model, batch, self.token_bytes, self.job.train.document_mask
-        )
+        losses = token_losses(self.model, batch, self.token_bytes, self.job.train.document_mask)
         (losses.nats.sum() / num_labels).backward()
         nats = losses.nats.detach().double().sum()
         return torch.stack([nats, text_nats(losses), losses.num_bytes.sum().double()])

@@ -1,0 +1,22 @@
+"""Names of files and folders in the outputs of stages: what one writes and another reads."""
+
+from __future__ import annotations
+
+DOCUMENTS = "documents"  # ingest: text, a Parquet file per shard
+FILES = "files.parquet"  # ingest: the source files
+DECISIONS = "decisions"  # ingest, rules, exact, fuzzy: the ledger, a Parquet file per shard
+SIGNALS = "signals"  # signals: a Parquet file per shard
+CLUSTERS = "clusters.parquet"  # fuzzy
+SPLITS = "splits"  # split: a Parquet file per shard
+TOKENIZER = "tokenizer.json"  # tokenizer
+SHARDS = "shards.json"  # encode: the list of token shards
+PLAN = "plan.parquet"  # mix
+BASELINES = "baselines.json"  # baselines
+CHECKPOINTS = "checkpoints"  # train
+METRICS = "metrics"  # train: holds the next two, and TensorBoard's files
+STEPS = "steps.jsonl"
+EVALUATIONS = "evaluations.jsonl"
+DIAGNOSIS = "diagnosis.json"  # diagnose
+MODEL = "model"  # export: the Hugging Face folder
+PARITY = "parity.json"  # export
+REPORT = "report.html"  # report
