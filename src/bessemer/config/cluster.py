@@ -27,6 +27,4 @@ class ClusterConfig(Section):
     """Data-parallel ranks; absent means as many as torchrun started."""
     microbatch_tokens: Tokens | None = None
     """Tokens per forward and backward pass of one rank; absent means 8,192 or one sequence."""
-    price_per_hour: float | None = Field(default=None, ge=0)
-    """USD per hour of one machine, for the cost in the report."""
     engine: EngineConfig = EngineConfig()

@@ -16,7 +16,7 @@ from bessemer.config.data import (
     TokenizerConfig,
 )
 from bessemer.config.model import ModelConfig
-from bessemer.config.train import DiagnoseConfig, TrainConfig
+from bessemer.config.train import DiagnoseConfig, ReportConfig, TrainConfig
 
 
 class RunSection(Section):
@@ -40,4 +40,5 @@ class RunConfig(Section):
     model: ModelConfig
     train: TrainConfig
     diagnose: DiagnoseConfig = DiagnoseConfig()
+    report: ReportConfig = ReportConfig()
     cluster: ClusterConfig = ClusterConfig()

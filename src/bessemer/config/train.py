@@ -1,4 +1,4 @@
-"""Run file, `[train]` and `[diagnose]`: batches, optimizer, schedule, checkpoints, evaluation."""
+"""Run file, `[train]`, `[diagnose]` and `[report]`: how to train, and how to look at it."""
 
 from __future__ import annotations
 
@@ -83,3 +83,12 @@ class DiagnoseConfig(Section):
     tokens_per_source: Tokens = 262144
     """Tokens of train and of held-out text that are measured, per source."""
     bootstrap_samples: int = Field(default=1000, ge=100, le=100_000)
+
+
+class ReportConfig(Section):
+    """`[report]`."""
+
+    samples_per_rule: int = Field(default=3, ge=0, le=20)
+    """Dropped documents shown for each rule and source."""
+    price_per_hour: float | None = Field(default=None, ge=0)
+    """USD per hour of the machine, for the cost; absent means hours are shown, no money."""

@@ -36,9 +36,16 @@ class SourceFile:
 
 
 def take_inventory(
-    sources: Iterable[SourceConfig], base: Path, digest_cache: Path | None = None
+    sources: Iterable[SourceConfig],
+    base: Path,
+    digest_cache: Path | None = None,
+    *,
+    keep: bool = True,
 ) -> tuple[SourceFile, ...]:
-    """List and digest all files of all sources; `base` is the folder of the run file."""
+    """List and digest all files of all sources; `base` is the folder of the run file.
+
+    Digests known from `digest_cache` are used; with `keep`, new ones are written there.
+    """
     known = _load_cache(digest_cache)
     fresh: dict[str, list[Any]] = {}
     files: list[SourceFile] = []
@@ -58,7 +65,7 @@ def take_inventory(
                     digest=digest,
                 )
             )
-    if digest_cache is not None and fresh != known:
+    if digest_cache is not None and keep and fresh != known:
         write_json(digest_cache, fresh)
     return tuple(files)
 

@@ -33,8 +33,10 @@ class Attention(nn.Module):
         mask_B1TT: Tensor | None,
         past: Past | None = None,
     ) -> Tensor:
-        """Attend; `mask_B1TT` is True where a token (third dim) may look (fourth dim), or None
-        for plain causal attention. With a filled `past`, x is one token that sees all of it."""
+        """Attend; `mask_B1TT` is added to the scores, or None for plain causal attention.
+
+        With a filled `past`, x is one token that sees all of it.
+        """
         batch, length, _ = x_BTD.shape
         q_BHTK = self.q_proj(x_BTD).view(batch, length, self.num_heads, -1).transpose(1, 2)
         k_BGTK = self.k_proj(x_BTD).view(batch, length, self.num_kv_heads, -1).transpose(1, 2)
@@ -95,15 +97,19 @@ def rotate(x_BHTK: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return (x_BHTK * cos + turned * sin).to(x_BHTK.dtype)
 
 
-def document_mask(documents_BT: Tensor) -> Tensor:
-    """bool [B, 1, T, T]: a token looks at itself and what came before it in its own document.
+def document_mask(documents_BT: Tensor, dtype: torch.dtype) -> Tensor:
+    """[B, 1, T, T]: 0 where a token (third dim) may look at a token (fourth dim), else -inf.
 
-    `documents_BT` holds anything that differs between neighbours, such as document ids.
+    A token looks at itself and what came before it in its own document; `documents_BT` holds
+    anything that differs between neighbours, such as document ids. Made once for all layers:
+    from a boolean mask every layer would make its own copy of this.
     """
     length = documents_BT.shape[1]
     same_BTT = documents_BT[:, :, None] == documents_BT[:, None, :]
     causal_TT = torch.ones(length, length, dtype=torch.bool, device=documents_BT.device).tril()
-    return (same_BTT & causal_TT)[:, None]
+    blocked_BTT = ~(same_BTT & causal_TT)
+    mask_BTT = torch.zeros(blocked_BTT.shape, dtype=dtype, device=documents_BT.device)
+    return mask_BTT.masked_fill_(blocked_BTT, float("-inf"))[:, None]
 
 
 def document_positions(documents_BT: Tensor) -> Tensor:

@@ -29,3 +29,7 @@ def measure_matmul_flops(device: torch.device, dtype: torch.dtype = torch.float3
             count += 1
         rates.append(2 * size**3 * count / (time.perf_counter() - begin))
     return max(rates)
+
+
+if __name__ == "__main__":
+    print(measure_matmul_flops(torch.device("cuda" if torch.cuda.is_available() else "cpu")))  # noqa: T201

@@ -92,7 +92,7 @@ class Decoder(nn.Module):
             )
             positions_BT = places_T[None]
         else:
-            mask_B1TT = document_mask(documents_BT)
+            mask_B1TT = document_mask(documents_BT, self.embed_tokens.weight.dtype)
             positions_BT = document_positions(documents_BT)
         rotary = rotary_tables(positions_BT, self.config.head_dim, self.config.rope_theta)
         x_BTD = self.embed_tokens(input_ids_BT)

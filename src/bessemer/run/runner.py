@@ -21,6 +21,7 @@ from pathlib import Path
 from bessemer.core.errors import ConfigError, MachineError
 from bessemer.core.events import Display
 from bessemer.core.hardware import num_usable_cores, peak_memory_bytes
+from bessemer.core.layout import METRICS, MODEL, REPORT
 from bessemer.core.manifest import (
     StageManifest,
     record_files,
@@ -28,13 +29,16 @@ from bessemer.core.manifest import (
     verify_files,
     write_manifest,
 )
-from bessemer.core.storage import SCRATCH
+from bessemer.core.storage import SCRATCH, write_bytes
 from bessemer.core.units import format_bytes, format_seconds
 from bessemer.engine.tasks import Engine, prepare_folder
 from bessemer.run.stages import STAGES, Stage, Work
 from bessemer.run.workspace import Workspace, save_workspace, stage_settings
+from bessemer.train.launch import Launch
 
 _LOG = logging.getLogger(__name__)
+_POLL_S = 0.2
+_PRODUCTS = {"train": METRICS, "export": MODEL, "report": REPORT}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,27 +53,61 @@ class StageOutcome:
 def run_stages(
     workspace: Workspace,
     display: Display,
+    launch: Launch | None = None,
     first: str | None = None,
     last: str | None = None,
 ) -> list[StageOutcome]:
     """Bring the stages from `first` to `last` (names, both included) up to date.
 
-    A stage before `first` must be finished; `first` itself and what follows is made anew.
+    `first` itself and what follows is made anew; what comes before it must be finished. Under
+    torchrun rank 0 does it all, and the other ranks join it in the stages that train.
     """
+    launch = launch or Launch()
     stages = _select(first, last)
+    if launch.rank > 0:
+        _follow(workspace, stages, display, launch)
+        return []
     outcomes = []
     with _sole_worker(workspace.root):
         save_workspace(workspace)
-        for stage in stages:
-            if first is not None:
+        if first is not None:
+            for stage in stages:
                 shutil.rmtree(workspace.folder(stage.name), ignore_errors=True)
+        for stage in stages:
             manifest = _reusable(workspace, stage)
             reused = manifest is not None
             if manifest is None:
-                manifest = _run_stage(workspace, stage, display)
+                manifest = _run_stage(workspace, stage, display, launch)
             _say(stage, manifest, reused)
+            publish(workspace, stage.name)
             outcomes.append(StageOutcome(stage=stage.name, reused=reused, manifest=manifest))
     return outcomes
+
+
+def publish(workspace: Workspace, stage: str) -> None:
+    """Put what a stage makes for people at its stable place in the root folder."""
+    name = _PRODUCTS.get(stage)
+    if name is None:
+        return
+    product, place = workspace.folder(stage) / name, workspace.root / name
+    if place.is_symlink() or place.is_file():
+        place.unlink()
+    if product.is_dir():
+        place.symlink_to(product.relative_to(workspace.root), target_is_directory=True)
+    else:
+        write_bytes(place, product.read_bytes())
+
+
+def _follow(
+    workspace: Workspace, stages: tuple[Stage, ...], display: Display, launch: Launch
+) -> None:
+    """What ranks above 0 do: wait for rank 0's stages, take part in those of all ranks."""
+    for stage in stages:
+        if stage.on_all_ranks and workspace.manifest(stage.name) is None:
+            for name in stage.inputs:
+                while workspace.manifest(name) is None:
+                    time.sleep(_POLL_S)  # if rank 0 fails, torchrun ends this process
+            stage.work(_make_work(workspace, stage, display, launch))
 
 
 def _select(first: str | None, last: str | None) -> tuple[Stage, ...]:
@@ -91,30 +129,36 @@ def _reusable(workspace: Workspace, stage: Stage) -> StageManifest | None:
     return manifest
 
 
-def _run_stage(workspace: Workspace, stage: Stage, display: Display) -> StageManifest:
+def _make_work(workspace: Workspace, stage: Stage, display: Display, launch: Launch) -> Work:
+    settings = workspace.config.cluster.engine
+    return Work(
+        config=workspace.config,
+        files=workspace.files,
+        inputs={name: workspace.require(name) for name in stage.inputs},
+        fingerprints={name: workspace.fingerprints[name] for name in stage.inputs},
+        folder=workspace.folder(stage.name),
+        engine=Engine(
+            runner=settings.runner,
+            workers=settings.workers or num_usable_cores(),
+            display=display,
+        ),
+        launch=launch,
+    )
+
+
+def _run_stage(
+    workspace: Workspace, stage: Stage, display: Display, launch: Launch
+) -> StageManifest:
     folder = workspace.folder(stage.name)
     prepare_folder(folder)
-    settings = workspace.config.cluster.engine
-    engine = Engine(
-        runner=settings.runner, workers=settings.workers or num_usable_cores(), display=display
-    )
-    inputs = {name: workspace.fingerprints[name] for name in stage.inputs}
     started, clock = utc_now(), time.monotonic()
-    result = stage.work(
-        Work(
-            config=workspace.config,
-            files=workspace.files,
-            inputs={name: workspace.require(name) for name in stage.inputs},
-            fingerprints=inputs,
-            folder=folder,
-            engine=engine,
-        )
-    )
+    work = _make_work(workspace, stage, display, launch)
+    result = stage.work(work)
     manifest = StageManifest(
         stage=stage.name,
         version=stage.version,
         fingerprint=workspace.fingerprints[stage.name],
-        inputs=inputs,
+        inputs=work.fingerprints,
         settings=stage_settings(stage, workspace.config, workspace.files),
         files=record_files(folder, result.irreproducible),
         conservation=result.conservation,

@@ -15,6 +15,7 @@ from bessemer.config.run import RunConfig
 from bessemer.core.layout import BASELINES, CHECKPOINTS, DOCUMENTS, METRICS, SPLITS, TOKENIZER
 from bessemer.core.manifest import StageResult
 from bessemer.engine.tasks import Engine
+from bessemer.train.launch import Launch
 
 if TYPE_CHECKING:
     from bessemer.curate.inventory import SourceFile
@@ -31,6 +32,7 @@ class Work:
     fingerprints: dict[str, str]  # of the inputs
     folder: Path
     engine: Engine
+    launch: Launch
 
     @property
     def ledgers(self) -> list[Path]:
@@ -52,6 +54,7 @@ class Stage:
     inputs: tuple[str, ...] = ()
     settings: Callable[[RunConfig], dict[str, Any]]
     work: Callable[[Work], StageResult]
+    on_all_ranks: bool = False  # under torchrun; the others are rank 0's alone
 
 
 def _ingest(work: Work) -> StageResult:
@@ -168,10 +171,11 @@ def _baselines(work: Work) -> StageResult:
 
 def _train(work: Work) -> StageResult:
     from bessemer.core.storage import read_json
-    from bessemer.train.mesh import choose_device, process_group, read_launch
+    from bessemer.train.mesh import check_ranks, choose_device, process_group
     from bessemer.train.trainer import Trainer, TrainingJob
 
-    config, launch = work.config, read_launch()
+    config, launch = work.config, work.launch
+    check_ranks(config.cluster, launch)
     job = TrainingJob(
         model=config.model,
         train=config.train,
@@ -218,6 +222,19 @@ def _export(work: Work) -> StageResult:
         lineage=trace_lineage(work.config, work.inputs, work.fingerprints),
     )
     return export_model(job, work.folder)
+
+
+def _report(work: Work) -> StageResult:
+    from bessemer.report.render import ReportJob, write_report
+
+    job = ReportJob(
+        name=work.config.run.name,
+        config=work.config.model_dump(mode="json"),
+        folders=work.inputs,
+        samples_per_rule=work.config.report.samples_per_rule,
+        price_per_hour=work.config.report.price_per_hour,
+    )
+    return write_report(job, work.folder)
 
 
 def _plain(section: Any, *keys: str) -> dict[str, Any]:
@@ -308,6 +325,7 @@ STAGES: tuple[Stage, ...] = (
             "train": _plain(config.train),
         },
         work=_train,
+        on_all_ranks=True,
     ),
     Stage(
         name="diagnose",
@@ -322,5 +340,15 @@ STAGES: tuple[Stage, ...] = (
         inputs=("ingest", "split", "tokenizer", "mix", "train"),
         settings=lambda config: {"name": config.run.name},
         work=_export,
+    ),
+    Stage(
+        name="report",
+        version=1,
+        inputs=(
+            *("ingest", "signals", "rules", "exact", "fuzzy", "split", "tokenizer", "encode"),
+            *("mix", "baselines", "train", "diagnose", "export"),
+        ),
+        settings=lambda config: {"name": config.run.name, **_plain(config.report)},
+        work=_report,
     ),
 )

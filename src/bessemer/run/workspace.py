@@ -50,12 +50,18 @@ class Workspace:
         return self.folder(stage)
 
 
-def plan_workspace(run_file: Path, overrides: Sequence[str] = ()) -> Workspace:
-    """Parse, check and inventory a run file; nothing is run. Raises ConfigError."""
+def plan_workspace(
+    run_file: Path, overrides: Sequence[str] = (), *, keep_digests: bool = True
+) -> Workspace:
+    """Parse, check and inventory a run file; nothing is run. Raises ConfigError.
+
+    `keep_digests` keeps those of the source files in the root folder, for the next start.
+    """
     config = load_config(run_file, overrides)
     base = run_file.resolve().parent
     root = (base / config.run.root).resolve()
-    files = take_inventory(config.source, base, root / _DIGEST_CACHE)
+    cache = root / _DIGEST_CACHE
+    files = take_inventory(config.source, base, cache, keep=keep_digests)
     return Workspace(
         config=config, root=root, files=files, fingerprints=_fingerprints(config, files)
     )
@@ -64,7 +70,7 @@ def plan_workspace(run_file: Path, overrides: Sequence[str] = ()) -> Workspace:
 def open_workspace(target: Path) -> Workspace:
     """The run that `target` names: a run file, or the root folder of a run."""
     if target.is_file():
-        return plan_workspace(target)
+        return plan_workspace(target, keep_digests=False)
     record = target / RUN_RECORD
     if not record.exists():
         raise ConfigError(

@@ -1,15 +1,12 @@
-"""Which rank this process is, and the process group it belongs to.
+"""The device of a rank and the process group it belongs to: gloo on CPU, NCCL on GPU.
 
-torchrun says so through environment variables; they are read here and nowhere else. gloo on CPU,
-NCCL on GPU. A lone process has no group at all.
+A lone process has no group at all.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
@@ -18,28 +15,9 @@ import torch.distributed as dist
 from bessemer.config.cluster import ClusterConfig
 from bessemer.core.errors import ConfigError, Fault, MachineError
 from bessemer.core.hardware import num_usable_cores
+from bessemer.train.launch import Launch
 
 _TIMEOUT = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Launch:
-    """This process's place among those that train together."""
-
-    rank: int
-    local_rank: int
-    num_ranks: int
-    num_local_ranks: int
-
-
-def read_launch() -> Launch:
-    """What torchrun told this process; a lone process is rank 0 of 1."""
-    return Launch(
-        rank=int(os.environ.get("RANK", "0")),
-        local_rank=int(os.environ.get("LOCAL_RANK", "0")),
-        num_ranks=int(os.environ.get("WORLD_SIZE", "1")),
-        num_local_ranks=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
-    )
 
 
 def choose_device(cluster: ClusterConfig, launch: Launch) -> torch.device:

@@ -37,9 +37,10 @@ from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import load_latest, save_checkpoint
 from bessemer.train.evaluate import bits_per_byte_over_ranks, make_evaluation_sets, measure
+from bessemer.train.launch import Launch
 from bessemer.train.loader import Batch, Loader
 from bessemer.train.loss import text_nats, token_losses
-from bessemer.train.mesh import Launch, choose_device, sum_over_ranks
+from bessemer.train.mesh import choose_device, sum_over_ranks
 from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
 from bessemer.train.optim import learning_rate, make_optimizer, set_learning_rate
 

@@ -1,0 +1,5 @@
+"""`python -m bessemer`, which torchrun needs."""
+
+from bessemer.cli import main
+
+main()

@@ -1,0 +1,192 @@
+"""The command line: each verb parses its arguments, calls one function, and shows the result.
+
+Wings are imported inside the verbs, so that `bessemer --help` is instant. Exit codes are those of
+core/errors.py.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bessemer.core.errors import BessemerError
+
+app = typer.Typer(
+    name="bessemer",
+    help="Raw text in, trained and understood language model out: one run file, one command.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RunFile = Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")]
+Target = Annotated[
+    Path, typer.Argument(help="A run file, or the root folder of a run.", metavar="RUN")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Override a key with a TOML value, e.g. --set train.seq_len=512 or "
+        "--set run.root='\"/big/disk\"'. Repeatable.",
+        metavar="KEY=VALUE",
+    ),
+]
+
+
+@app.command()
+def check(run_file: RunFile, overrides: Overrides = None) -> None:
+    """Check a run file; show its stages and what would be reused. Changes nothing."""
+    from bessemer.run import show
+    from bessemer.run.workspace import plan_workspace
+
+    show.check(plan_workspace(run_file, overrides or (), keep_digests=False))
+
+
+@app.command()
+def plan(
+    run_file: RunFile,
+    overrides: Overrides = None,
+    measure: Annotated[bool, typer.Option(help="Measure this machine's rate first.")] = True,
+) -> None:
+    """Show parameters, operations, memory and time of the training, before it is paid for."""
+    from bessemer.plan.estimate import estimate, measure_rate
+    from bessemer.run import show
+    from bessemer.run.check import load_config
+
+    config = load_config(run_file, overrides or ())
+    show.estimate(estimate(config, measure_rate() if measure else None))
+
+
+@app.command()
+def run(
+    run_file: RunFile,
+    first: Annotated[
+        str | None, typer.Option("--from", help="Make this stage and all after it anew.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Stop after this stage.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Run the line, or go on where it stopped. Finished stages are reused.
+
+    Several processes: torchrun --nproc-per-node 2 -m bessemer run RUN.toml
+    """
+    from bessemer.core.events import Silent, Terminal, configure_logging
+    from bessemer.run import show
+    from bessemer.run.runner import run_stages
+    from bessemer.run.workspace import plan_workspace
+    from bessemer.train.launch import read_launch
+
+    launch = read_launch()
+    configure_logging(launch.rank)
+    workspace = plan_workspace(run_file, overrides or ())
+    display = Terminal() if launch.rank == 0 else Silent()
+    outcomes = run_stages(workspace, display, launch, first=first, last=last)
+    if launch.rank == 0:
+        show.outcome(workspace, outcomes)
+
+
+@app.command()
+def status(target: Target) -> None:
+    """Show which stages of a run are done, what they cost, and where their output is."""
+    from bessemer.run import show
+    from bessemer.run.workspace import open_workspace
+
+    show.status(open_workspace(target))
+
+
+@app.command()
+def explain(
+    target: Target,
+    document: Annotated[
+        str,
+        typer.Argument(help="A document id (file:row), or its URL or path, or the end of it."),
+    ],
+) -> None:
+    """Say why a document was kept, edited, dropped or quarantined: every signal, every rule."""
+    from bessemer.run import show
+    from bessemer.run.explain import explain as explain_document
+    from bessemer.run.workspace import open_workspace
+
+    show.explanation(explain_document(open_workspace(target), document))
+
+
+@app.command()
+def trace(
+    target: Target,
+    step: Annotated[int | None, typer.Option(help="An optimizer step, from 1.")] = None,
+    doc: Annotated[str | None, typer.Option(help="A document, as for explain.")] = None,
+) -> None:
+    """Follow lineage both ways: the documents of a step, or the steps that saw a document."""
+    from bessemer.core.errors import ConfigError
+    from bessemer.run import show
+    from bessemer.run.explain import find_document
+    from bessemer.run.trace import trace_document, trace_step
+    from bessemer.run.workspace import open_workspace
+
+    if (step is None) == (doc is None):
+        raise ConfigError("trace needs --step N or --doc D, one of them")
+    workspace = open_workspace(target)
+    if step is not None:
+        show.step_trace(trace_step(workspace, step))
+    else:
+        assert doc is not None
+        show.document_trace(trace_document(workspace, find_document(workspace, doc)))
+
+
+@app.command()
+def generate(
+    target: Target,
+    prompt: Annotated[str, typer.Argument(help="What the text begins with.")] = "",
+    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens to write at most.")] = 200,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="0 always takes the likeliest token.")
+    ] = 0.8,
+    top_p: Annotated[
+        float, typer.Option(min=0.0, max=1, help="Share of the likeliest mass to draw from.")
+    ] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another text.")] = 0,
+) -> None:
+    """Let the trained model go on from a prompt."""
+    from bessemer.run.generate import continue_text
+    from bessemer.run.workspace import open_workspace
+
+    pieces = continue_text(
+        open_workspace(target),
+        prompt,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+    )
+    sys.stdout.write(prompt)
+    for piece in pieces:
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+
+
+def main() -> None:
+    """Entry point: run a verb; errors of the user's making end with a message and their code."""
+    # Threads of torch that wait by spinning make a step ten times slower as soon as anything
+    # else runs on the machine; waiting asleep costs 2 % on an idle one.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        app(standalone_mode=False)
+    except BessemerError as error:
+        _fail(str(error), error.exit_code)
+    except typer.Exit as error:
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; run again to go on from what is finished", 130)
+
+
+def _fail(message: str, exit_code: int) -> None:
+    for line in message.splitlines():
+        sys.stderr.write(f"error: {line}\n")
+    sys.exit(exit_code)

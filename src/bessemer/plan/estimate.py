@@ -1,0 +1,100 @@
+"""What a training run will take on the machine at hand: parameters, operations, memory, time.
+
+Closed formulas from `costs`, and one measurement: the rate of matrix products, taken by a short
+process of its own so that planning itself needs no torch.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from bessemer.config.check import microbatch_samples
+from bessemer.config.run import RunConfig
+from bessemer.core.errors import MachineError
+from bessemer.core.hardware import Machine, describe_machine
+from bessemer.costs.compute import Parameters, count_parameters, shape_of, training_flops
+from bessemer.costs.memory import TrainingMemory, training_memory
+
+# Share of the matrix-product rate that training reaches on a CPU in float32, from small models
+# (about 3 million parameters) to larger ones (about 50 million): low, usual, high. Measured with
+# benchmarks/train_speed.py on two cores; the log of measurements is docs/log.md.
+SHARE_OF_RATE = (0.35, 0.5, 0.75)
+PROCESS_BYTES = 600 * 10**6  # resident memory of Python with torch and the run's tables loaded
+_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """What a run takes. Seconds are low, usual and high; None if the rate was not measured."""
+
+    machine: Machine
+    parameters: Parameters
+    steps: int
+    tokens: int
+    flops_per_step: int
+    microbatch_samples: int
+    memory: TrainingMemory
+    checkpoint_bytes: int
+    matmul_flops: float | None
+    step_s: tuple[float, float, float] | None
+
+    @property
+    def total_flops(self) -> int:
+        """Operations of the whole training."""
+        return self.flops_per_step * self.steps
+
+    @property
+    def memory_bytes(self) -> int:
+        """All of a training process: the parts, and the process itself."""
+        return self.memory.total + PROCESS_BYTES
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether that is less than the machine has; None if nobody knows."""
+        have = self.machine.memory_bytes
+        return None if have is None else self.memory_bytes < have
+
+
+def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
+    """The estimate for one process, at a rate in operations per second."""
+    shape = shape_of(config.model, config.tokenizer.vocab_size)
+    train = config.train
+    micro = microbatch_samples(train, config.cluster, config.cluster.dp_replicate or 1)
+    flops = training_flops(shape, train.batch_samples, train.seq_len)
+    parameters = count_parameters(shape)
+    step_s = None
+    if matmul_flops:
+        slow, usual, fast = SHARE_OF_RATE
+        ideal = flops / matmul_flops
+        step_s = (ideal / fast, ideal / usual, ideal / slow)
+    return Estimate(
+        machine=describe_machine(),
+        parameters=parameters,
+        steps=train.num_steps,
+        tokens=train.num_steps * train.global_batch_tokens,
+        flops_per_step=flops,
+        microbatch_samples=micro,
+        memory=training_memory(shape, micro, train.seq_len),
+        checkpoint_bytes=3 * 4 * parameters.total,  # weights and two moments in float32
+        matmul_flops=matmul_flops,
+        step_s=step_s,
+    )
+
+
+def measure_rate() -> float:
+    """The rate of matrix products on this machine's training device, in operations per second."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bessemer.model.rate"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_TIMEOUT_S,
+    )
+    if done.returncode != 0:
+        raise MachineError(
+            f"cannot measure the rate of matrix products: {done.stderr.strip()[-500:]}; "
+            "plan without it: --no-measure"
+        )
+    return float(done.stdout)

@@ -1,0 +1,46 @@
+"""Text from a run's trained model, piece by piece as it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bessemer.core.layout import CHECKPOINTS, TOKENIZER
+from bessemer.model.generate import generate
+from bessemer.model.transformer import Decoder
+from bessemer.run.workspace import Workspace
+from bessemer.tokens.tokenizer import Tokenizer
+from bessemer.train.checkpoint import load_model
+
+
+def continue_text(
+    workspace: Workspace,
+    prompt: str,
+    *,
+    max_tokens: int,
+    temperature: float,
+    top_p: float,
+    seed: int,
+) -> Iterator[str]:
+    """Yield what the model writes after `prompt`; a character comes when all its bytes are there."""
+    tokenizer = Tokenizer.load(workspace.require("tokenizer") / TOKENIZER)
+    model = Decoder(workspace.config.model, tokenizer.vocab_size)
+    load_model(workspace.require("train") / CHECKPOINTS, model)
+    tokens = generate(
+        model,
+        [tokenizer.begin_id, *tokenizer.encode(prompt)],
+        max_new_tokens=max_tokens,
+        window=workspace.config.train.seq_len,
+        end_id=tokenizer.end_id,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+    )
+    pending: list[int] = []
+    for token in tokens:
+        pending.append(token)
+        text = tokenizer.decode(pending)
+        if not text.endswith("\ufffd"):
+            yield text
+            pending = []
+    if pending:
+        yield tokenizer.decode(pending)

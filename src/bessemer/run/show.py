@@ -1,0 +1,297 @@
+"""What verbs print: tables and short texts on standard output, plain when it is not a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bessemer.core.ids import format_doc_id
+from bessemer.core.layout import MODEL, REPORT
+from bessemer.core.schema import EDIT
+from bessemer.core.units import format_bytes, format_count, format_flops, format_seconds
+from bessemer.costs.compute import count_parameters, shape_of
+from bessemer.plan.estimate import Estimate
+from bessemer.run.explain import Explanation
+from bessemer.run.runner import StageOutcome
+from bessemer.run.stages import STAGES
+from bessemer.run.trace import DocumentTrace, StepTrace
+from bessemer.run.workspace import Workspace
+
+_MOST_ROWS = 40
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _table(*columns: str, right: Iterable[str] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+    return table
+
+
+def _facts(rows: Sequence[tuple[str, str]]) -> Table:
+    """Names and values without a header."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, escape(value))
+    return table
+
+
+def check(workspace: Workspace) -> None:
+    """The run in numbers, and what each stage would do."""
+    config, train = workspace.config, workspace.config.train
+    parameters = count_parameters(shape_of(config.model, config.tokenizer.vocab_size))
+    size = sum(file.size_bytes for file in workspace.files)
+    console = _console()
+    console.print(f"[bold]{config.run.name}[/bold] is sound.")
+    console.print(
+        _facts(
+            [
+                ("root", str(workspace.root)),
+                ("sources", ", ".join(source.name for source in config.source)),
+                ("files", f"{len(workspace.files):,}, {format_bytes(size)}"),
+                ("model", f"{format_count(parameters.total)} parameters"),
+                (
+                    "training",
+                    f"{train.num_steps:,} steps of {train.global_batch_tokens:,} tokens = "
+                    f"{train.num_steps * train.global_batch_tokens:,} tokens",
+                ),
+            ]
+        )
+    )
+    table = _table("stage", "fingerprint", "would be")
+    for stage in STAGES:
+        state = "reused" if workspace.manifest(stage.name) else "run"
+        table.add_row(stage.name, workspace.fingerprints[stage.name], state)
+    console.print(table)
+
+
+def estimate(found: Estimate) -> None:
+    """Parameters, operations, memory by part, and time with its range."""
+    parts, memory = found.parameters, found.memory
+    console = _console()
+    console.print("[bold]parameters[/bold]")
+    console.print(
+        _facts(
+            [
+                ("embedding", f"{parts.embedding:,}"),
+                ("attention", f"{parts.attention:,}"),
+                ("feed-forward", f"{parts.feed_forward:,}"),
+                ("norms", f"{parts.norms:,}"),
+                ("output head", f"{parts.head:,}" if parts.head else "tied to the embedding"),
+                ("total", f"{parts.total:,}"),
+            ]
+        )
+    )
+    console.print("[bold]operations[/bold]")
+    console.print(
+        _facts(
+            [
+                ("per step", format_flops(found.flops_per_step)),
+                ("in all", f"{format_flops(found.total_flops)} in {found.steps:,} steps"),
+                ("convention", "forward + 2 x backward, full attention, nothing recomputed"),
+            ]
+        )
+    )
+    have = found.machine.memory_bytes
+    verdict = {True: "fits", False: "does not fit", None: "unknown whether it fits"}[found.fits]
+    console.print(
+        f"[bold]memory of one process[/bold] (microbatch of {found.microbatch_samples} sequences)"
+    )
+    console.print(
+        _facts(
+            [
+                ("weights", format_bytes(memory.weights)),
+                ("gradients", format_bytes(memory.gradients)),
+                ("optimizer", format_bytes(memory.optimizer)),
+                ("activations", format_bytes(memory.activations)),
+                ("logits", format_bytes(memory.logits)),
+                ("process", format_bytes(found.memory_bytes - memory.total)),
+                ("total", f"{format_bytes(found.memory_bytes)} at most: {verdict}"),
+                ("machine", format_bytes(have) if have else "unknown"),
+                ("a checkpoint", f"{format_bytes(found.checkpoint_bytes)} on disk"),
+            ]
+        )
+    )
+    console.print("[bold]time of training[/bold]")
+    rows = [("machine", f"{found.machine.cpu}, {found.machine.num_cores} cores")]
+    if found.matmul_flops and found.step_s:
+        fast, usual, slow = (seconds * found.steps for seconds in found.step_s)
+        rows += [
+            ("rate", f"{format_flops(found.matmul_flops)}/s in matrix products, measured now"),
+            ("per step", format_seconds(found.step_s[1])),
+            (
+                "in all",
+                f"{format_seconds(usual)}, between {format_seconds(fast)} and "
+                f"{format_seconds(slow)}; checkpoints and evaluations come on top",
+            ),
+        ]
+    else:
+        rows.append(("rate", "not measured"))
+    console.print(_facts(rows))
+
+
+def outcome(workspace: Workspace, outcomes: Sequence[StageOutcome]) -> None:
+    """Where the products of a run are, and what to try next."""
+    root = _short(workspace.root)
+    names = {outcome.stage for outcome in outcomes}
+    console = _console()
+    if "report" in names:
+        console.print(f"report  {root / REPORT}")
+    if "export" in names:
+        console.print(f"model   {root / MODEL}")
+        console.print(f'try     bessemer generate {root} "The "')
+
+
+def status(workspace: Workspace) -> None:
+    """One row per stage of a run."""
+    table = _table(
+        *("stage", "state", "took", "documents", "text", "files", "fingerprint"),
+        right=("took", "documents", "text", "files"),
+    )
+    for stage in STAGES:
+        manifest = workspace.manifest(stage.name)
+        print_ = workspace.fingerprints[stage.name]
+        if manifest is None:
+            begun = workspace.folder(stage.name).exists()
+            table.add_row(stage.name, "begun" if begun else "open", "", "", "", "", print_)
+            continue
+        docs = sum(sums.docs_out for sums in manifest.conservation)
+        size = sum(sums.bytes_out for sums in manifest.conservation)
+        table.add_row(
+            stage.name,
+            "done",
+            format_seconds(manifest.seconds),
+            f"{docs:,}" if manifest.conservation else "",
+            format_bytes(size) if manifest.conservation else "",
+            f"{len(manifest.files):,}",
+            print_,
+        )
+    console = _console()
+    console.print(f"{workspace.config.run.name} in {_short(workspace.root)}")
+    console.print(table)
+
+
+def explanation(found: Explanation) -> None:
+    """The fate of a document, the decisions that led to it, every rule and every signal."""
+    console = _console()
+    console.print(f"document {format_doc_id(found.doc_id)} was [bold]{found.fate}[/bold]")
+    rows = [("source", found.source), ("file", found.path)]
+    if found.document:
+        rows += [("url", found.document["url"]), ("metadata", found.document["metadata"])]
+        rows.append(("text", f"{found.document['num_bytes']:,} bytes"))
+        rows.append(("", textwrap.shorten(found.document["text"][:400], 200, placeholder=" ...")))
+    if found.split:
+        rows.append(("split", found.split["split"]))
+    if found.cluster:
+        rows.append(
+            (
+                "cluster",
+                f"{format_doc_id(found.cluster['cluster_id'])}, of "
+                f"{found.cluster['cluster_docs']} near-duplicates",
+            )
+        )
+    console.print(_facts(rows))
+    if found.decisions:
+        table = _table("stage", "action", "rule", "value", "bound", "evidence")
+        for row in found.decisions:
+            table.add_row(*(escape(cell) for cell in _decision_cells(row)))
+        console.print(table)
+    if found.signals:
+        bounds = {rule.name: rule for rule in found.rules}
+        table = _table("signal", "value", "min", "max", "", right=("value", "min", "max"))
+        for name, value in found.signals.items():
+            if name == "doc_id":
+                continue
+            rule = bounds.get(name)
+            broken = any(row["rule"] == name for row in found.decisions)
+            table.add_row(
+                name,
+                _number(value),
+                _number(rule.min) if rule else "",
+                _number(rule.max) if rule else "",
+                "broken" if broken else "",
+            )
+        console.print(table)
+
+
+def step_trace(found: StepTrace) -> None:
+    """The documents of a step, and the proof that they are."""
+    console = _console()
+    console.print(
+        f"step {found.step}: samples {found.samples.start} to {found.samples.stop - 1}, "
+        f"{found.num_tokens:,} tokens of {len({r.doc_id for r in found.ranges})} documents"
+    )
+    table = _table(
+        *("sample", "source", "epoch", "document", "from token", "tokens", "url"),
+        right=("sample", "epoch", "from token", "tokens"),
+    )
+    for part in found.ranges[:_MOST_ROWS]:
+        table.add_row(
+            *(str(part.sample), part.source, str(part.epoch), format_doc_id(part.doc_id)),
+            *(f"{part.first_token:,}", f"{part.num_tokens:,}", escape(part.url)),
+        )
+    console.print(table)
+    if len(found.ranges) > _MOST_ROWS:
+        console.print(f"... and {len(found.ranges) - _MOST_ROWS} more pieces")
+    word = "proven" if found.is_proven else "NOT PROVEN"
+    console.print(
+        f"{word}: encoding these documents anew gives {found.num_equal:,} of "
+        f"{found.num_tokens:,} tokens of the batch"
+    )
+
+
+def document_trace(found: DocumentTrace) -> None:
+    """Where a document's tokens are and which steps saw them."""
+    steps = ", ".join(map(str, found.steps[:_MOST_ROWS]))
+    if len(found.steps) > _MOST_ROWS:
+        steps += f", ... ({len(found.steps)} in all)"
+    seen = steps or ("never: it is held out" if found.split != "train" else "none in this run")
+    _console().print(
+        _facts(
+            [
+                ("document", format_doc_id(found.doc_id)),
+                ("split", found.split),
+                (
+                    "tokens",
+                    f"{found.num_tokens:,}, from {found.token_start:,} on in {found.shard}.bin",
+                ),
+                ("steps", seen),
+            ]
+        )
+    )
+
+
+def _decision_cells(row: dict[str, object]) -> tuple[str, ...]:
+    evidence = row["evidence"] or ""
+    if row["evidence_doc_id"] is not None:
+        evidence = f"like {format_doc_id(int(str(row['evidence_doc_id'])))}, which was kept"
+    if row["action"] == EDIT:
+        evidence = f"{row['num_bytes']:,} bytes: {evidence}"
+    rule = str(row["rule"]) if row["decisive"] or row["action"] == EDIT else f"({row['rule']})"
+    return (
+        *(str(row["stage"]), str(row["action"]), rule),
+        *(_number(row["value"]), _number(row["bound"])),
+        textwrap.shorten(str(evidence), 100, placeholder=" ..."),
+    )
+
+
+def _number(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+def _short(path: Path) -> Path:
+    """Relative to the working folder if it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
