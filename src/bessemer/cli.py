@@ -177,16 +177,8 @@ def main() -> None:
     # else runs on the machine; waiting asleep costs 2 % on an idle one.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        app(standalone_mode=False)
+        app()
     except BessemerError as error:
-        _fail(str(error), error.exit_code)
-    except typer.Exit as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"error: {line}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted; run again to go on from what is finished", 130)
-
-
-def _fail(message: str, exit_code: int) -> None:
-    for line in message.splitlines():
-        sys.stderr.write(f"error: {line}\n")
-    sys.exit(exit_code)

@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -49,7 +49,7 @@ class Bar(Protocol):
 class Display(Protocol):
     """Where progress is shown."""
 
-    def bar(self, title: str, total: int, done: int = 0) -> contextmanager[Bar]:
+    def bar(self, title: str, total: int, done: int = 0) -> AbstractContextManager[Bar]:
         """Show a piece of work of `total` units, `done` of which were done before."""
 
 

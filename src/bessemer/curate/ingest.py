@@ -147,7 +147,7 @@ def _take(
     decisions: list[dict[str, Any]],
 ) -> None:
     """Turn one row into a document (with its edits) or into a quarantine; appends to the lists."""
-    about = {"doc_id": doc_id, "source": source.name, "stage": STAGE}
+    about: dict[str, Any] = {"doc_id": doc_id, "source": source.name, "stage": STAGE}
     error = row.error
     if error is None:
         try:
@@ -196,8 +196,10 @@ def _take(
 def _sum_up(source: str, results: Sequence[dict[str, Any]]) -> Conservation:
     """The sums of one source over its shards; rows counted by the readers are what went in."""
     parts = [result for result in results if result["source"] == source]
-    names = ("docs_out", "docs_quarantined", "bytes_in", "bytes_out")
-    names += ("bytes_quarantined", "bytes_edited", "bytes_markup")
+    names = (
+        *("docs_out", "docs_quarantined", "bytes_in", "bytes_out"),
+        *("bytes_quarantined", "bytes_edited", "bytes_markup"),
+    )
     totals = {name: sum(part[name] for part in parts) for name in names}
     docs_in = sum(sum(part["rows"].values()) for part in parts)
     return Conservation(source=source, docs_in=docs_in, **totals)

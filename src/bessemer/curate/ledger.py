@@ -84,7 +84,7 @@ def read_survivors(
     return table.filter(~np.isin(table["doc_id"].to_numpy(), lost))
 
 
-def count_by_source(table: pa.Table) -> Counts:
+def count_by_source(table: pa.Table) -> dict[str, tuple[int, int]]:
     """source -> (documents, bytes) of a table that has `source` and `num_bytes`."""
     groups = table.group_by("source", use_threads=False).aggregate(
         [("num_bytes", "count"), ("num_bytes", "sum")]
@@ -146,7 +146,8 @@ def _add_up(parts: Iterable[Counts]) -> defaultdict[str, tuple[int, int]]:
 def shard_of(ingest: Path, doc_ids: np.ndarray) -> np.ndarray:
     """The shard number (int64) that holds each of `doc_ids`, in their shape."""
     files = read_table(ingest / FILES, columns=["shard"])["shard"].to_numpy()
-    return files[doc_ids >> ROW_BITS].astype(np.int64)
+    shards: np.ndarray = files[doc_ids >> ROW_BITS].astype(np.int64)
+    return shards
 
 
 def write_by_shard(ingest: Path, folder: Path, rows: Sequence[dict[str, Any]]) -> None:

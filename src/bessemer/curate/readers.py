@@ -177,7 +177,7 @@ def _read_warc(file: SourceFile, source: SourceConfig, max_bytes: int) -> Iterat
                 _decompressed(raw, file.path), record_types=WarcRecordType.response
             )
             for record in records:
-                url = record.headers.get("WARC-Target-URI", "")
+                url = record.headers.get("WARC-Target-URI") or ""
                 body = record.reader.read(max_bytes + 1)
                 if len(body) > max_bytes:
                     size = record.content_length

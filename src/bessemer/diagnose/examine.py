@@ -28,7 +28,7 @@ from bessemer.model.transformer import Decoder
 from bessemer.tokens.order import SampleOrder, permute
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import load_model
-from bessemer.train.evaluate import EvaluationSet, make_evaluation_sets, measure
+from bessemer.train.evaluate import EvaluationSet, TextLosses, make_evaluation_sets, measure
 
 _BATCH_TOKENS = 8192
 _PROMPT_TOKENS, _SAMPLE_TOKENS = 48, 160
@@ -62,12 +62,12 @@ def diagnose(exam: Examination, folder: Path, display: Display) -> StageResult:
         gaps, samples = [], []
         for part in heldout:
             seen = _seen_chunks(order, part.source, exam.diagnose.tokens_per_source, exam.seed)
-            losses = []
-            for side in (seen, part):
-                losses.append(_measure(model, side, tokenizer, exam.train))
-                bar.advance()
+            train = _measure(model, seen, tokenizer, exam.train)
+            bar.advance()
+            unseen = _measure(model, part, tokenizer, exam.train)
+            bar.advance()
             gaps.append(
-                measure_gap(part.source, *losses, exam.diagnose.bootstrap_samples, exam.seed)
+                measure_gap(part.source, train, unseen, exam.diagnose.bootstrap_samples, exam.seed)
             )
             samples.append(_continue_text(model, part, tokenizer, exam))
             bar.advance()
@@ -94,7 +94,9 @@ def diagnose(exam: Examination, folder: Path, display: Display) -> StageResult:
     return StageResult(summary={"verdict": verdict.word})
 
 
-def _measure(model: Decoder, part: EvaluationSet, tokenizer: Tokenizer, train: TrainConfig) -> Any:
+def _measure(
+    model: Decoder, part: EvaluationSet, tokenizer: Tokenizer, train: TrainConfig
+) -> TextLosses:
     return measure(
         model,
         part,

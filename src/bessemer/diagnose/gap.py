@@ -70,4 +70,5 @@ def _bootstrap(nats: np.ndarray, num_bytes: np.ndarray, samples: int, key: int) 
     size = len(nats)
     draws = uniform(key, np.arange(samples * size)).reshape(samples, size)
     chosen = (draws * size).astype(np.int64)
-    return nats[chosen].sum(1) / num_bytes[chosen].sum(1) / math.log(2)
+    bits: np.ndarray = nats[chosen].sum(1) / num_bytes[chosen].sum(1) / math.log(2)
+    return bits

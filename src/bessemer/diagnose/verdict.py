@@ -104,7 +104,7 @@ def _find_spikes(losses: Sequence[float]) -> list[Finding]:
         Finding(
             kind=UNSTABLE,
             evidence=f"the loss spiked at {len(spikes)} of {len(losses)} steps ({shown}): more "
-            f"than {SPIKE_DEVIATIONS:g} median deviations above the {SPIKE_WINDOW_STEPS} steps before",
+            f"than {SPIKE_DEVIATIONS:g} median deviations above the {SPIKE_WINDOW_STEPS} before",
             advice=f"see the documents of that batch (`bessemer trace RUN --step {spikes[0]}`); if "
             "they are sound, lower train.optimizer.lr or lengthen the warm-up",
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from bessemer.engine.tasks import Result, Task
 
 
-def run_inline(tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, Result]]:  # noqa: ARG001
+def run_inline(tasks: Sequence[Task], workers: int) -> Generator[tuple[int, Result]]:  # noqa: ARG001
     """Yield (position, result) in list order."""
     for position, task in enumerate(tasks):
         try:

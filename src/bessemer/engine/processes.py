@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
@@ -16,7 +16,7 @@ from bessemer.core.errors import MachineError
 from bessemer.engine.tasks import Result, Task
 
 
-def run_in_processes(tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, Result]]:
+def run_in_processes(tasks: Sequence[Task], workers: int) -> Generator[tuple[int, Result]]:
     """Yield (position, result) as tasks finish; raise MachineError if a worker is killed."""
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(

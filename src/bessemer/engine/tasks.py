@@ -9,7 +9,7 @@ they finish can change a result. Running a task twice is harmless.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -33,7 +33,7 @@ class Task:
 
 # A runner yields (position in the list, result) in whatever order tasks finish, and raises what
 # a task raised. `workers` is how many may run at once.
-Runner = Callable[[Sequence[Task], int], Iterator[tuple[int, Result]]]
+Runner = Callable[[Sequence[Task], int], Generator[tuple[int, Result]]]
 
 RUNNERS = {
     "inline": "bessemer.engine.inline:run_inline",

@@ -56,7 +56,7 @@ def write_model(model: Decoder, tokenizer: Tokenizer, seq_len: int, folder: Path
 
 
 def model_config(config: ModelConfig, tokenizer: Tokenizer, seq_len: int) -> dict[str, Any]:
-    """config.json of a LlamaForCausalLM; rope_theta is for transformers 4, rope_parameters for 5."""
+    """config.json of a LlamaForCausalLM; transformers 4 reads rope_theta, 5 rope_parameters."""
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",

@@ -21,7 +21,7 @@ def continue_text(
     top_p: float,
     seed: int,
 ) -> Iterator[str]:
-    """Yield what the model writes after `prompt`; a character comes when all its bytes are there."""
+    """Yield what the model writes after `prompt`, each character once all its bytes are there."""
     tokenizer = Tokenizer.load(workspace.require("tokenizer") / TOKENIZER)
     model = Decoder(workspace.config.model, tokenizer.vocab_size)
     load_model(workspace.require("train") / CHECKPOINTS, model)

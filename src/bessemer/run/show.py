@@ -25,14 +25,19 @@ from bessemer.run.workspace import Workspace
 _MOST_ROWS = 40
 
 
+_FILE_COLUMNS = 160  # width of a table that goes to a file or a pipe
+
+
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_FILE_COLUMNS)
 
 
 def _table(*columns: str, right: Iterable[str] = ()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
+    for column in columns[:-1]:
         table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+    table.add_column(columns[-1], overflow="fold")  # the one that gives way on a narrow screen
     return table
 
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, DataError, Fault
 from bessemer.core.fingerprint import fingerprint
@@ -77,8 +79,15 @@ def open_workspace(target: Path) -> Workspace:
             [Fault(str(target), f"neither a run file nor a run's folder (no {RUN_RECORD} in it)")]
         )
     data = read_json(record)
+    try:
+        config = RunConfig.model_validate(data["config"])
+    except ValidationError as error:
+        raise DataError(
+            f"{record} was written by another version of bessemer, which had other settings; "
+            "name the run file instead, or run it again"
+        ) from error
     return Workspace(
-        config=RunConfig.model_validate(data["config"]),
+        config=config,
         root=target.resolve(),
         files=tuple(SourceFile(**file) for file in data["files"]),
         fingerprints=data["fingerprints"],

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,11 +23,15 @@ from bessemer.core.storage import read_table, write_bytes, write_table
 _MAGIC = b"MMIDIDX\x00\x00"
 _VERSION = 1
 _HEADER = struct.Struct("<9sQBQQ")
-_DTYPE_CODES = {np.dtype("<i4"): 4, np.dtype("<u2"): 8}  # Megatron has no unsigned 32-bit ids
+# Megatron knows no unsigned 32-bit ids.
+_DTYPE_CODES: dict[np.dtype[Any], int] = {
+    np.dtype("<i4"): 4,
+    np.dtype("<u2"): 8,
+}
 _DTYPES = {code: dtype for dtype, code in _DTYPE_CODES.items()}
 
 
-def token_dtype(vocab_size: int) -> np.dtype:
+def token_dtype(vocab_size: int) -> np.dtype[Any]:
     """The dtype of token ids on disk: uint16 if all ids fit, int32 otherwise; little-endian."""
     return np.dtype("<u2") if vocab_size <= 1 << 16 else np.dtype("<i4")
 
@@ -78,7 +83,7 @@ class TokenShard:
         lengths = np.frombuffer(index, "<i4", num_documents, _HEADER.size)
         self.ends = np.cumsum(lengths, dtype=np.int64)
         """int64 [num_documents]: where each document ends, in tokens of this shard."""
-        self.doc_ids = self.documents()["doc_id"].to_numpy()
+        self.doc_ids: np.ndarray = self.documents()["doc_id"].to_numpy()
         """int64 [num_documents]."""
         self.tokens: np.ndarray = np.empty(0, _DTYPES[code])
         """Token ids of the whole shard, memory-mapped."""
@@ -99,7 +104,8 @@ class TokenShard:
     def doc_ids_of(self, token_start: int, num_tokens: int) -> np.ndarray:
         """int64 [num_tokens]: the document of each token of a range."""
         places = np.arange(token_start, token_start + num_tokens)
-        return self.doc_ids[np.searchsorted(self.ends, places, side="right")]
+        doc_ids: np.ndarray = self.doc_ids[np.searchsorted(self.ends, places, side="right")]
+        return doc_ids
 
     def documents(self) -> pa.Table:
         """`.docs.parquet`: doc_id, token_start, num_tokens, num_bytes, in order of the tokens."""

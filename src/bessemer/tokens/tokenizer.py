@@ -35,8 +35,7 @@ class Tokenizer:
         self._backend = backend
         # A text that holds "<|end_of_text|>" must not be able to end a document.
         self._backend.encode_special_tokens = True
-        self.begin_id: int = backend.token_to_id(BEGIN)
-        self.end_id: int = backend.token_to_id(END)
+        self.begin_id, self.end_id = (_id_of(backend, token) for token in SPECIAL_TOKENS)
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
@@ -45,8 +44,6 @@ class Tokenizer:
             backend = BackendTokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception
             raise IntegrityError(f"{path} is no readable tokenizer.json: {error}") from error
-        if any(backend.token_to_id(token) is None for token in SPECIAL_TOKENS):
-            raise IntegrityError(f"{path} lacks the special tokens {' '.join(SPECIAL_TOKENS)}")
         return cls(backend)
 
     @property
@@ -82,6 +79,13 @@ class Tokenizer:
             # In byte-level BPE one character of the vocabulary's spelling is one byte.
             sizes[index] = 0 if token in SPECIAL_TOKENS else len(token)
         return sizes
+
+
+def _id_of(backend: BackendTokenizer, token: str) -> int:
+    found = backend.token_to_id(token)
+    if found is None:
+        raise IntegrityError(f"the tokenizer lacks the special token {token}")
+    return int(found)
 
 
 def train_tokenizer(texts: Iterator[str], vocab_size: int) -> Tokenizer:

@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict_loader import load as dcp_load
+from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
 
 from bessemer.core.errors import IntegrityError
 from bessemer.core.manifest import FileRecord, record_files, verify_files
@@ -58,7 +59,7 @@ def save_checkpoint(
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
     wait_for_ranks()
-    dcp.save(_state(model, optimizer), checkpoint_id=working)
+    dcp_save(_state(model, optimizer), checkpoint_id=working, no_dist=not dist.is_initialized())
     if is_first:
         record = CheckpointManifest(
             step=step,
@@ -84,7 +85,7 @@ def load_latest(
         return None
     path, manifest = found
     state = _state(model, optimizer)
-    dcp.load(state, checkpoint_id=path)
+    dcp_load(state, checkpoint_id=path, no_dist=not dist.is_initialized())
     set_state_dict(
         model, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"]
     )
@@ -98,7 +99,7 @@ def load_model(folder: Path, model: nn.Module) -> CheckpointManifest:
         raise IntegrityError(f"no sound checkpoint in {folder}; run the train stage again")
     path, manifest = found
     state = {"model": model.state_dict()}
-    dcp.load(state, checkpoint_id=path)
+    dcp_load(state, checkpoint_id=path, no_dist=not dist.is_initialized())
     model.load_state_dict(state["model"])
     return manifest
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from bessemer.model.transformer import Decoder
 from bessemer.train.loader import IGNORED, Batch
 
 
@@ -24,9 +23,10 @@ class TokenLosses:
 
 
 def token_losses(
-    model: Decoder, batch: Batch, token_bytes: Tensor, document_mask: bool
+    model: nn.Module, batch: Batch, token_bytes: Tensor, document_mask: bool
 ) -> TokenLosses:
-    """Forward pass and the loss of every token. `token_bytes` is int64 [V]."""
+    """Forward pass and the loss of every token. `model` is a Decoder, possibly wrapped by DDP;
+    `token_bytes` is int64 [V]."""
     logits_BTV = model(batch.input_ids_BT, batch.documents_BT if document_mask else None)
     labels = batch.labels_BT.flatten()
     nats = functional.cross_entropy(

@@ -185,7 +185,7 @@ class Trainer:
 
     def _backward(self, batch: Batch, num_labels: int) -> Tensor:
         losses = token_losses(self.model, batch, self.token_bytes, self.job.train.document_mask)
-        (losses.nats.sum() / num_labels).backward()
+        torch.autograd.backward(losses.nats.sum() / num_labels)
         nats = losses.nats.detach().double().sum()
         return torch.stack([nats, text_nats(losses), losses.num_bytes.sum().double()])
 
@@ -252,9 +252,10 @@ def _data_parallel(model: nn.Module) -> DistributedDataParallel:
     return parallel
 
 
-def _sum_bucket(_: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
-    done = dist.all_reduce(bucket.buffer(), async_op=True).get_future()
-    return done.then(lambda future: future.value()[0])
+def _sum_bucket(_: object, bucket: Any) -> torch.futures.Future[Tensor]:
+    work = dist.all_reduce(bucket.buffer(), async_op=True)
+    summed: torch.futures.Future[Tensor] = work.get_future().then(lambda done: done.value()[0])
+    return summed
 
 
 def _peak_bytes(device: torch.device) -> int:

@@ -1,0 +1,54 @@
+# Everything a person types. Each target installs what it needs into .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet -c constraints.txt
+
+.PHONY: quickstart test check bench docs clean
+
+quickstart: $(VENV)/.installed
+	@$(BIN)/bessemer run recipes/quickstart.toml
+	@echo
+	@echo "report:  runs/quickstart/report.html   (open it in a browser)"
+	@echo "model:   runs/quickstart/model         (transformers loads it)"
+	@echo 'try:     $(BIN)/bessemer generate runs/quickstart "Alice was "'
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed benchmarks/.venv/.installed
+	$(BIN)/python -m benchmarks.run_all
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
+	@echo "docs:    docs/_build/html/index.html"
+
+clean:
+	rm -rf $(VENV) benchmarks/.venv docs/_build
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e ".[test]"
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e ".[docs]"
+	@touch $@ $(VENV)/.installed
+
+benchmarks/.venv/.installed: benchmarks/peers.txt constraints.txt
+	$(PYTHON) -m venv benchmarks/.venv
+	benchmarks/.venv/bin/pip install --quiet -c constraints.txt -r benchmarks/peers.txt
+	@touch $@
