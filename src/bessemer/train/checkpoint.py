@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import logging
 import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +62,8 @@ def save_checkpoint(
         shutil.rmtree(working, ignore_errors=True)
         working.mkdir()
     wait_for_ranks()
-    dcp_save(_state(model, optimizer), checkpoint_id=working, no_dist=not dist.is_initialized())
+    with _quiet():
+        dcp_save(_state(model, optimizer), checkpoint_id=working)
     if is_first:
         record = CheckpointManifest(
             step=step,
@@ -85,7 +89,8 @@ def load_latest(
         return None
     path, manifest = found
     state = _state(model, optimizer)
-    dcp_load(state, checkpoint_id=path, no_dist=not dist.is_initialized())
+    with _quiet():
+        dcp_load(state, checkpoint_id=path)
     set_state_dict(
         model, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"]
     )
@@ -99,7 +104,8 @@ def load_model(folder: Path, model: nn.Module) -> CheckpointManifest:
         raise IntegrityError(f"no sound checkpoint in {folder}; run the train stage again")
     path, manifest = found
     state = {"model": model.state_dict()}
-    dcp_load(state, checkpoint_id=path, no_dist=not dist.is_initialized())
+    with _quiet():
+        dcp_load(state, checkpoint_id=path)
     model.load_state_dict(state["model"])
     return manifest
 
@@ -117,6 +123,14 @@ def find_latest(folder: Path) -> tuple[Path, CheckpointManifest] | None:
             continue
         return path, manifest
     return None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A lone process saves and loads alone, on purpose; DCP warns of it each time."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield
 
 
 def _list_checkpoints(folder: Path) -> list[Path]:

@@ -1,0 +1,232 @@
+"""From the files of a run to the facts of its report. Reads manifests and tables, never a model."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bessemer.config.model import ModelConfig
+from bessemer.config.train import TrainConfig
+from bessemer.core.errors import IntegrityError
+from bessemer.core.layout import (
+    BASELINES,
+    DECISIONS,
+    DIAGNOSIS,
+    EVALUATIONS,
+    METRICS,
+    MODEL,
+    PARITY,
+    PLAN,
+    SHARDS,
+    STEPS,
+)
+from bessemer.core.manifest import StageManifest, read_manifest
+from bessemer.core.schema import HELDOUT, TRAIN
+from bessemer.core.storage import read_json, read_jsonl, read_table
+from bessemer.core.units import format_count
+from bessemer.costs.compute import count_parameters, shape_of, training_flops
+from bessemer.report.curves import make_curves, make_heldout
+from bessemer.report.facts import (
+    Amount,
+    Finding,
+    GapRow,
+    Loss,
+    MixRow,
+    Report,
+    Source,
+    StageRow,
+    Training,
+    Writing,
+)
+from bessemer.report.losses import count_losses, make_balances, make_gates
+from bessemer.report.samples import draw_samples
+from bessemer.report.signals import count_languages, make_histograms
+from bessemer.report.tables import Tables, open_tables
+
+CURVES = ("loss", "grad_norm", "lr", "tokens_per_s", "mfu", "peak_bytes")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportJob:
+    """What a report is made of: the run's name and settings, and the folder of every stage."""
+
+    name: str
+    config: Mapping[str, Any]  # the run file as plain data
+    folders: Mapping[str, Path]  # stage -> its output folder, in the order of the line
+    samples_per_rule: int
+    price_per_hour: float | None  # USD
+
+
+def collect(job: ReportJob, scratch: Path) -> Report:
+    """Read everything that the report shows; DuckDB spills below `scratch` if it must."""
+    folders = job.folders
+    manifests = {stage: _manifest(folder) for stage, folder in folders.items()}
+    ledgers = [stage for stage, folder in folders.items() if (folder / DECISIONS).exists()]
+    names = [source["name"] for source in job.config["source"]]
+    metrics = folders["train"] / METRICS
+    diagnosis = read_json(folders["diagnose"] / DIAGNOSIS)
+    baselines = read_json(folders["baselines"] / BASELINES)
+    kinds = {source["name"]: source["kind"] for source in job.config["source"]}
+    with open_tables(folders, scratch) as tables:
+        losses = count_losses(tables)
+        sources = tuple(
+            _source(
+                source,
+                tables,
+                {stage: manifests[stage] for stage in ledgers},
+                losses,
+                _sides(manifests["split"], folders["encode"], source["name"]),
+            )
+            for source in job.config["source"]
+        )
+        samples = draw_samples(tables, losses, job.samples_per_rule)
+        histograms = make_histograms(tables, losses)
+    return Report(
+        name=job.name,
+        price_per_hour=job.price_per_hour,
+        verdict=diagnosis["verdict"]["word"],
+        findings=tuple(Finding(**finding) for finding in diagnosis["verdict"]["findings"]),
+        sources=sources,
+        balances=make_balances(manifests, losses, ledgers),
+        losses=losses,
+        samples=samples,
+        histograms=histograms,
+        mix=_mix(folders["mix"]),
+        training=_training(job, manifests["train"].summary),
+        curves=make_curves(read_jsonl(metrics / STEPS), CURVES),
+        heldout=make_heldout(read_jsonl(metrics / EVALUATIONS), names, baselines),
+        gaps=tuple(_gap(row) for row in diagnosis["sources"]),
+        writings=tuple(
+            Writing(kind=kinds.get(row["source"], ""), **row) for row in diagnosis["samples"]
+        ),
+        stages=tuple(_stage(manifest) for manifest in manifests.values()),
+        parity=_parity(folders),
+    )
+
+
+def _manifest(folder: Path) -> StageManifest:
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise IntegrityError(f"{folder} is not complete; run its stage again")
+    return manifest
+
+
+def _source(
+    config: Mapping[str, Any],
+    tables: Tables,
+    manifests: Mapping[str, StageManifest],
+    losses: Sequence[Loss],
+    sides: tuple[Amount, Amount],
+) -> Source:
+    name = config["name"]
+    files = tables.rows(
+        "SELECT count(*) AS num_files, coalesce(sum(size_bytes), 0)::BIGINT AS file_bytes "
+        "FROM files WHERE source = ?",
+        name,
+    )[0]
+    licenses = tables.rows(
+        "SELECT DISTINCT license FROM files WHERE source = ? AND license IS NOT NULL "
+        "ORDER BY license",
+        name,
+    )
+    return Source(
+        name=name,
+        kind=config["kind"],
+        licenses=tuple(row["license"] for row in licenses),
+        num_files=files["num_files"],
+        file_bytes=files["file_bytes"],
+        gates=make_gates(name, manifests, losses),
+        train=sides[0],
+        heldout=sides[1],
+        languages=count_languages(tables, name),
+    )
+
+
+def _sides(split: StageManifest, encoded: Path, source: str) -> tuple[Amount, Amount]:
+    """What of a source is on either side of the split, train first."""
+    shards = [row for row in read_json(encoded / SHARDS) if row["source"] == source]
+    train, heldout = (
+        Amount(
+            docs=split.summary.get(side, {}).get(source, {}).get("docs", 0),
+            num_bytes=split.summary.get(side, {}).get(source, {}).get("bytes", 0),
+            num_tokens=sum(row["tokens"] for row in shards if row["side"] == side),
+        )
+        for side in (TRAIN, HELDOUT)
+    )
+    return train, heldout
+
+
+def _mix(folder: Path) -> tuple[MixRow, ...]:
+    names = ("source", "weight", "available_tokens", "planned_tokens", "epochs", "effective_tokens")
+    return tuple(
+        MixRow(**{name: row[name] for name in names})
+        for row in read_table(folder / PLAN).to_pylist()
+    )
+
+
+def _training(job: ReportJob, summary: Mapping[str, Any]) -> Training:
+    model = ModelConfig.model_validate(job.config["model"])
+    train = TrainConfig.model_validate(job.config["train"])
+    return Training(
+        num_parameters=summary["num_parameters"],
+        steps=summary["steps"],
+        tokens_seen=summary["tokens_seen"],
+        num_ranks=summary.get("num_ranks", 1),
+        device=summary.get("device", ""),
+        seq_len=train.seq_len,
+        batch_tokens=train.global_batch_tokens,
+        shape=f"{model.num_layers} layers, width {format_count(model.hidden_dim)}, "
+        f"{model.num_heads} heads",
+        total_flops=_total_flops(job.folders, model, train, summary),
+        matmul_flops=summary.get("matmul_flops"),
+    )
+
+
+def _total_flops(
+    folders: Mapping[str, Path], model: ModelConfig, train: TrainConfig, summary: Mapping[str, Any]
+) -> int | None:
+    """Operations of the whole training; None unless the formulas' parameters are the model's."""
+    exported = folders["export"] / MODEL / "config.json"
+    if not exported.exists():
+        return None
+    shape = shape_of(model, read_json(exported)["vocab_size"])
+    if count_parameters(shape).total != summary["num_parameters"]:
+        return None
+    return training_flops(shape, train.batch_samples, train.seq_len) * int(summary["steps"])
+
+
+def _gap(row: Mapping[str, Any]) -> GapRow:
+    return GapRow(**{name: row[name] for name in GapRow.__dataclass_fields__})
+
+
+def _parity(folders: Mapping[str, Path]) -> dict[str, float]:
+    path = folders["export"] / PARITY
+    found: dict[str, float] = read_json(path) if path.exists() else {}
+    return found
+
+
+def _stage(manifest: StageManifest) -> StageRow:
+    # The list of source files is a table of its own (files.parquet), and may be millions long.
+    settings = {
+        name: f"{len(value):,} files" if name == "files" and isinstance(value, list) else value
+        for name, value in manifest.settings.items()
+    }
+    return StageRow(
+        name=manifest.stage,
+        version=manifest.version,
+        fingerprint=manifest.fingerprint,
+        inputs=tuple(manifest.inputs),
+        num_files=len(manifest.files),
+        num_bytes=sum(file.num_bytes for file in manifest.files),
+        outputs_digest=manifest.outputs_digest(),
+        started=manifest.started,
+        seconds=manifest.seconds,
+        peak_bytes=manifest.peak_bytes,
+        commit=manifest.commit,
+        argv=shlex.join(manifest.argv),
+        settings=json.dumps(settings, indent=2, ensure_ascii=False),
+    )

@@ -1,0 +1,283 @@
+"""What a report tells: plain values, collected once from the files of a run.
+
+Every picture and every table is drawn from these records and from nothing else, so what is shown
+can be compared, tested and drawn in another way without reading the run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bessemer.core.manifest import Conservation
+
+MARKUP, UNACCOUNTED = "markup", "unaccounted"  # actions beside drop, edit and quarantine
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reason:
+    """Why documents or bytes were lost: a rule of a stage, and the bound that was broken."""
+
+    stage: str
+    rule: str
+    action: str  # drop | edit | quarantine | markup | unaccounted
+    bound: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loss:
+    """What one reason cost one source."""
+
+    reason: Reason
+    source: str
+    docs: int  # lost by it; for an edit, documents that were edited
+    num_bytes: int
+    broken_docs: int  # documents that broke the rule, those lost to an earlier one included
+    is_low: bool | None = None  # values lie below the bound; None: on both sides, or no values
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gate:
+    """One source at one stage: what came, what went on, and what was lost to which reason."""
+
+    stage: str
+    docs_in: int
+    docs_out: int
+    bytes_in: int
+    bytes_out: int
+    losses: tuple[Loss, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Amount:
+    """Documents, bytes of text, and tokens where they are known."""
+
+    docs: int = 0
+    num_bytes: int = 0
+    num_tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Balance:
+    """One line of the accounts, with what was found when it was added up again."""
+
+    stage: str
+    sums: Conservation
+    docs_hold: bool  # docs_in = docs_out + dropped + quarantined
+    bytes_hold: bool  # the same of bytes, with what was edited and what was mark-up
+    follows: bool  # what came in is what the stage before let go
+    ledger_holds: bool | None  # the ledger's rows add up to the same; None: no ledger
+
+    @property
+    def holds(self) -> bool:
+        """Whether every check of this line holds."""
+        return (
+            self.docs_hold and self.bytes_hold and self.follows and self.ledger_holds is not False
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """A run of words of a compared text: found in both texts, or in this one only."""
+
+    text: str
+    differs: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """The document that stayed in place of a duplicate."""
+
+    doc_id: str
+    url: str
+    num_bytes: int
+    is_equal: bool  # equal content hash
+    skipped_words: int  # equal words before what is shown
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One document that a reason touched, as evidence. Texts are beginnings."""
+
+    doc_id: str  # file:row
+    url: str
+    title: str
+    num_bytes: int  # of the document; for edits, of what was cut
+    value: float | None
+    bound: float | None
+    evidence: str  # an error, the text that was cut, or the language that was found
+    text: str
+    is_cut: bool  # the document goes on after `text`
+    kept: Kept | None = None
+    pieces: tuple[Piece, ...] = ()  # the document's own side of the comparison
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Language:
+    """Documents of one source in one language, before curation and after."""
+
+    code: str
+    docs_before: int
+    docs_after: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Histogram:
+    """How one signal is distributed over the documents of one source; bins of equal width.
+
+    With `is_log` the edges are equally wide in log(1 + value). `bounds` are (bound, is_low).
+    """
+
+    source: str
+    signal: str
+    is_log: bool
+    low: float
+    high: float
+    kept: tuple[int, ...]
+    lost: tuple[int, ...]
+    bounds: tuple[tuple[float, bool], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """One source from its files to the two sides of the split."""
+
+    name: str
+    kind: str
+    licenses: tuple[str, ...]
+    num_files: int
+    file_bytes: int
+    gates: tuple[Gate, ...]
+    train: Amount
+    heldout: Amount
+    languages: tuple[Language, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MixRow:
+    """One source in the plan of the mixture."""
+
+    source: str
+    weight: float
+    available_tokens: int
+    planned_tokens: int
+    epochs: float
+    effective_tokens: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """A measure over training, in at most MAX_POINTS buckets of steps."""
+
+    name: str
+    steps: tuple[int, ...]  # last step of each bucket
+    tokens: tuple[int, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]  # least and greatest value in the bucket
+    high: tuple[float, ...]
+    smooth: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heldout:
+    """Held-out bits per byte of one source over training, and what they are measured against."""
+
+    source: str
+    steps: tuple[int, ...]
+    tokens: tuple[int, ...]
+    bits_per_byte: tuple[float, ...]
+    baselines: Mapping[str, float]  # unigram, lzma
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GapRow:
+    """Held-out minus train, bits per byte, with its 95 % interval."""
+
+    source: str
+    train: float
+    heldout: float
+    gap: float
+    low: float
+    high: float
+    unit: str
+    train_units: int
+    heldout_units: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One finding of the verdict."""
+
+    kind: str
+    evidence: str
+    advice: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Writing:
+    """What the model wrote after a prompt, and what stood there."""
+
+    source: str
+    kind: str
+    prompt: str
+    written: str
+    original: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """What was trained, and on what."""
+
+    num_parameters: int
+    steps: int
+    tokens_seen: int
+    num_ranks: int
+    device: str
+    seq_len: int
+    batch_tokens: int
+    shape: str  # layers, width, heads
+    total_flops: int | None
+    matmul_flops: float | None  # measured rate of all ranks, per second
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageRow:
+    """One finished stage: its identity, its outputs and what it cost."""
+
+    name: str
+    version: int
+    fingerprint: str
+    inputs: tuple[str, ...]
+    num_files: int
+    num_bytes: int
+    outputs_digest: str
+    started: str
+    seconds: float
+    peak_bytes: int
+    commit: str | None
+    argv: str
+    settings: str  # JSON
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """Everything that a report shows."""
+
+    name: str
+    price_per_hour: float | None
+    verdict: str
+    findings: tuple[Finding, ...]
+    sources: tuple[Source, ...]
+    balances: tuple[Balance, ...]
+    losses: tuple[Loss, ...]
+    samples: Mapping[tuple[str, Reason], tuple[Sample, ...]]  # by source and reason
+    histograms: tuple[Histogram, ...]
+    mix: tuple[MixRow, ...]
+    training: Training
+    curves: Mapping[str, Curve]
+    heldout: tuple[Heldout, ...]
+    gaps: tuple[GapRow, ...]
+    writings: tuple[Writing, ...]
+    stages: tuple[StageRow, ...]
+    parity: Mapping[str, float]

@@ -1,0 +1,64 @@
+"""The Parquet tables of a run as DuckDB views, so that millions of rows are counted where they lie.
+
+Views: `ledger` (the decisions of all stages), `files`, `signals`, `kept` (the split). Only counts
+and the rows of sampled documents ever become Python objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from bessemer.core.hardware import num_usable_cores
+from bessemer.core.layout import DECISIONS, DOCUMENTS, FILES, SIGNALS, SPLITS
+from bessemer.core.schema import DECISION, SOURCE_FILE, SPLIT
+from bessemer.engine.relations import relations
+
+_NO_SIGNALS = pa.schema([("doc_id", pa.int64()), ("language", pa.string())])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tables:
+    """An open connection over the tables of one run."""
+
+    connection: DuckDBPyConnection
+    documents: Path  # folder of the document shards
+
+    def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """The result of `sql`, whose question marks stand for `values`, as Python objects."""
+        found: list[dict[str, Any]] = self.stream(sql, *values).read_all().to_pylist()
+        return found
+
+    def stream(self, sql: str, *values: Any) -> pa.RecordBatchReader:
+        """The result of `sql`, batch by batch."""
+        return pa.RecordBatchReader.from_stream(self.connection.sql(sql, params=list(values)))
+
+
+@contextmanager
+def open_tables(folders: Mapping[str, Path], scratch: Path) -> Iterator[Tables]:
+    """Views over the tables in the stage folders `folders`; spills go below `scratch`."""
+    ledgers = [path for folder in folders.values() for path in _shards(folder / DECISIONS)]
+    with relations(scratch, num_usable_cores()) as connection:
+        _view(connection, "ledger", ledgers, DECISION)
+        _view(connection, "files", [folders["ingest"] / FILES], SOURCE_FILE)
+        _view(connection, "signals", _shards(folders["signals"] / SIGNALS), _NO_SIGNALS)
+        _view(connection, "kept", _shards(folders["split"] / SPLITS), SPLIT)
+        yield Tables(connection=connection, documents=folders["ingest"] / DOCUMENTS)
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"))
+
+
+def _view(connection: DuckDBPyConnection, name: str, paths: list[Path], schema: pa.Schema) -> None:
+    """A view over Parquet files; over an empty table of `schema` if there are none."""
+    if paths:
+        connection.read_parquet([str(path) for path in paths]).create_view(name)
+    else:
+        connection.register(name, schema.empty_table())

@@ -1,0 +1,84 @@
+"""The cost formulas agree with the real model: parameters, operations, saved activations."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from bessemer.config.model import ModelConfig
+from bessemer.costs.compute import count_parameters, forward_flops, shape_of, training_flops
+from bessemer.costs.memory import saved_activations, training_memory
+from bessemer.model.transformer import Decoder
+
+SHAPES = [
+    {"num_layers": 2, "hidden_dim": 64, "num_heads": 8, "num_kv_heads": 8, "ffn_dim": 160},
+    {"num_layers": 3, "hidden_dim": 96, "num_heads": 6, "num_kv_heads": 2, "ffn_dim": 200},
+    {"num_layers": 1, "hidden_dim": 32, "num_heads": 4, "num_kv_heads": 1, "ffn_dim": 40},
+]
+
+
+def build(dims: dict[str, int], tie: bool, vocab_size: int = 300) -> Decoder:
+    return Decoder(ModelConfig(**dims, tie_embeddings=tie), vocab_size)
+
+
+@pytest.mark.parametrize("dims", SHAPES)
+@pytest.mark.parametrize("tie", [True, False])
+def test_parameters_equal_the_real_model(dims: dict[str, int], tie: bool) -> None:
+    model = build(dims, tie)
+    parts = count_parameters(shape_of(model.config, 300))
+    assert parts.total == model.num_parameters()
+    named = dict(model.named_parameters())
+    assert parts.norms == sum(p.numel() for p in named.values() if p.ndim == 1)
+    assert parts.attention == sum(p.numel() for n, p in named.items() if "self_attn" in n)
+    assert parts.feed_forward == sum(p.numel() for n, p in named.items() if ".mlp." in n)
+    assert parts.head == (0 if tie else 300 * dims["hidden_dim"])
+
+
+@pytest.mark.parametrize("dims", SHAPES)
+@pytest.mark.parametrize("tie", [True, False])
+def test_operations_equal_torchs_counter(dims: dict[str, int], tie: bool) -> None:
+    model = build(dims, tie)
+    shape = shape_of(model.config, 300)
+    ids = torch.randint(0, 300, (2, 24))
+    # A math kernel on meta-like decomposition counts what the formula counts: full attention.
+    with (
+        FlopCounterMode(display=False) as counter,
+        torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
+    ):
+        loss = model(ids, torch.zeros_like(ids)).sum()
+        forward = counter.get_total_flops()
+        loss.backward()
+        both = counter.get_total_flops()
+    assert forward == forward_flops(shape, 2, 24)
+    assert both == training_flops(shape, 2, 24)
+
+
+@pytest.mark.parametrize("dims", SHAPES)
+@pytest.mark.parametrize("packed", [True, False])
+def test_saved_activations_equal_what_autograd_keeps(dims: dict[str, int], packed: bool) -> None:
+    model = build(dims, tie=True)
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.untyped_storage().data_ptr() not in weights:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    ids = torch.randint(0, 300, (2, 32))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model(ids, torch.zeros_like(ids) if packed else None)
+    found = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    assert found == 4 * saved_activations(shape_of(model.config, 300), 2, 32, packed)
+
+
+def test_memory_parts_add_up() -> None:
+    shape = shape_of(ModelConfig(**SHAPES[0]), 300)
+    memory = training_memory(shape, 2, 32)
+    assert memory.weights == memory.gradients == 4 * count_parameters(shape).total
+    assert memory.optimizer == 2 * memory.weights
+    assert memory.logits == 3 * 4 * 2 * 32 * 300
+    assert memory.total == sum(
+        (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.logits)
+    )

@@ -1,0 +1,193 @@
+"""Training is exact: microbatches do not matter, runs repeat bit for bit, resume changes nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bessemer.config.cluster import ClusterConfig
+from bessemer.core.errors import IntegrityError, TrainingError
+from bessemer.core.layout import CHECKPOINTS, EVALUATIONS, METRICS, STEPS
+from bessemer.core.schema import HELDOUT
+from bessemer.core.storage import read_jsonl
+from bessemer.tokens.tokenizer import Tokenizer
+from bessemer.train.checkpoint import find_latest, load_model
+from bessemer.train.evaluate import make_evaluation_sets, measure
+from bessemer.train.launch import Launch
+from bessemer.train.mesh import process_group
+from bessemer.train.trainer import Trainer, TrainingJob
+
+MakeJob = Callable[..., TrainingJob]
+TIMES = ("step_s", "tokens_per_s", "mfu", "peak_bytes")
+
+
+def train(job: TrainingJob) -> Trainer:
+    with process_group(job.cluster, Launch(), torch.device("cpu")):
+        trainer = Trainer(job, Launch())
+        trainer.run()
+    return trainer
+
+
+def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in trainer.decoder.named_parameters()}
+
+
+def steps_of(job: TrainingJob) -> list[dict[str, float]]:
+    rows = read_jsonl(job.folder / METRICS / STEPS)
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
+
+
+def test_two_runs_are_bit_identical(make_job: MakeJob) -> None:
+    first, second = make_job("a"), make_job("b")
+    one, two = weights_of(train(first)), weights_of(train(second))
+    assert steps_of(first) == steps_of(second)
+    assert len(steps_of(first)) == 6
+    for name, weight in one.items():
+        assert torch.equal(weight, two[name]), name
+
+
+def test_resume_after_any_step_is_bit_identical(make_job: MakeJob) -> None:
+    undisturbed = make_job("whole")
+    expected = weights_of(train(undisturbed))
+    for killed_after in range(1, 6):
+        job = make_job(f"killed-{killed_after}")
+        shutil.copytree(undisturbed.folder, job.folder)
+        for path in (job.folder / CHECKPOINTS).iterdir():
+            if int(path.name.removeprefix("step-")) > killed_after:
+                shutil.rmtree(path)
+        found = weights_of(train(job))
+        for name, weight in expected.items():
+            assert torch.equal(weight, found[name]), (killed_after, name)
+        assert steps_of(job) == steps_of(undisturbed)
+        evaluations = read_jsonl(job.folder / METRICS / EVALUATIONS)
+        assert evaluations == read_jsonl(undisturbed.folder / METRICS / EVALUATIONS)
+
+
+@pytest.mark.parametrize("micro", [1, 2, 4])
+def test_accumulated_microbatches_equal_the_whole_batch(make_job: MakeJob, micro: int) -> None:
+    job = make_job(cluster=ClusterConfig(device="cpu", threads=1, microbatch_tokens=16 * 8))
+    parts = replace(
+        job, cluster=ClusterConfig(device="cpu", threads=1, microbatch_tokens=16 * micro)
+    )
+    whole, split = Trainer(job, Launch()), Trainer(parts, Launch())
+    whole_sums, split_sums = whole._accumulate_gradients(), split._accumulate_gradients()
+    # Sums of float32 in another order: a few units in the last place.
+    assert split_sums == pytest.approx(whole_sums, rel=1e-6)
+    for (name, a), (_, b) in zip(
+        whole.decoder.named_parameters(), split.decoder.named_parameters(), strict=True
+    ):
+        torch.testing.assert_close(a.grad, b.grad, atol=1e-7, rtol=1e-5, msg=name)
+
+
+def test_the_recorded_loss_is_the_mean_over_predicted_tokens(make_job: MakeJob) -> None:
+    job = make_job(num_steps=1)
+    trainer = Trainer(job, Launch())
+    (batch,) = trainer.loader.microbatches(0)
+    with torch.no_grad():
+        log_probabilities = trainer.decoder(batch.input_ids_BT, batch.documents_BT).log_softmax(-1)
+    nats, text_nats, num_bytes = [], [], 0
+    for row in range(batch.labels_BT.shape[0]):
+        for place in range(batch.labels_BT.shape[1]):
+            label = int(batch.labels_BT[row, place])
+            if label >= 0:
+                nats.append(-float(log_probabilities[row, place, label]))
+                if trainer.token_bytes[label]:
+                    text_nats.append(nats[-1])
+                    num_bytes += int(trainer.token_bytes[label])
+    trainer.run()
+    record = read_jsonl(job.folder / METRICS / STEPS)[0]
+    assert record["loss"] == pytest.approx(sum(nats) / len(nats), rel=1e-6)
+    assert record["bits_per_byte"] == pytest.approx(
+        sum(text_nats) / math.log(2) / num_bytes, rel=1e-6
+    )
+
+
+def test_held_out_bits_per_byte_equal_a_document_by_document_count(make_job: MakeJob) -> None:
+    job = make_job(num_steps=1)
+    trainer = Trainer(job, Launch())
+    (part, _) = make_evaluation_sets(job.encoded, HELDOUT, 1024, 1 << 20, job.seed)
+    losses = measure(
+        trainer.decoder, part, trainer.token_bytes, document_mask=True, microbatch_samples=2
+    )
+    tokenizer = Tokenizer.load(job.tokenizer)
+    bits, num_bytes = 0.0, 0
+    for shard in part.stream.shards:
+        for row in shard.documents().to_pylist():
+            ids = shard.tokens[row["token_start"] :][: row["num_tokens"]].astype(int)
+            with torch.no_grad():
+                logits = trainer.decoder(torch.tensor(ids[:-1])[None])[0].double()
+            nats = -logits.log_softmax(-1)[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]
+            bits += float(nats[:-1].sum()) / math.log(2)  # all but the END token
+            num_bytes += len(tokenizer.decode(ids.tolist()).encode())
+    assert losses.bits_per_byte == pytest.approx(bits / num_bytes, rel=1e-5)
+    assert int(losses.num_bytes.sum()) == num_bytes
+
+
+def test_training_learns(make_job: MakeJob) -> None:
+    job = make_job(num_steps=40)
+    train(job)
+    rows = steps_of(job)
+    assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+
+
+def test_a_gradient_that_is_not_finite_stops_training(make_job: MakeJob) -> None:
+    job = make_job()
+    job = replace(
+        job,
+        train=job.train.model_copy(
+            update={"optimizer": job.train.optimizer.model_copy(update={"lr": 1e38})}
+        ),
+    )
+    with pytest.raises(TrainingError, match=r"step \d: loss .*trace RUN --step"):
+        train(job)
+
+
+def test_a_damaged_checkpoint_is_passed_over(
+    make_job: MakeJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = make_job()
+    train(job)
+    folder = job.folder / CHECKPOINTS
+    newest, second = sorted(folder.iterdir())[-1], sorted(folder.iterdir())[-2]
+    victim = next(newest.glob("*.distcp"))
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1  # one flipped bit, same size
+    victim.write_bytes(data)
+    found = find_latest(folder)
+    assert found is not None
+    assert found[0] == second
+    assert "passing over checkpoint step-00000006" in caplog.text
+    for path in folder.iterdir():
+        (path / "checkpoint.json").unlink()
+    trainer = Trainer(job, Launch())
+    with pytest.raises(IntegrityError, match="no sound checkpoint"):
+        load_model(folder, trainer.decoder)
+
+
+def test_old_checkpoints_go_and_the_latest_stay(make_job: MakeJob) -> None:
+    job = make_job()
+    checkpoint = job.train.checkpoint.model_copy(update={"keep": 2})
+    job = replace(job, train=job.train.model_copy(update={"checkpoint": checkpoint}))
+    train(job)
+    names = sorted(path.name for path in (job.folder / CHECKPOINTS).iterdir())
+    assert names == ["step-00000005", "step-00000006"]
+
+
+def test_metrics_cut_short_by_a_kill_are_mended(make_job: MakeJob) -> None:
+    job = make_job()
+    train(job)
+    path: Path = job.folder / METRICS / STEPS
+    expected = steps_of(job)
+    shutil.rmtree(job.folder / CHECKPOINTS / "step-00000006")
+    text = path.read_text()
+    path.write_text(text[:-30])  # the last line is half a line
+    train(job)
+    assert steps_of(job) == expected
+    assert all(json.loads(line) for line in path.read_text().splitlines())
