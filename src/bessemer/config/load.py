@@ -71,12 +71,13 @@ def _apply_override(data: dict[str, Any], text: str) -> Fault | None:
             f"{value!r} is not a TOML value; text needs quotes: --set {where}='\"{value}\"'",
         )
     table = data
-    for key in keys[:-1]:
+    for depth, key in enumerate(keys[:-1], start=1):
         child = table.setdefault(key, {})
+        name = ".".join(keys[:depth])
         if isinstance(child, list):
-            return Fault(f"--set {text}", f"{key} is a list of tables; change it in the run file")
+            return Fault(f"--set {text}", f"{name} is a list of tables; change it in the run file")
         if not isinstance(child, dict):
-            return Fault(f"--set {text}", f"{key} is a value, not a table")
+            return Fault(f"--set {text}", f"{name} is a value, not a table")
         table = child
     table[keys[-1]] = parsed
     return None

@@ -41,7 +41,7 @@ def query(
     for name, table in tables.items():
         connection.register(name, table)
     try:
-        return connection.execute(sql).to_arrow_table()
+        return connection.sql(sql).to_arrow_table()
     finally:
         for name in tables:
             connection.unregister(name)

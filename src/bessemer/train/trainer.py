@@ -248,11 +248,12 @@ class Trainer:
 def _data_parallel(model: nn.Module) -> DistributedDataParallel:
     """Replicas whose gradients are summed; DDP itself would average them."""
     parallel = DistributedDataParallel(model)
-    parallel.register_comm_hook(None, _sum_bucket)
+    # DDP inspects annotations at run time and refuses postponed ones: a lambda has none.
+    parallel.register_comm_hook(None, lambda _, bucket: _sum_over_ranks(bucket))
     return parallel
 
 
-def _sum_bucket(_: object, bucket: Any) -> torch.futures.Future[Tensor]:
+def _sum_over_ranks(bucket: Any) -> torch.futures.Future[Tensor]:
     work = dist.all_reduce(bucket.buffer(), async_op=True)
     summed: torch.futures.Future[Tensor] = work.get_future().then(lambda done: done.value()[0])
     return summed

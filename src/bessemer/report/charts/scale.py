@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -40,7 +41,7 @@ class Scale:
         if len(within) < 2 and self.kind == LOG:
             return round_ticks(self.low, self.high, count)
         every = max(1, math.ceil(len(within) / count))
-        return decades + within[:: -every][::-1]
+        return decades + within[::-every][::-1]
 
 
 def nice_scale(low: float, high: float, start: float, end: float, count: int = 4) -> Scale:
@@ -85,7 +86,7 @@ def tick_labels(ticks: list[float], style: str = "") -> list[str]:
         return [f"{label} {unit}" for label in tick_labels([t / 1000**power for t in ticks])]
     if any(abs(tick) >= 1000 for tick in ticks):
         return [format_count(tick) for tick in ticks]
-    step = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=abs(ticks[0]))
+    step = min((b - a for a, b in itertools.pairwise(ticks)), default=abs(ticks[0]))
     if 0 < step < 1e-4:
         return [f"{tick:.1e}".replace(".0e", "e").replace("e-0", "e-") for tick in ticks]
     digits = next((n for n in range(6) if abs(step * 10**n - round(step * 10**n)) < 1e-6), 6)
@@ -96,5 +97,3 @@ def _bend(value: float, kind: str) -> float:
     if kind == LOG:
         return math.log(value)
     return math.log1p(value) if kind == LOG1P else value
-
-

@@ -1,0 +1,165 @@
+"""What the numbers say, in sentences: each is computed, and says no more than its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bessemer.core.units import format_bytes, format_count
+from bessemer.report.facts import (
+    MARKUP,
+    UNACCOUNTED,
+    GapRow,
+    Heldout,
+    Loss,
+    MixRow,
+    Report,
+    Training,
+)
+
+FRESH_EPOCHS = 4.0  # up to here a repetition is nearly as good as fresh text (arXiv 2305.16264)
+
+_RULE_NAMES = {
+    "exact_duplicate": "exact duplicate",
+    "near_duplicate": "near-duplicate",
+    MARKUP: "mark-up",
+    UNACCOUNTED: "not accounted for",
+}
+
+
+def name_rule(rule: str) -> str:
+    """A rule's name for people."""
+    return _RULE_NAMES.get(rule, rule.replace("_", " "))
+
+
+def tell_bound(loss: Loss) -> str:
+    """What a rule asked for and did not get, e.g. "below 50"."""
+    reason, bound = loss.reason, loss.reason.bound
+    if reason.rule == "language":
+        return "another language than wanted" + (
+            f", or a score below {format_number(bound)}" if bound is not None else ""
+        )
+    if reason.rule == "near_duplicate" and bound is not None:
+        return f"Jaccard similarity of at least {format_number(bound)} to a longer document"
+    if reason.rule == "exact_duplicate":
+        return "the same bytes as an earlier document"
+    if reason.action == MARKUP:
+        return "tags, container framing, encoding: never text"
+    if bound is None:
+        return ""
+    if loss.is_low is None:
+        return f"beyond {format_number(bound)}"
+    return f"{'below' if loss.is_low else 'above'} {format_number(bound)}"
+
+
+def format_number(value: float) -> str:
+    """A measured value with the digits that matter: 13, 0.954, 12.5k."""
+    if abs(value) >= 10_000:
+        return format_count(value)
+    return f"{value:,.0f}" if value == int(value) else f"{value:.3g}"
+
+
+def tell_run(report: Report) -> str:
+    """The run in a few sentences, for a reader with twenty seconds."""
+    gates = [source.gates[0] for source in report.sources if source.gates]
+    docs_in, stored = sum(g.docs_in for g in gates), sum(g.bytes_in for g in gates)
+    kept = sum(source.train.docs + source.heldout.docs for source in report.sources)
+    size = sum(source.train.num_bytes + source.heldout.num_bytes for source in report.sources)
+    training = report.training
+    share = f" ({kept / docs_in:.0%})" if docs_in else ""
+    told = (
+        f"Of {docs_in:,} documents ({format_bytes(stored)} as stored), {kept:,}{share} were kept: "
+        f"{format_bytes(size)} of clean text. A decoder of {format_count(training.num_parameters)} "
+        f"parameters read {format_count(training.tokens_seen)} tokens of it in "
+        f"{training.steps:,} steps."
+    )
+    if report.heldout:
+        needs = ", ".join(f"{row.bits_per_byte[-1]:.2f} ({row.source})" for row in report.heldout)
+        told += f" On text that it never saw it now needs {needs} bits per byte."
+    return told
+
+
+def tell_heldout(curve: Heldout) -> str:
+    """How far one source has come, measured against both baselines."""
+    first, last = curve.bits_per_byte[0], curve.bits_per_byte[-1]
+    told = f"{last:.2f} bits per byte"
+    if len(curve.steps) > 1:
+        way = "down" if last < first else "up"
+        when = "before training" if curve.steps[0] == 0 else f"at step {curve.steps[0]:,}"
+        told += f", {way} from {first:.2f} {when}"
+    unigram, lzma = curve.baselines.get("unigram"), curve.baselines.get("lzma")
+    parts = []
+    if unigram:
+        if last < unigram:
+            parts.append(
+                f"Beats the byte-unigram baseline ({unigram:.2f}) by {1 - last / unigram:.0%}"
+            )
+        else:
+            parts.append(f"Does not even reach the byte-unigram baseline ({unigram:.2f})")
+    if lzma:
+        if last < lzma:
+            parts.append(f"beats LZMA ({lzma:.2f}) by {1 - last / lzma:.0%}")
+        else:
+            parts.append(
+                f"does not yet reach LZMA ({lzma:.2f}), which gets by with {1 - lzma / last:.0%} fewer bits"
+            )
+    if not parts:
+        return f"{told}. No baseline was measured."
+    joined = ", ".join(parts)
+    return f"{told}. {joined[0].upper()}{joined[1:]}."
+
+
+def tell_gap(gap: GapRow) -> str:
+    """What the interval of a gap allows to say, and what it rests on."""
+    if gap.low > 0:
+        told = (
+            f"Held-out text costs {gap.gap:.3f} bits per byte more than text the model trained on: "
+            "beyond chance, it knows the latter better."
+        )
+    elif gap.high < 0:
+        told = (
+            f"Held-out text costs {-gap.gap:.3f} bits per byte less than trained text: beyond "
+            "chance, this held-out part is the easier one."
+        )
+    else:
+        told = "The interval includes zero: no gap can be told from chance."
+    rests = (
+        f"Bootstrap over {gap.unit}: {gap.train_units:,} of train, {gap.heldout_units:,} held out"
+    )
+    if gap.unit != "documents":
+        rests += "; too few documents to draw documents, so the interval is too narrow"
+    return f"{told} {rests}."
+
+
+def tell_mix(rows: Sequence[MixRow]) -> str:
+    """What is repeated, and what is left unread."""
+    repeated = [row for row in rows if row.epochs > 1]
+    unread = [row for row in rows if 0 < row.epochs < 1]
+    parts = []
+    if repeated:
+        parts.append(
+            "Read more than once: "
+            + ", ".join(f"{row.source} {row.epochs:.2f} times" for row in repeated)
+        )
+    if unread:
+        parts.append(
+            "read in part only: " + ", ".join(f"{row.source} {row.epochs:.0%}" for row in unread)
+        )
+    if not parts:
+        return "Every source is read exactly once."
+    joined = "; ".join(parts)
+    told = f"{joined[0].upper()}{joined[1:]}."
+    if any(row.epochs > FRESH_EPOCHS for row in rows):
+        told += f" Beyond {FRESH_EPOCHS:g} readings, repetition teaches less and less."
+    return told
+
+
+def tell_rate(training: Training, mfu: float | None) -> str:
+    """How well the machine was used, as far as that is known."""
+    if mfu is None:
+        return "The share of the machine's rate that was used (MFU) is not known for this device."
+    if mfu > 1:
+        return (
+            f"An MFU of {mfu:.0%} is above the rate measured for one matrix product: that "
+            "measurement was no ceiling, so read MFU here as a relative number."
+        )
+    return f"Half of the steps used {mfu:.0%} or more of the measured matrix-product rate (MFU)."

@@ -1,0 +1,56 @@
+"""The output of every stage is the same bytes for any number of workers and either runner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bessemer.core.events import Silent
+from bessemer.run.runner import run_stages
+from bessemer.run.workspace import plan_workspace
+
+LAST = "baselines"  # the last stage that works by the shard
+
+
+def digests(run_file: Path, runner: str, workers: int) -> dict[str, str]:
+    """stage -> digest over all its reproducible files, of a run in a root of its own."""
+    overrides = [
+        f'run.root="{runner}-{workers}"',
+        f'cluster.engine.runner="{runner}"',
+        f"cluster.engine.workers={workers}",
+    ]
+    outcomes = run_stages(plan_workspace(run_file, overrides), Silent(), last=LAST)
+    return {outcome.stage: outcome.manifest.outputs_digest() for outcome in outcomes}
+
+
+def test_workers_and_runners_change_no_byte(run_file: Path) -> None:
+    expected = digests(run_file, "inline", 1)
+    assert len(expected) == 10
+    for workers in (1, 2, 4):
+        assert digests(run_file, "processes", workers) == expected
+
+
+def test_files_that_come_in_another_order_change_no_byte(
+    run_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inventory is by sorted path: what the file system lists first does not matter."""
+    expected = digests(run_file, "inline", 1)
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(list(glob(self, pattern))[::-1]))
+    assert digests(run_file, "inline", 2) == expected
+
+
+def test_shards_of_another_size_change_no_decision(run_file: Path) -> None:
+    """How files are cut into shards is layout: the same documents are dropped, for the same."""
+    decisions = []
+    for size in ("4kB", "1MB"):
+        overrides = [f'run.root="{size}"', f'curate.shard_bytes="{size}"']
+        workspace = plan_workspace(run_file, overrides)
+        run_stages(workspace, Silent(), last="split")
+        from bessemer.curate.ledger import read_decisions
+
+        folders = [workspace.folder(stage) for stage in ("ingest", "rules", "exact", "fuzzy")]
+        decisions.append(read_decisions(folders).sort_by("doc_id").to_pylist())
+    assert decisions[0] == decisions[1]
+    assert decisions[0]

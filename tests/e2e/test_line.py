@@ -1,0 +1,213 @@
+"""The whole line as a user runs it: raw text in; model, report and answers out."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+import torch
+
+from bessemer.core.layout import DIAGNOSIS, PARITY
+from bessemer.core.storage import read_json
+from bessemer.run.explain import explain
+from bessemer.run.trace import trace_document, trace_step
+from bessemer.run.workspace import plan_workspace
+
+Bessemer = Callable[..., CompletedProcess[str]]
+
+
+def test_the_model_loads_in_transformers(finished_run: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = finished_run.parent / "out" / "model"
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    prompt = tokenizer(tokenizer.bos_token + "the iron", return_tensors="pt")
+    with torch.no_grad():
+        written = model.generate(**prompt, max_new_tokens=8, do_sample=False)
+    assert tokenizer.decode(written[0]).startswith("<|begin_of_text|>the iron")
+    parity = read_json(next((finished_run.parent / "out").glob(f"export/*/{PARITY}")))
+    assert parity["max_logit_difference"] <= 1e-4
+    assert parity["greedy_tokens_equal"] == parity["greedy_tokens"]
+    card = (folder / "README.md").read_text()
+    for stage, print_ in plan_workspace(finished_run).fingerprints.items():
+        if stage in ("ingest", "split", "tokenizer", "mix", "train"):
+            assert f"| {stage} | `{print_}` |" in card
+
+
+def test_the_model_beats_byte_frequencies_on_every_source(finished_run: Path) -> None:
+    workspace = plan_workspace(finished_run)
+    found = read_json(workspace.folder("diagnose") / DIAGNOSIS)
+    assert [row["source"] for row in found["sources"]] == ["notes", "pages", "tools"]
+    for row in found["sources"]:
+        assert row["heldout"] < row["baselines"]["unigram"]
+        assert row["low"] <= row["gap"] <= row["high"]
+    assert found["verdict"]["findings"]
+
+
+def test_running_again_reuses_everything(finished_run: Path, bessemer: Bessemer) -> None:
+    again = bessemer("run", str(finished_run))
+    assert again.returncode == 0, again.stderr
+    lines = again.stderr.splitlines()
+    assert len(lines) == len(plan_workspace(finished_run).fingerprints)
+    assert all(" reused " in line for line in lines)
+    assert "bessemer generate" in again.stdout
+
+
+def test_a_changed_setting_remakes_what_depends_on_it_alone(
+    finished_run: Path, bessemer: Bessemer
+) -> None:
+    done = bessemer("check", str(finished_run), "--set", "train.total_tokens=4096")
+    state = dict(re.findall(r"^(\w+) +[0-9a-f]{16} +(\w+)", done.stdout, re.M))
+    remade = [stage for stage, would in state.items() if would == "run"]
+    assert remade == ["mix", "train", "diagnose", "export", "report"]
+
+
+def test_every_step_is_proven_by_encoding_its_documents_anew(finished_run: Path) -> None:
+    workspace = plan_workspace(finished_run)
+    seen: dict[int, set[int]] = {}
+    for step in range(1, workspace.config.train.num_steps + 1):
+        found = trace_step(workspace, step)
+        assert found.is_proven
+        # A sample at the end of a source's stream may be shorter than seq_len + 1.
+        assert 8 * 17 <= found.num_tokens <= 8 * 33
+        for part in found.ranges:
+            seen.setdefault(part.doc_id, set()).add(step)
+    for doc_id, steps in seen.items():
+        assert set(trace_document(workspace, doc_id).steps) == steps
+
+
+def test_a_wrong_token_breaks_the_proof(finished_run: Path, tmp_path: Path) -> None:
+    """The proof can fail: one token changed on disk is found."""
+    import shutil
+
+    shutil.copytree(finished_run.parent, tmp_path / "copy", symlinks=True)
+    workspace = plan_workspace(tmp_path / "copy" / "run.toml")
+    part = trace_step(workspace, 1).ranges[0]
+    position = trace_document(workspace, part.doc_id).token_start + part.first_token
+    shard = trace_document(workspace, part.doc_id).shard
+    path = workspace.folder("encode") / f"{shard}.bin"
+    data = bytearray(path.read_bytes())
+    data[2 * position] ^= 1
+    path.write_bytes(data)
+    found = trace_step(workspace, 1)
+    assert not found.is_proven
+    assert found.num_equal == found.num_tokens - 1
+
+
+@pytest.mark.parametrize(
+    ("document", "fate", "rule"),
+    [
+        ("note/0/stub", "dropped", "word_count"),
+        ("note/0/copy", "dropped", "exact_duplicate"),
+        ("note/0/near", "kept", None),  # the longer of two near-duplicates is the better one
+        ("note/0/1", "dropped", "near_duplicate"),
+        ("pages/03.html", "kept", None),
+    ],
+)
+def test_explain_says_what_became_of_a_document(
+    finished_run: Path, document: str, fate: str, rule: str | None
+) -> None:
+    found = explain(plan_workspace(finished_run), document)
+    assert found.fate == fate
+    decisive = [row["rule"] for row in found.decisions if row["decisive"]]
+    assert decisive == ([rule] if rule else [])
+
+
+def test_verbs_answer_from_the_root_folder_alone(finished_run: Path, bessemer: Bessemer) -> None:
+    root = str(finished_run.parent / "out")
+    status = bessemer("status", root)
+    assert status.stdout.count(" done ") == len(plan_workspace(finished_run).fingerprints)
+    stub = bessemer("explain", root, "note/1/stub")
+    assert "was dropped" in stub.stdout
+    assert re.search(r"rules +drop +word_count +1 +20", stub.stdout)
+    step = bessemer("trace", root, "--step", "3")
+    assert re.search(r"proven: encoding these documents anew gives (\d+) of \1 tokens", step.stdout)
+    text = bessemer("generate", root, "the iron", "--max-tokens", "20", "--temperature", "0")
+    assert text.stdout.startswith("the iron")
+    assert (
+        text.stdout
+        == bessemer(
+            *("generate", root, "the iron", "--max-tokens", "20", "--temperature", "0")
+        ).stdout
+    )
+    for done in (status, stub, step, text):
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("trace", "{root}"), 2, "trace needs --step N or --doc D"),
+        (("trace", "{root}", "--step", "0"), 2, "this run has steps 1 to 20"),
+        (("trace", "{root}", "--doc", "note/0/stub"), 3, "was not encoded"),
+        (("explain", "{root}", "nothing/like/it"), 3, "no document 'nothing/like/it'"),
+        (("explain", "{root}", "999:0"), 3, "this run has 27 files"),
+        (("explain", "{root}", ".html"), 3, "12 documents match '.html'; name one:"),
+        (("status", "{root}/nowhere"), 2, "neither a run file nor a run's folder"),
+        (("run", "{root}/../run.toml", "--to", "trian"), 2, "no stage 'trian'; stages: ingest"),
+        (("generate", "{root}", "--temperature", "-1"), 2, "temperature"),
+    ],
+)
+def test_wrong_questions_get_clear_answers(
+    finished_run: Path, bessemer: Bessemer, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    root = str(finished_run.parent / "out")
+    done = bessemer(*(argument.format(root=root) for argument in arguments))
+    assert done.returncode == code
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_plan_predicts_the_real_model(finished_run: Path, bessemer: Bessemer) -> None:
+    done = bessemer("plan", str(finished_run), "--no-measure")
+    manifest = plan_workspace(finished_run).manifest("train")
+    assert manifest is not None
+    total = manifest.summary["num_parameters"]
+    assert re.search(rf"^total +{total:,} *$", done.stdout, re.M)
+    assert "in 20 steps" in done.stdout
+
+
+def test_from_makes_a_stage_and_all_after_it_anew(run_file: Path, bessemer: Bessemer) -> None:
+    assert bessemer("run", str(run_file), "--to", "exact").returncode == 0
+    again = bessemer("run", str(run_file), "--from", "rules", "--to", "exact")
+    assert again.returncode == 0, again.stderr
+    assert [line.split()[1] for line in again.stderr.splitlines()] == ["rules", "exact"]
+    assert "reused" not in again.stderr
+    early = bessemer("run", str(run_file), "--from", "train")
+    assert early.returncode == 3
+    assert "is not finished" in early.stderr
+
+
+def test_the_report_is_one_file_that_needs_no_network(finished_run: Path) -> None:
+    html = (finished_run.parent / "out" / "report.html").read_text()
+    assert html.startswith("<!doctype html>") or html.startswith("<!DOCTYPE html>")
+    assert not re.search(r"<(?:script|link|img|iframe)[^>]+(?:src|href)\s*=\s*[\"']?https?:", html)
+    assert "@import" not in html
+    assert "url(http" not in html
+
+
+@pytest.mark.parametrize("module", ["bessemer", "bessemer.cli", "bessemer.plan.estimate"])
+def test_light_things_load_no_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("verb", ["--help", "plan"])
+def test_light_verbs_load_no_torch(verb: str, finished_run: Path) -> None:
+    arguments = [verb] if verb == "--help" else [verb, str(finished_run), "--no-measure"]
+    code = (
+        "import sys, json\n"
+        f"sys.argv = ['bessemer', *{json.dumps(arguments)}]\n"
+        "from bessemer.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "sys.exit(1 if 'torch' in sys.modules else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert done.returncode == 0
