@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-WORDS = (
+WORDS = (  # noqa: SIM905
     "the iron was poured into the mould and the men stood back from the heat of it while "
     "sparks rose to the roof of the mill where nobody had swept for years and that was well "
     "because to be near such a blow with dust above is a thing no master would have allowed"

@@ -1,1 +1,69 @@
-"""bessemer: raw text in, trained and understood language model out."""
+"""bessemer: raw text in, trained and understood language model out.
+
+The names below are the public ones; they are imported when first used, so that `import bessemer`
+is instant and loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bessemer.core.errors import (
+        BessemerError,
+        ConfigError,
+        DataError,
+        IntegrityError,
+        MachineError,
+        TrainingError,
+    )
+    from bessemer.run.api import (
+        check,
+        explain,
+        generate,
+        open_documents,
+        open_tokens,
+        plan,
+        run,
+        status,
+        trace_document,
+        trace_step,
+    )
+    from bessemer.run.check import load_config
+    from bessemer.train.trainer import Trainer, TrainingJob
+
+__all__ = [
+    "BessemerError",
+    "ConfigError",
+    "DataError",
+    "IntegrityError",
+    "MachineError",
+    "Trainer",
+    "TrainingError",
+    "TrainingJob",
+    "check",
+    "explain",
+    "generate",
+    "load_config",
+    "open_documents",
+    "open_tokens",
+    "plan",
+    "run",
+    "status",
+    "trace_document",
+    "trace_step",
+]
+
+_ERRORS = ("BessemerError", "ConfigError", "DataError", "IntegrityError", "MachineError")
+_HOMES = {
+    **dict.fromkeys((*_ERRORS, "TrainingError"), "bessemer.core.errors"),
+    **dict.fromkeys(("Trainer", "TrainingJob"), "bessemer.train.trainer"),
+    "load_config": "bessemer.run.check",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'bessemer' has no attribute {name!r}")
+    return getattr(import_module(_HOMES.get(name, "bessemer.run.api")), name)

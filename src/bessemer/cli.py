@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from bessemer.core.errors import BessemerError
+from bessemer.core.errors import BessemerError, ConfigError
 
 app = typer.Typer(
     name="bessemer",
@@ -42,10 +42,9 @@ Overrides = Annotated[
 @app.command()
 def check(run_file: RunFile, overrides: Overrides = None) -> None:
     """Check a run file; show its stages and what would be reused. Changes nothing."""
-    from bessemer.run import show
-    from bessemer.run.workspace import plan_workspace
+    from bessemer.run import api, show
 
-    show.check(plan_workspace(run_file, overrides or (), keep_digests=False))
+    show.check(api.check(run_file, overrides or ()))
 
 
 @app.command()
@@ -55,12 +54,9 @@ def plan(
     measure: Annotated[bool, typer.Option(help="Measure this machine's rate first.")] = True,
 ) -> None:
     """Show parameters, operations, memory and time of the training, before it is paid for."""
-    from bessemer.plan.estimate import estimate, measure_rate
-    from bessemer.run import show
-    from bessemer.run.check import load_config
+    from bessemer.run import api, show
 
-    config = load_config(run_file, overrides or ())
-    show.estimate(estimate(config, measure_rate() if measure else None))
+    show.estimate(api.plan(run_file, overrides or (), measure=measure))
 
 
 @app.command()
@@ -77,16 +73,15 @@ def run(
     Several processes: torchrun --nproc-per-node 2 -m bessemer run RUN.toml
     """
     from bessemer.core.events import Silent, Terminal, configure_logging
-    from bessemer.run import show
-    from bessemer.run.runner import run_stages
-    from bessemer.run.workspace import plan_workspace
+    from bessemer.run import api, show
     from bessemer.train.launch import read_launch
 
     launch = read_launch()
     configure_logging(launch.rank)
-    workspace = plan_workspace(run_file, overrides or ())
     display = Terminal() if launch.rank == 0 else Silent()
-    outcomes = run_stages(workspace, display, launch, first=first, last=last)
+    workspace, outcomes = api.run(
+        run_file, overrides or (), first=first, last=last, display=display, launch=launch
+    )
     if launch.rank == 0:
         show.outcome(workspace, outcomes)
 
@@ -94,10 +89,9 @@ def run(
 @app.command()
 def status(target: Target) -> None:
     """Show which stages of a run are done, what they cost, and where their output is."""
-    from bessemer.run import show
-    from bessemer.run.workspace import open_workspace
+    from bessemer.run import api, show
 
-    show.status(open_workspace(target))
+    show.status(api.status(target))
 
 
 @app.command()
@@ -109,11 +103,9 @@ def explain(
     ],
 ) -> None:
     """Say why a document was kept, edited, dropped or quarantined: every signal, every rule."""
-    from bessemer.run import show
-    from bessemer.run.explain import explain as explain_document
-    from bessemer.run.workspace import open_workspace
+    from bessemer.run import api, show
 
-    show.explanation(explain_document(open_workspace(target), document))
+    show.explanation(api.explain(target, document))
 
 
 @app.command()
@@ -123,20 +115,14 @@ def trace(
     doc: Annotated[str | None, typer.Option(help="A document, as for explain.")] = None,
 ) -> None:
     """Follow lineage both ways: the documents of a step, or the steps that saw a document."""
-    from bessemer.core.errors import ConfigError
-    from bessemer.run import show
-    from bessemer.run.explain import find_document
-    from bessemer.run.trace import trace_document, trace_step
-    from bessemer.run.workspace import open_workspace
+    from bessemer.run import api, show
 
-    if (step is None) == (doc is None):
-        raise ConfigError("trace needs --step N or --doc D, one of them")
-    workspace = open_workspace(target)
-    if step is not None:
-        show.step_trace(trace_step(workspace, step))
+    if step is not None and doc is None:
+        show.step_trace(api.trace_step(target, step))
+    elif doc is not None and step is None:
+        show.document_trace(api.trace_document(target, doc))
     else:
-        assert doc is not None
-        show.document_trace(trace_document(workspace, find_document(workspace, doc)))
+        raise ConfigError("trace needs --step N or --doc D, one of them")
 
 
 @app.command()
@@ -148,25 +134,23 @@ def generate(
         float, typer.Option(min=0, help="0 always takes the likeliest token.")
     ] = 0.8,
     top_p: Annotated[
-        float, typer.Option(min=0.0, max=1, help="Share of the likeliest mass to draw from.")
+        float, typer.Option(min=0, max=1, help="Share of the likeliest mass to draw from.")
     ] = 0.95,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another text.")] = 0,
 ) -> None:
     """Let the trained model go on from a prompt."""
-    from bessemer.run.generate import continue_text
-    from bessemer.run.workspace import open_workspace
+    from bessemer.run import api
 
-    pieces = continue_text(
-        open_workspace(target),
+    pieces = api.generate(
+        target,
         prompt,
         max_tokens=max_tokens,
         temperature=temperature,
         top_p=top_p,
         seed=seed,
     )
-    sys.stdout.write(prompt)
-    for piece in pieces:
-        sys.stdout.write(piece)
+    for number, piece in enumerate(pieces):
+        sys.stdout.write(piece if number else prompt + piece)
         sys.stdout.flush()
     sys.stdout.write("\n")
 

@@ -85,8 +85,7 @@ def test_killed_at_random_moments(
     last = bessemer("run", str(run_file))
     assert last.returncode == 0, last.stderr
     assert digests(plan_workspace(run_file)) == digests(plan_workspace(finished_run))
-    left_behind = [path for path in (run_file.parent / "out").rglob(".tmp-*")]
-    assert not left_behind
+    assert not list((run_file.parent / "out").rglob(".tmp-*"))
 
 
 def test_a_second_run_in_the_same_root_is_refused(

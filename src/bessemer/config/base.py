@@ -12,7 +12,13 @@ from bessemer.core.units import parse_bytes, parse_tokens
 class Section(BaseModel):
     """One table of the run file."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        strict=True,
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,  # the reference of the run file is made from them
+    )
 
 
 Tokens = Annotated[int, BeforeValidator(parse_tokens), Field(gt=0)]

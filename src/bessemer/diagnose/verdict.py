@@ -17,8 +17,9 @@ from bessemer.diagnose.gap import Gap
 UNSTABLE, OVERFITTING, DATA_LIMITED = "unstable", "overfitting", "data-limited"
 UNDERFITTING, HEALTHY = "underfitting", "healthy"
 
-SPIKE_DEVIATIONS = 8.0  # median absolute deviations above the running median of the loss
-SPIKE_WINDOW_STEPS = 64
+SPIKE_DEVIATIONS = 6.0  # of the step-to-step noise above the level of the loss
+SPIKE_WINDOW_STEPS = 64  # over which the noise is taken
+SPIKE_LEVEL_STEPS = 8  # over which the level is taken
 RISE_FRAC = 0.01  # held-out loss above its own minimum
 GAP_FRAC = 0.10  # gap as a share of held-out bits per byte
 FRESH_EPOCHS = 4.0  # up to here repetition is nearly as good as fresh text (arXiv 2305.16264)
@@ -83,14 +84,19 @@ def judge(
 
 
 def find_spikes(losses: Sequence[float]) -> list[int]:
-    """Steps (from 1) whose loss stands far above the median of the steps before it."""
+    """Steps (from 1) whose loss stands far above the level of the steps before it.
+
+    The level is the median of the last few steps. The noise is the median absolute deviation of
+    the change from step to step, so that a loss that falls steadily does not hide a spike; for
+    independent noise it is 0.95 of its standard deviation.
+    """
     values = np.asarray(losses, np.float64)
     spikes = []
     for index in range(SPIKE_WINDOW_STEPS // 2, len(values)):
-        before = values[max(0, index - SPIKE_WINDOW_STEPS) : index]
-        middle = np.median(before)
-        deviation = np.median(np.abs(before - middle))
-        if values[index] > middle + SPIKE_DEVIATIONS * max(deviation, 1e-3 * middle):
+        level = np.median(values[index - SPIKE_LEVEL_STEPS : index])
+        changes = np.diff(values[max(0, index - SPIKE_WINDOW_STEPS) : index])
+        noise = np.median(np.abs(changes - np.median(changes)))
+        if values[index] > level + SPIKE_DEVIATIONS * max(noise, 1e-3 * level):
             spikes.append(index + 1)
     return spikes
 
@@ -104,7 +110,7 @@ def _find_spikes(losses: Sequence[float]) -> list[Finding]:
         Finding(
             kind=UNSTABLE,
             evidence=f"the loss spiked at {len(spikes)} of {len(losses)} steps ({shown}): more "
-            f"than {SPIKE_DEVIATIONS:g} median deviations above the {SPIKE_WINDOW_STEPS} before",
+            f"than {SPIKE_DEVIATIONS:g} times its step-to-step noise above its level",
             advice=f"see the documents of that batch (`bessemer trace RUN --step {spikes[0]}`); if "
             "they are sound, lower train.optimizer.lr or lengthen the warm-up",
         )

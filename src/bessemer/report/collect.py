@@ -47,7 +47,7 @@ from bessemer.report.samples import draw_samples
 from bessemer.report.signals import count_languages, make_histograms
 from bessemer.report.tables import Tables, open_tables
 
-CURVES = ("loss", "grad_norm", "lr", "tokens_per_s", "mfu", "peak_bytes")
+CURVES = ("loss", "bits_per_byte", "grad_norm", "lr", "tokens_per_s", "mfu", "peak_bytes")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +84,7 @@ def collect(job: ReportJob, scratch: Path) -> Report:
             for source in job.config["source"]
         )
         samples = draw_samples(tables, losses, job.samples_per_rule)
-        histograms = make_histograms(tables, losses)
+        histograms = make_histograms(tables, names, losses)
     return Report(
         name=job.name,
         price_per_hour=job.price_per_hour,

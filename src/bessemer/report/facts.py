@@ -192,7 +192,7 @@ class Heldout:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GapRow:
-    """Held-out minus train, bits per byte, with its 95 % interval."""
+    """Held-out minus train, bits per byte, with its 95% interval."""
 
     source: str
     train: float

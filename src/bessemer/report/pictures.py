@@ -9,10 +9,11 @@ from markupsafe import Markup
 
 from bessemer.core.schema import DROP, EDIT, QUARANTINE
 from bessemer.report.charts.bars import epoch_bar, language_bars, share_flow, yardstick
-from bessemer.report.charts.funnel import bytes_funnel, docs_funnel, pour_gradients
+from bessemer.report.charts.funnel import bytes_funnel, docs_funnel, label_rows, pour_gradients
 from bessemer.report.charts.lines import curve_chart, format_value, heldout_chart, step_label
 from bessemer.report.charts.spread import gap_chart, histogram_chart
-from bessemer.report.facts import MARKUP, UNACCOUNTED, Curve, Heldout, Loss, Reason, Report
+from bessemer.report.facts import MARKUP, UNACCOUNTED, Curve, Heldout, Loss, Reason, Report, Source
+from bessemer.report.losses import lost_docs
 from bessemer.report.sentences import name_rule
 
 NUM_SOURCE_COLORS, NUM_RULE_COLORS = 6, 6
@@ -74,6 +75,7 @@ class _Measure:
 
 _MEASURES = {
     "loss": _Measure(title="Loss", unit="nats per token"),
+    "bits_per_byte": _Measure(title="Bits per byte", unit="of trained text"),
     "grad_norm": _Measure(title="Gradient norm", unit="before clipping", may_log=True),
     "lr": _Measure(
         title="Learning rate", unit="", style="exponent", from_zero=True, is_smooth=False
@@ -99,6 +101,7 @@ def draw(report: Report) -> Pictures:
         [loss for source in report.sources for gate in source.gates for loss in gate.losses]
     )
     names = {reason: name_rule(reason.rule) for reason in reason_colors}
+    rows = _label_rows(report.sources)
     last = {row.source: row.bits_per_byte[-1] for row in report.heldout}
     baselines = {row.source: row.baselines for row in report.heldout}
     most = max(
@@ -116,8 +119,12 @@ def draw(report: Report) -> Pictures:
         source_colors=source_colors,
         reason_colors=reason_colors,
         yardsticks={name: yardstick(name, last[name], baselines[name], most) for name in last},
-        docs_funnels={s.name: docs_funnel(s, reason_colors, names) for s in report.sources},
-        bytes_funnels={s.name: bytes_funnel(s, reason_colors, names) for s in report.sources},
+        docs_funnels={
+            s.name: docs_funnel(s, reason_colors, names, rows[0]) for s in report.sources
+        },
+        bytes_funnels={
+            s.name: bytes_funnel(s, reason_colors, names, rows[1]) for s in report.sources
+        },
         shares=share_flow(report.mix, source_colors),
         shares_wide=share_flow(report.mix, source_colors, width=1080),
         epochs={
@@ -155,6 +162,19 @@ def color_reasons(losses: Sequence[Loss]) -> dict[Reason, str]:
         loss.reason: _ACTION_COLORS.get(loss.reason.action) or colors[loss.reason.rule]
         for loss in losses
     }
+
+
+def _label_rows(sources: Sequence[Source]) -> tuple[dict[str, int], dict[str, int]]:
+    """stage -> lines of labels in the funnels of documents and of bytes, alike in all sources."""
+    docs: dict[str, int] = {}
+    num_bytes: dict[str, int] = {}
+    for source in sources:
+        for gate in source.gates:
+            lost = [lost_docs(loss) for loss in gate.losses]
+            for rows, amounts in ((docs, lost), (num_bytes, [x.num_bytes for x in gate.losses])):
+                count = label_rows(sum(amount > 0 for amount in amounts))
+                rows[gate.stage] = max(rows.get(gate.stage, 0), count)
+    return docs, num_bytes
 
 
 def _draw_curve(curve: Curve, width: float = 352, height: float = 180) -> Markup:

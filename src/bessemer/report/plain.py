@@ -18,6 +18,7 @@ _UNSEEN = re.compile(
 )
 _PICTURES = 0x2400  # U+2400 to U+241F picture U+0000 to U+001F
 _DELETE, _PICTURE_OF_DELETE = "\x7f", "\u2421"
+_BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*\n")
 _MARKS = re.compile(
     r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff\ufe20-\ufe2f]{3})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
@@ -32,15 +33,19 @@ def visible(text: str) -> str:
     return _MARKS.sub(r"\1…", _UNSEEN.sub(_picture, text))
 
 
+def condensed(text: str) -> str:
+    """`text` without blank lines at its ends, and with one where there were several."""
+    return _BLANK_LINES.sub("\n\n", text).strip("\n")
+
+
 def beginning(text: str, max_chars: int) -> tuple[str, bool]:
     """The first `max_chars` characters, and whether something was cut off."""
     return text[:max_chars], len(text) > max_chars
 
 
-def shortened(text: str, max_chars: int) -> str:
-    """`text` on one line, cut to `max_chars` characters with an ellipsis."""
-    text = " ".join(text.split())
-    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
+def ending(text: str, max_chars: int) -> str:
+    """The last `max_chars` characters: of an address the end tells most."""
+    return text if len(text) <= max_chars else f"…{text[1 - max_chars :]}"
 
 
 def _picture(match: re.Match[str]) -> str:

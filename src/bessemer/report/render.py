@@ -1,4 +1,4 @@
-"""Stage `report`: one self-contained HTML page that tells a run, from its first byte to its verdict.
+"""Stage `report`: one self-contained HTML page that tells a run from first byte to verdict.
 
 No script, font or image comes from elsewhere. Whatever comes from the data passes through
 `visible` and autoescaping on its way into the page; only our own SVG, style and script are markup.
@@ -28,7 +28,7 @@ from bessemer.report.charts.lines import BASELINE_NAMES
 from bessemer.report.collect import ReportJob, collect
 from bessemer.report.facts import Report
 from bessemer.report.pictures import draw
-from bessemer.report.plain import shortened, visible
+from bessemer.report.plain import ending, visible
 
 __all__ = ["ReportJob", "render", "write_report"]
 
@@ -77,7 +77,7 @@ def _environment() -> Environment:
         "signed": lambda value: f"{value:+.3f}".replace("-", "−"),
         "rule_name": sentences.name_rule,
         "bound": sentences.tell_bound,
-        "short": shortened,
+        "tail": ending,
         "json": lambda value: json.dumps(value, separators=(",", ":")),
         "bar": cell_bar,
     }

@@ -17,11 +17,12 @@ from bessemer.core.ids import ROW_BITS, format_doc_id
 from bessemer.core.keyed import derive_key, hash_indices
 from bessemer.core.schema import DROP, EDIT
 from bessemer.report.facts import Kept, Loss, Piece, Reason, Sample
-from bessemer.report.plain import beginning
+from bessemer.report.plain import beginning, condensed
 from bessemer.report.tables import Tables
 from bessemer.report.words import compare
 
 SAMPLE_CHARS = 420
+_READ_CHARS = 4 * SAMPLE_CHARS  # blank lines are condensed before the beginning is taken
 _COMPARED_CHARS = 200_000  # of either side of a near-duplicate
 
 _TOUCHED = f"""
@@ -78,7 +79,7 @@ def _read_documents(tables: Tables, rows: Sequence[Mapping[str, Any]]) -> dict[i
     num_chars: dict[int, int] = {}
     for row in rows:
         is_compared = row["evidence_doc_id"] is not None and row["value"] is not None
-        wanted = _COMPARED_CHARS if is_compared else SAMPLE_CHARS + 1
+        wanted = _COMPARED_CHARS if is_compared else _READ_CHARS
         for doc_id in (row["doc_id"], row["evidence_doc_id"]):
             if doc_id is not None:
                 num_chars[doc_id] = max(wanted, num_chars.get(doc_id, 0))
@@ -120,7 +121,7 @@ def _sample(
             pieces=found.right if found else (),
         )
     # What an edit cut is its evidence; the text that stayed is not in question.
-    shown = document["text"] if document is not None and reason.action == DROP else ""
+    shown = condensed(document["text"]) if document is not None and reason.action == DROP else ""
     text, is_cut = beginning(shown, SAMPLE_CHARS)
     evidence, _ = beginning(row["evidence"] or "", SAMPLE_CHARS)
     return Sample(

@@ -13,7 +13,6 @@ from bessemer.report.facts import (
     Loss,
     MixRow,
     Report,
-    Training,
 )
 
 FRESH_EPOCHS = 4.0  # up to here a repetition is nearly as good as fresh text (arXiv 2305.16264)
@@ -100,7 +99,8 @@ def tell_heldout(curve: Heldout) -> str:
             parts.append(f"beats LZMA ({lzma:.2f}) by {1 - last / lzma:.0%}")
         else:
             parts.append(
-                f"does not yet reach LZMA ({lzma:.2f}), which gets by with {1 - lzma / last:.0%} fewer bits"
+                f"does not yet reach LZMA ({lzma:.2f}), which gets by with "
+                f"{1 - lzma / last:.0%} fewer bits"
             )
     if not parts:
         return f"{told}. No baseline was measured."
@@ -153,7 +153,7 @@ def tell_mix(rows: Sequence[MixRow]) -> str:
     return told
 
 
-def tell_rate(training: Training, mfu: float | None) -> str:
+def tell_rate(mfu: float | None) -> str:
     """How well the machine was used, as far as that is known."""
     if mfu is None:
         return "The share of the machine's rate that was used (MFU) is not known for this device."

@@ -30,19 +30,23 @@ def count_languages(tables: Tables, source: str) -> tuple[Language, ...]:
     return tuple(Language(**(row | {"code": row["code"] or ""})) for row in rows)
 
 
-def make_histograms(tables: Tables, losses: Sequence[Loss]) -> tuple[Histogram, ...]:
-    """One histogram for each source and signal that a bound was broken on."""
+def make_histograms(
+    tables: Tables, sources: Sequence[str], losses: Sequence[Loss]
+) -> tuple[Histogram, ...]:
+    """One histogram for each source and signal that a bound was broken on, source by source."""
     names = set(tables.connection.view("signals").columns) - {"doc_id", "language"}
     bounds: dict[tuple[str, str], list[tuple[float, bool]]] = {}
     for loss in losses:
         signal = loss.reason.rule if loss.reason.rule in names else f"{loss.reason.rule}_score"
         if loss.reason.action == DROP and loss.reason.bound is not None and signal in names:
-            # A document in another language is dropped whatever its score: bounds from below.
-            is_low = loss.is_low is not False
+            # A document in another language is dropped whatever its score, which has a least value.
+            is_low = loss.is_low is not False or signal != loss.reason.rule
             bounds.setdefault((loss.source, signal), []).append((loss.reason.bound, is_low))
     found = [
         _histogram(tables, source, signal, tuple(marks))
-        for (source, signal), marks in bounds.items()
+        for source in sources
+        for (owner, signal), marks in bounds.items()
+        if owner == source
     ]
     return tuple(histogram for histogram in found if histogram is not None)
 

@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 from bessemer.report.facts import Piece
 
 _WORD = re.compile(r"\S+\s*")
+_LINE_END = re.compile(r"(\s*\n\s*|\s+$)")
 _WORDS_BEFORE = 16  # equal words shown before the first difference
 _WORDS_SHOWN = 80
 _WORDS_MATCHED = 240  # more than are shown: a window cut short would end in false differences
@@ -57,9 +58,12 @@ def _common_words(lefts: Sequence[str], rights: Sequence[str]) -> int:
 def _pieces(words: Sequence[str], runs: Sequence[tuple[int, int, bool]]) -> tuple[Piece, ...]:
     pieces = []
     for begin, end, differs in runs:
-        shown = [_short(word) for word in words[begin : min(end, _WORDS_SHOWN)]]
-        if shown:
-            pieces.append(Piece(text="".join(shown), differs=differs))
+        shown = "".join(_short(word) for word in words[begin : min(end, _WORDS_SHOWN)])
+        # White space at the end of a line or of the run is no difference.
+        parts = _LINE_END.split(shown) if differs else [shown]
+        pieces += [
+            Piece(text=part, differs=differs and not part.isspace()) for part in parts if part
+        ]
     return tuple(pieces)
 
 

@@ -1,4 +1,4 @@
-"""Training is exact: microbatches do not matter, runs repeat bit for bit, resume changes nothing."""
+"""Training is exact: microbatches do not matter, runs repeat bit for bit, resume is seamless."""
 
 from __future__ import annotations
 

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from bessemer.core.units import format_bytes, format_count
-from bessemer.report.charts.svg import element, fit, picture, rect, text
+from bessemer.report.charts.svg import element, fit, picture, rect, text, text_width
 from bessemer.report.facts import Gate, Reason, Source
 from bessemer.report.losses import lost_docs
 
 WIDTH = 352.0
-_BAND = 186.0  # width of what the first stage got
-_LABELS = 208.0  # where labels begin
-_TITLE, _BAR, _LINE, _GAP = 16.0, 16.0, 16.0, 10.0
+_BAND = 158.0  # width of what the first stage got
+_LABELS = 180.0  # where labels begin
+_TITLE, _BAR, _LINE, _GAP = 17.0, 16.0, 16.0, 8.0
 _LEAST = 1.5  # a loss is never thinner than this, however small
 _MOST_LABELS = 5
-_POUR_DX, _POUR_DY = 14.0, 26.0
+_POUR_DX, _POUR_DY = 14.0, 24.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,9 +35,12 @@ class Stream:
 
 
 def docs_funnel(
-    source: Source, colors: Mapping[Reason, str], names: Mapping[Reason, str]
+    source: Source,
+    colors: Mapping[Reason, str],
+    names: Mapping[Reason, str],
+    rows: Mapping[str, int],
 ) -> Markup:
-    """The funnel of a source in documents."""
+    """The funnel of a source in documents; `rows` are the lines of labels to leave by stage."""
 
     def measure(gate: Gate) -> tuple[int, int, list[Stream]]:
         streams = [
@@ -48,11 +51,14 @@ def docs_funnel(
         return gate.docs_in, gate.docs_out, streams
 
     sides = (source.train.docs, source.heldout.docs)
-    return _funnel(source, measure, sides, _format_docs, "documents")
+    return _funnel(source, measure, sides, rows, _format_docs, "documents")
 
 
 def bytes_funnel(
-    source: Source, colors: Mapping[Reason, str], names: Mapping[Reason, str]
+    source: Source,
+    colors: Mapping[Reason, str],
+    names: Mapping[Reason, str],
+    rows: Mapping[str, int],
 ) -> Markup:
     """The funnel of a source in bytes: as stored at the top, text below."""
 
@@ -65,13 +71,14 @@ def bytes_funnel(
         return gate.bytes_in, gate.bytes_out, streams
 
     sides = (source.train.num_bytes, source.heldout.num_bytes)
-    return _funnel(source, measure, sides, format_bytes, "bytes")
+    return _funnel(source, measure, sides, rows, format_bytes, "bytes")
 
 
 def _funnel(
     source: Source,
     measure: Callable[[Gate], tuple[int, int, list[Stream]]],
     sides: tuple[int, int],
+    rows: Mapping[str, int],
     show: Callable[[float], str],
     unit: str,
 ) -> Markup:
@@ -81,7 +88,8 @@ def _funnel(
     marks: list[Markup] = []
     y = 0.0
     for stage, came, stayed, streams in measured:
-        drawn, height = _gate(y, stage, came, stayed, streams, scale, show)
+        height = _gate_height(rows.get(stage, 0))
+        drawn = _gate(y, height, stage, came, stayed, streams, scale, show)
         marks += drawn
         y += height
     drawn, height = _sides(y, sides, scale, show)
@@ -92,23 +100,31 @@ def _funnel(
     return picture(WIDTH, y + height, label, *marks, class_="funnel")
 
 
+def label_rows(num_losses: int) -> int:
+    """Lines of labels that a gate with so many losses takes."""
+    return min(num_losses, _MOST_LABELS)
+
+
+def _gate_height(rows: int) -> float:
+    return _TITLE + max(_BAR + _POUR_DY, rows * _LINE + 4) + _GAP
+
+
 def _gate(
     y: float,
+    height: float,
     stage: str,
     came: int,
     stayed: int,
     streams: Sequence[Stream],
     scale: float,
     show: Callable[[float], str],
-) -> tuple[list[Markup], float]:
-    """One stage from `y` down, and its height."""
-    bar = y + _TITLE + 2
-    height = _TITLE + 2 + max(_BAR + _POUR_DY, len(streams[:_MOST_LABELS]) * _LINE + 4) + _GAP
-    bottom = y + height
+) -> list[Markup]:
+    """One stage from `y` down; what goes on flows to the bar of the next stage."""
+    bar = y + _TITLE
     marks = [
-        rect(0, bar + _BAR, stayed * scale, bottom - bar - _BAR, "flow"),
-        text(0, y + _TITLE - 4, stage, class_="stage"),
-        text(_BAND, y + _TITLE - 4, show(came), class_="tick", anchor="end"),
+        rect(0, bar + _BAR, stayed * scale, height - _BAR, "flow"),
+        text(5, y + _TITLE - 5, stage, class_="stage"),
+        text(_BAND, y + _TITLE - 5, show(came), class_="tick", anchor="end"),
     ]
     x = stayed * scale
     lost: list[Markup] = []
@@ -120,8 +136,7 @@ def _gate(
         x += width
     marks += lost
     marks.append(rect(0, bar, stayed * scale, _BAR, "kept", f"{stage}: {show(stayed)} kept"))
-    marks += _labels(bar, streams, show)
-    return marks, height
+    return marks + _labels(bar, streams, show)
 
 
 def _labels(bar: float, streams: Sequence[Stream], show: Callable[[float], str]) -> list[Markup]:
@@ -140,7 +155,7 @@ def _labels(bar: float, streams: Sequence[Stream], show: Callable[[float], str])
         at = bar + 12 + index * _LINE
         number = f"−{show(stream.amount)}"
         begin = _LABELS + 13
-        words = fit(stream.name, WIDTH - begin - len(number) * 7 - 6)
+        words = fit(stream.name, WIDTH - begin - text_width(number) - 4)
         marks += [
             rect(_LABELS, at - 9, 8, 9, stream.color, rx=2),
             element(
@@ -173,10 +188,10 @@ def _sides(
 ) -> tuple[list[Markup], float]:
     """The two sides of the split, below the last stage."""
     train, heldout = sides
-    bar = y + _TITLE + 2
+    bar = y + _TITLE
     marks = [
-        text(0, y + _TITLE - 4, "split", class_="stage"),
-        text(_BAND, y + _TITLE - 4, show(train + heldout), class_="tick", anchor="end"),
+        text(5, y + _TITLE - 5, "split", class_="stage"),
+        text(_BAND, y + _TITLE - 5, show(train + heldout), class_="tick", anchor="end"),
         rect(0, bar, train * scale, _BAR, "kept", f"train: {show(train)}"),
         rect(train * scale, bar, heldout * scale, _BAR, "heldout", f"held-out: {show(heldout)}"),
     ]
@@ -195,7 +210,7 @@ def _sides(
                 class_="loss",
             ),
         ]
-    return marks, _TITLE + 2 + 2 * _LINE + 8
+    return marks, _TITLE + 2 * _LINE + 8
 
 
 def pour_gradients(colors: Iterable[str]) -> Markup:

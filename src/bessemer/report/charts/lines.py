@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-
 from collections.abc import Sequence
 from statistics import median
 
@@ -81,7 +80,7 @@ def heldout_chart(
     last_tokens = max(curve.tokens[-1] for curve in everything)
     right = 44.0  # room for the last value
     x = Scale(low=0, high=last_tokens or 1, start=_LEFT - 8, end=width - right)
-    y = nice_scale(min(values), max(values), height - _BOTTOM - 12, _TOP + 12)
+    y = nice_scale(min(values), max(values), height - _BOTTOM - 20, _TOP + 14)
     others = [other for other in everything if other is not shown]
     marks = [path(_curve_points(other, x, y), "other") for other in others]
     last = shown.bits_per_byte[-1]

@@ -76,7 +76,7 @@ def round_ticks(low: float, high: float, count: int) -> list[float]:
 def tick_labels(ticks: list[float], style: str = "") -> list[str]:
     """Labels with as many digits as tell the ticks apart. Styles: "", "percent", "bytes"."""
     if style == "percent":
-        return [f"{label} %" for label in tick_labels([100 * tick for tick in ticks])]
+        return [f"{label}%" for label in tick_labels([100 * tick for tick in ticks])]
     if style == "bytes":
         largest = max((abs(tick) for tick in ticks), default=0)
         power = 0

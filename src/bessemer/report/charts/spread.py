@@ -59,7 +59,7 @@ def tick_labels_each(ticks: list[float], is_log: bool) -> list[str]:
 
 
 def gap_chart(gaps: Sequence[GapRow], width: float = 420) -> Markup:
-    """Held-out minus train per source: a dot, and a whisker over the 95 % interval."""
+    """Held-out minus train per source: a dot, and a whisker over the 95% interval."""
     row, foot = 52.0, 34.0
     ends = [end for gap in gaps for end in (gap.low, gap.high, gap.gap)]
     x = nice_scale(min(0.0, *ends), max(0.0, *ends), 14, width - 14, 5)
@@ -81,7 +81,7 @@ def gap_chart(gaps: Sequence[GapRow], width: float = 420) -> Markup:
             element(
                 "text",
                 element("tspan", f"{gap.gap:+.3f}".replace("-", "−"), class_="number"),
-                f"  {gap.low:+.3f} to {gap.high:+.3f}".replace("-", "−"),
+                element("tspan", f"{gap.low:+.3f} to {gap.high:+.3f}".replace("-", "−"), dx=8),
                 x=width,
                 y=top + 16,
                 class_="loss",
@@ -93,7 +93,7 @@ def gap_chart(gaps: Sequence[GapRow], width: float = 420) -> Markup:
             element("circle", cx=x(gap.gap), cy=at, r=5.5, class_="gapdot"),
         ]
     label = "Gap between held-out and trained text in bits per byte: " + ", ".join(
-        f"{gap.source} {gap.gap:+.3f} (95 % interval {gap.low:+.3f} to {gap.high:+.3f})"
+        f"{gap.source} {gap.gap:+.3f} (95% interval {gap.low:+.3f} to {gap.high:+.3f})"
         for gap in gaps
     )
     return picture(width, height, label, *marks, class_="gaps")

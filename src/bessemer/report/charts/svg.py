@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from bessemer.report.plain import visible
 
-_CHAR_EMS = 0.56  # mean advance of a character in the sans-serif fonts of the page
+_CHAR_EMS = 0.54  # mean advance of a character in the sans-serif fonts of the page
 
 
 def element(name: str, *children: str, **attributes: Any) -> Markup:

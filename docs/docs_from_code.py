@@ -1,0 +1,134 @@
+"""Reference pages as Markdown, made from the code they describe."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from bessemer.curate.presets import PRESETS
+from bessemer.curate.signals import SIGNAL_DEFINITIONS
+from bessemer.run.stages import STAGES
+
+
+def run_file_page(model: type[BaseModel]) -> str:
+    """Every table and key of the run file with its type, default and meaning."""
+    parts = [
+        "# The run file",
+        "",
+        "TOML, strict: an unknown key is an error. Token counts may be written as `500k` or "
+        '`"1.2B"`, sizes in bytes as `"64MB"` or `"1GiB"`. Paths are relative to the run file.',
+        "",
+    ]
+    for name, field in model.model_fields.items():
+        parts += _table_section(name, field)
+    return "\n".join(parts)
+
+
+def _table_section(name: str, field: FieldInfo) -> list[str]:
+    is_list = get_origin(field.annotation) is tuple
+    table = _model_in(field.annotation)
+    assert table is not None, name
+    title = f"[[{name}]]" if is_list else f"[{name}]"
+    need = "required" if field.is_required() else "optional"
+    doc = " ".join((table.__doc__ or "").split())
+    lines = [f"## `{title}`", "", f"{doc} ({need})", ""]
+    rows, children = [], []
+    for key, child in table.model_fields.items():
+        if _model_in(child.annotation) is not None:
+            children.append((f"{name}.{key}", child))
+            continue
+        text = " ".join((child.description or "").split())
+        rows.append(f"| `{key}` | {_type_name(child)} | {_default(child)} | {text} |")
+    if rows:
+        lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |", *rows, ""]
+    for child_name, child in children:
+        lines += _table_section(child_name, child)
+    return lines
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        if (found := _model_in(argument)) is not None:
+            return found
+    return None
+
+
+def _type_name(field: FieldInfo) -> str:
+    annotation = field.annotation
+    options = [arg for arg in get_args(annotation) if isinstance(arg, str)]
+    if options:
+        return " or ".join(f"`{option}`" for option in options)
+    text = str(annotation).replace("typing.", "")
+    words = {
+        "int": "whole number",
+        "float": "number",
+        "str": "text",
+        "bool": "true or false",
+        "dict": "table of numbers",
+        "tuple": "list of texts",
+    }
+    for word, name in words.items():
+        if word in text:
+            return name
+    return f"`{text}`"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default()
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`"
+
+
+def signals_page() -> str:
+    """Every signal with its definition."""
+    rows = [f"| `{name}` | {' '.join(text.split())} |" for name, text in SIGNAL_DEFINITIONS.items()]
+    return "\n".join(
+        [
+            "# Signals",
+            "",
+            "Measured for every document, kept in `signals/<shard>.parquet`; a rule may bound any "
+            "of them.",
+            "",
+            "| signal | definition |",
+            "| --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def rules_page() -> str:
+    """The presets: bounds per kind of source."""
+    lines = [
+        "# Presets of rules",
+        "",
+        "What `kind` of a source chooses. `[[curate.rule]]` replaces a bound of the same name. Why "
+        "they are as they are: [how the presets were chosen](../presets.md).",
+        "",
+    ]
+    for kind, rules in PRESETS.items():
+        lines += [f"## {kind}", "", "| signal | min | max |", "| --- | ---: | ---: |"]
+        lines += [
+            f"| `{name}` | {ends.get('min', '')} | {ends.get('max', '')} |"
+            for name, ends in rules.items()
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def stages_page() -> str:
+    """The stages of the line with what they read."""
+    rows = [
+        f"| `{stage.name}` | {', '.join(f'`{name}`' for name in stage.inputs) or 'source files'} |"
+        for stage in STAGES
+    ]
+    return "\n".join(["# Stages", "", "| stage | reads |", "| --- | --- |", *rows, ""])

@@ -1,0 +1,145 @@
+"""The functions that the command line and notebooks call: paths in, records out.
+
+`target` is a run file or the root folder of a run. Wings are imported when a function needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bessemer.core.events import Display, Silent
+from bessemer.run.workspace import Workspace, open_workspace, plan_workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bessemer.plan.estimate import Estimate
+    from bessemer.run.explain import Explanation
+    from bessemer.run.runner import StageOutcome
+    from bessemer.run.trace import DocumentTrace, StepTrace
+    from bessemer.tokens.order import SampleOrder
+    from bessemer.train.launch import Launch
+
+
+def check(run_file: Path | str, overrides: Sequence[str] = ()) -> Workspace:
+    """The run that a run file asks for, with all its folders; nothing is written.
+
+    Raises ConfigError with every fault.
+    """
+    return plan_workspace(Path(run_file), overrides, keep_digests=False)
+
+
+def plan(run_file: Path | str, overrides: Sequence[str] = (), *, measure: bool = True) -> Estimate:
+    """Parameters, operations, memory and time of a training; `measure` takes this machine's rate.
+
+    Raises ConfigError with every fault.
+    """
+    from bessemer.plan.estimate import estimate, measure_rate
+    from bessemer.run.check import load_config
+
+    config = load_config(Path(run_file), overrides)
+    return estimate(config, measure_rate() if measure else None)
+
+
+def run(
+    run_file: Path | str,
+    overrides: Sequence[str] = (),
+    *,
+    first: str | None = None,
+    last: str | None = None,
+    display: Display | None = None,
+    launch: Launch | None = None,
+) -> tuple[Workspace, list[StageOutcome]]:
+    """Bring a run up to date, or the part of it from stage `first` to stage `last`.
+
+    Returns the run and what became of each stage. Raises ConfigError, DataError, MachineError or
+    TrainingError; what was finished by then is kept.
+    """
+    from bessemer.run.runner import run_stages
+
+    workspace = plan_workspace(Path(run_file), overrides)
+    outcomes = run_stages(workspace, display or Silent(), launch, first=first, last=last)
+    return workspace, outcomes
+
+
+def status(target: Path | str) -> Workspace:
+    """A run as it is on disk."""
+    return open_workspace(Path(target))
+
+
+def explain(target: Path | str, document: str) -> Explanation:
+    """Everything on record about a document, named by id (`file:row`), URL, path or its end.
+
+    Raises DataError if none or several match.
+    """
+    from bessemer.run.explain import explain as explain_document
+
+    return explain_document(open_workspace(Path(target)), document)
+
+
+def trace_step(target: Path | str, step: int) -> StepTrace:
+    """The documents that optimizer step `step` (from 1) was trained on, with the proof."""
+    from bessemer.run.trace import trace_step as trace
+
+    return trace(open_workspace(Path(target)), step)
+
+
+def trace_document(target: Path | str, document: str) -> DocumentTrace:
+    """Where a document's tokens are, and the steps that saw them."""
+    from bessemer.run.explain import find_document
+    from bessemer.run.trace import trace_document as trace
+
+    workspace = open_workspace(Path(target))
+    return trace(workspace, find_document(workspace, document))
+
+
+def generate(
+    target: Path | str,
+    prompt: str = "",
+    *,
+    max_tokens: int = 200,
+    temperature: float = 0.8,
+    top_p: float = 0.95,
+    seed: int = 0,
+) -> Iterator[str]:
+    """What the trained model writes after `prompt`, piece by piece."""
+    from bessemer.run.generate import continue_text
+
+    return continue_text(
+        open_workspace(Path(target)),
+        prompt,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+    )
+
+
+def open_documents(target: Path | str) -> Iterator[pa.Table]:
+    """The curated documents, a table per shard: the columns of DOCUMENT, and `split`."""
+    from bessemer.core.layout import DOCUMENTS, SPLITS
+    from bessemer.core.storage import read_table
+
+    workspace = open_workspace(Path(target))
+    documents = workspace.require("ingest") / DOCUMENTS
+    splits = workspace.require("split") / SPLITS
+    for path in sorted(splits.glob("*.parquet")):
+        sides = read_table(path, ["doc_id", "split"])
+        table = read_table(documents / path.name)
+        yield table.join(sides, "doc_id", join_type="inner").sort_by("doc_id")
+
+
+def open_tokens(target: Path | str) -> SampleOrder:
+    """Every training sample of a run by number: `locate(i)` says where its tokens lie, `read(i)`
+    gives them."""
+    from bessemer.tokens.order import SampleOrder
+
+    workspace = open_workspace(Path(target))
+    return SampleOrder(
+        workspace.require("encode"),
+        workspace.require("mix"),
+        workspace.config.train.seq_len,
+        workspace.config.run.seed,
+    )
