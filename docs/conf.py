@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bessemer.config.run import RunConfig
 from docs_from_code import rules_page, run_file_page, signals_page, stages_page
+
+from bessemer.config.run import RunConfig
 
 project = "bessemer"
 author = "the bessemer authors"
-copyright = "the bessemer authors, Apache-2.0"  # noqa: A001
+copyright = "the bessemer authors, Apache-2.0"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3

@@ -18,6 +18,7 @@ _UNSEEN = re.compile(
 )
 _PICTURES = 0x2400  # U+2400 to U+241F picture U+0000 to U+001F
 _DELETE, _PICTURE_OF_DELETE = "\x7f", "\u2421"
+_FIRST_LINES = re.compile(r"\A(?:[^\S\n]*\n)+")
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*\n")
 _MARKS = re.compile(
     r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff\ufe20-\ufe2f]{3})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff\ufe20-\ufe2f]+"
@@ -34,8 +35,8 @@ def visible(text: str) -> str:
 
 
 def condensed(text: str) -> str:
-    """`text` without blank lines at its ends, and with one where there were several."""
-    return _BLANK_LINES.sub("\n\n", text).strip("\n")
+    """`text` with one blank line where there were several, and none at its beginning."""
+    return _BLANK_LINES.sub("\n\n", _FIRST_LINES.sub("", text))
 
 
 def beginning(text: str, max_chars: int) -> tuple[str, bool]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from bessemer.report.facts import Piece
+from bessemer.report.plain import condensed
 
 _WORD = re.compile(r"\S+\s*")
 _LINE_END = re.compile(r"(\s*\n\s*|\s+$)")
@@ -31,7 +32,7 @@ def compare(left: str, right: str) -> Comparison:
 
     Linear in the common beginning; quadratic in the window only.
     """
-    lefts, rights = _WORD.findall(left), _WORD.findall(right)
+    lefts, rights = _WORD.findall(condensed(left)), _WORD.findall(condensed(right))
     first = _common_words(lefts, rights)
     begin = max(0, first - _WORDS_BEFORE)
     lefts = lefts[begin : begin + _WORDS_MATCHED]
