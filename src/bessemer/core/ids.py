@@ -32,13 +32,18 @@ def format_doc_id(doc_id: int) -> str:
 def parse_doc_id(text: str) -> int | None:
     """A document id from `file:row` or from the plain integer; None if `text` is neither."""
     head, colon, tail = text.partition(":")
-    if not (head.isascii() and head.isdigit()):
+    if not _is_number(head):
         return None
     if not colon:
         doc_id = int(head)
         return doc_id if doc_id < 1 << 63 else None
-    if not (tail.isascii() and tail.isdigit()):
+    if not _is_number(tail):
         return None
     if int(head) > MAX_FILE_ID or int(tail) > MAX_ROW:
         return None
     return pack_doc_id(int(head), int(tail))
+
+
+def _is_number(text: str) -> bool:
+    """ASCII digits, no more of them than an int64 has: int() refuses thousands of digits."""
+    return text.isascii() and text.isdigit() and len(text) < 20

@@ -27,9 +27,9 @@ _REBUILD = "delete its stage's folder and run again"
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path to write to; renamed to `path` when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f"{TEMPORARY}{os.getpid()}-{path.name}"
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _flush_to_disk(temporary)
         temporary.replace(path)
@@ -41,8 +41,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        elif temporary.exists():
+            temporary.unlink()
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -87,18 +87,26 @@ def read_jsonl(path: Path) -> list[Any]:
 
 
 def write_table(path: Path, table: pa.Table, row_group_rows: int = 1 << 16) -> None:
-    """Write a Parquet file (zstd); equal tables give equal bytes."""
+    """Write a Parquet file (zstd, every page with its checksum); equal tables give equal bytes."""
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=row_group_rows)
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            row_group_size=row_group_rows,
+            write_page_checksum=True,
+        )
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Read a Parquet file, whole or some columns."""
+    """Read a Parquet file, whole or some columns; IntegrityError if it is missing or damaged."""
     try:
-        return pq.read_table(path, columns=columns, memory_map=True)
+        return pq.read_table(
+            path, columns=columns, memory_map=True, page_checksum_verification=True
+        )
     except FileNotFoundError as error:
         raise IntegrityError(f"{path} is missing; {_REBUILD}") from error
-    except pa.ArrowInvalid as error:
+    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise IntegrityError(
             f"{path} is damaged ({error}); delete its folder, run again"
         ) from error

@@ -90,7 +90,7 @@ def _read_whole(file: SourceFile, source: SourceConfig, max_bytes: int) -> Itera
 
 def _read_jsonl(file: SourceFile, source: SourceConfig, max_bytes: int) -> Iterator[RawRow]:
     with fsspec.open(file.location, "rb") as raw:
-        stream = _decompressed(raw, file.path)
+        stream = io.BufferedReader(_decompressed(raw, file.path), _BUFFER_BYTES)
         pending = 0  # bytes of a line that was begun when reading broke off
         try:
             while line := stream.readline(max_bytes + 1):
@@ -173,10 +173,9 @@ def _text_row(text: Any, text_field: str, row: dict[str, Any], raw_bytes: int) -
 def _read_warc(file: SourceFile, source: SourceConfig, max_bytes: int) -> Iterator[RawRow]:  # noqa: ARG001
     with fsspec.open(file.location, "rb") as raw:
         try:
-            records = ArchiveIterator(
-                _decompressed(raw, file.path), record_types=WarcRecordType.response
-            )
-            for record in records:
+            # Without a buffer between: one would drop what it holds when the stream breaks off.
+            stream = _decompressed(raw, file.path)
+            for record in ArchiveIterator(stream, record_types=WarcRecordType.response):
                 url = record.headers.get("WARC-Target-URI") or ""
                 body = record.reader.read(max_bytes + 1)
                 if len(body) > max_bytes:
@@ -203,23 +202,28 @@ READERS: dict[str, Callable[[SourceFile, SourceConfig, int], Iterator[RawRow]]] 
 }
 
 
-def _decompressed(raw: BinaryIO, name: str) -> BinaryIO:
-    """A buffered stream over `raw`, decompressed by suffix; truncation raises OSError."""
+def _decompressed(raw: BinaryIO, name: str) -> _Decompressor:
+    """A stream over `raw`, decompressed by suffix; truncation raises OSError."""
     for suffix, codec in _COMPRESSION.items():
         if name.lower().endswith(suffix):
-            return io.BufferedReader(_Decompressor(raw, codec), _BUFFER_BYTES)
-    return io.BufferedReader(_Decompressor(raw, None), _BUFFER_BYTES)
+            return _Decompressor(raw, codec)
+    return _Decompressor(raw, None)
 
 
 class _Decompressor(io.RawIOBase):
     """Arrow's decompression with the position that fastwarc asks for.
 
-    Small reads on purpose: what Arrow had decoded in the read that meets a truncation is lost.
+    Where a stream breaks off, Arrow loses what it decoded in the read that meets the break; so the
+    stream is opened anew and the last part is read byte by byte, up to the break.
     """
 
     def __init__(self, raw: BinaryIO, codec: str | None) -> None:
+        self._raw, self._codec = raw, codec
         self._stream = raw if codec is None else pa.CompressedInputStream(raw, codec)
         self._position = 0
+        self._broken: Any = None  # the stream that met the break, kept: it closes `raw` as it goes
+        self.tail = b""
+        """The last bytes that were read."""
 
     def readable(self) -> bool:
         return True
@@ -228,10 +232,26 @@ class _Decompressor(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(len(buffer))
+        try:
+            data = self._stream.read(len(buffer) if self._broken is None else 1)
+        except OSError:
+            if self._codec is None or self._broken is not None:
+                raise
+            self._start_over()
+            return self.readinto(buffer)
         buffer[: len(data)] = data
         self._position += len(data)
+        self.tail = (self.tail + data)[-4:]
         return len(data)
+
+    def _start_over(self) -> None:
+        """A new stream at the same position."""
+        self._broken = self._stream
+        self._raw.seek(0)
+        self._stream = pa.CompressedInputStream(self._raw, self._codec)
+        left = self._position
+        while left:
+            left -= len(self._stream.read(min(left, _BUFFER_BYTES)))
 
 
 def _too_long(size: int, max_bytes: int) -> str:

@@ -65,8 +65,3 @@ for (const chart of document.querySelectorAll("svg[data-tips]")) {
     show(at + by);
   });
 }
-
-// On paper nothing can be opened.
-addEventListener("beforeprint", () => {
-  for (const part of document.querySelectorAll("details:not(.values)")) part.open = true;
-});
