@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -91,10 +92,8 @@ runner = "inline"
 
 
 def prose(seed: int, num_words: int = 60) -> str:
-    """Sentences that differ from seed to seed and share no run of five words by design."""
-    words = [
-        WORDS[(seed * 31 + place * (seed % 17 + 3)) % len(WORDS)] for place in range(num_words)
-    ]
+    """Sentences that differ from seed to seed and share hardly a run of five words."""
+    words = random.Random(seed).choices(WORDS, k=num_words)
     lines = [" ".join(words[at : at + 12]) for at in range(0, num_words, 12)]
     return f"Note {seed} of the mill. " + ".\n".join(lines) + ".\n"
 

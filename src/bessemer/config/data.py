@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from bessemer.config.base import Bytes, Fraction, Name, Section, Strings
 
 Kind = Literal["web", "books", "code"]
 Format = Literal["auto", "jsonl", "parquet", "text", "html", "warc"]
+
+
+def misplaced_stars(pattern: str) -> bool:
+    """Whether `**` is joined to other characters, or the last part: it stands for folders only."""
+    *folders, last = pattern.split("/")
+    return "**" in last or any("**" in part and part != "**" for part in folders)
+
+
+def _refuse_misplaced_stars(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if misplaced_stars(pattern):
+            raise ValueError(f"in {pattern!r}, '**' must stand for folders, as in 'notes/**/*.txt'")
+    return patterns
+
+
 # One path may be written without the brackets of a list.
 Paths = Annotated[
     Strings,
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    AfterValidator(_refuse_misplaced_stars),
     Field(min_length=1),
 ]
 

@@ -19,6 +19,14 @@ from bessemer.config.check import cross_check
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, Fault
 
+# pydantic speaks of Python, the run file is TOML.
+_WORDING = {
+    "dict_type": "should be a table",
+    "model_type": "should be a table",
+    "string_pattern_mismatch": "should be letters, digits, '_', '.' and '-' only",
+    "tuple_type": "should be a list",
+}
+
 
 def read_toml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The file as plain data, overrides applied; ConfigError if it is missing or no TOML."""
@@ -95,8 +103,9 @@ def _describe(section: str, field: FieldInfo, detail: Any) -> Fault:
         return Fault(where, f"unknown key{_hint(str(location[-1]), legal)}")
     if kind == "missing":
         return Fault(where, "is required and missing")
-    if kind == "string_pattern_mismatch":
-        message = "should be letters, digits, '_', '.' and '-' only"
+    if kind == "tuple_type" and isinstance(value, dict):
+        return Fault(where, f"is a list of tables: write [[{where}]] instead of [{where}]")
+    message = _WORDING.get(kind, message)
     for prefix in ("Value error, ", "Input ", "Value ", "String "):
         message = message.removeprefix(prefix)
     return Fault(where, f"{message} (got {value!r})")

@@ -59,10 +59,10 @@ class ModelConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_size(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or "size" not in data:
+        if not isinstance(data, dict) or data.get("size") is None:
             return data
         size = data["size"]
-        if size not in NAMED_SIZES:
+        if not isinstance(size, str) or size not in NAMED_SIZES:
             raise ValueError(f"size {size!r} is unknown; known: {', '.join(NAMED_SIZES)}")
         return NAMED_SIZES[size] | data
 

@@ -13,6 +13,7 @@ SHARDS = "shards.json"  # encode: the list of token shards
 PLAN = "plan.parquet"  # mix
 BASELINES = "baselines.json"  # baselines
 CHECKPOINTS = "checkpoints"  # train
+STATE_DIGESTS = "state.json"  # train: digest of every final tensor, weights and moments
 METRICS = "metrics"  # train: holds the next two, and TensorBoard's files
 STEPS = "steps.jsonl"
 EVALUATIONS = "evaluations.jsonl"

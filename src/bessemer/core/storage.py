@@ -6,6 +6,7 @@ by rename; a process killed at any moment leaves no half file under a final name
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -74,15 +75,21 @@ def read_json(path: Path) -> Any:
 
 
 def read_jsonl(path: Path) -> list[Any]:
-    """The rows of a growing file of JSON lines; a last line that a kill cut short is left out."""
+    """The rows of a growing file of JSON lines; a last line that a kill cut short is left out.
+
+    IntegrityError if another line is damaged. Lines end with a line feed and with nothing else.
+    """
     if not path.exists():
         return []
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    *whole, last = path.read_bytes().split(b"\n")
+    for number, line in enumerate(whole, 1):
         try:
             rows.append(json.loads(line))
-        except ValueError:
-            break
+        except ValueError as error:
+            raise IntegrityError(f"{path} is damaged in line {number} ({error})") from error
+    with contextlib.suppress(ValueError):
+        rows.append(json.loads(last))
     return rows
 
 
@@ -90,7 +97,7 @@ def write_table(path: Path, table: pa.Table, row_group_rows: int = 1 << 16) -> N
     """Write a Parquet file (zstd, every page with its checksum); equal tables give equal bytes."""
     with atomic_path(path) as temporary:
         pq.write_table(
-            table,
+            table.combine_chunks(),  # pages end where chunks do
             temporary,
             compression="zstd",
             row_group_size=row_group_rows,

@@ -100,5 +100,6 @@ def _scaled(count: float, suffixes: tuple[str, ...], gap: str) -> str:
     while abs(scaled) >= 999.5 and power < len(suffixes) - 1:
         scaled /= 1000
         power += 1
-    digits = f"{scaled:.0f}" if scaled == int(scaled) else f"{scaled:.3g}"
+    is_whole = scaled == int(scaled) or abs(scaled) >= 999.5  # .3g would write the latter as 1e+03
+    digits = f"{scaled:.0f}" if is_whole else f"{scaled:.3g}"
     return f"{digits}{gap}{suffixes[power]}".rstrip()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding
@@ -33,14 +34,21 @@ _DETECT_BYTES = 1 << 16
 
 # What HTML itself, or the names that blogging software gives, says is not the main text.
 _NOT_MAIN = (
-    "nav", "aside", "footer", "#comments", "#respond", '[role="navigation"]', '[role="banner"]',
-    '[role="complementary"]', '[role="contentinfo"]',
+    "nav", "aside", "footer:not(blockquote footer)", "#sidebar", "div.sidebar",
+    "#comments", "#respond",
+    '[role="navigation"]', '[role="banner"]', '[role="complementary"]', '[role="contentinfo"]',
 )  # fmt: skip
 # Resiliparse takes every <ul> this near to <body> for a menu, which in a plain page is content.
 _SHALLOW_LISTS = "body > ul, body > * > ul, body > * > * > ul"
 _SHALLOW_LEVELS = 3
 _MENU_LINK_FRAC = 0.5
 _MIN_MAIN_FRAC = 0.2
+# It also takes a text node of one three-byte character, such as the quotation mark before an
+# <abbr>, for an icon (it compares bytes in the wrong order); a noncharacter beside it prevents it.
+_LONE_CHARACTER = re.compile(
+    r">(\s*(?:[\u0800-\ud7ff\uf900-\ufdcf\ufdf0-\ufffc]|&[lr][sd]quo;)\s*)(?=<)"
+)
+_GUARD = "\ufdd0"
 
 # Project Gutenberg's frame: today's markers, and the "small print" of the nineteen-nineties.
 _GUTENBERG_SIGN = re.compile(r"project gutenberg", re.I)
@@ -86,26 +94,27 @@ def extract(row: RawRow) -> Extract:
     text = row.content if isinstance(row.content, str) else decode(row.content, row.is_html)
     title = ""
     if row.is_html:
-        tree = HTMLTree.parse(text)
-        title = " ".join((tree.title or "").split())
-        text = main_text(tree)
+        title = " ".join((HTMLTree.parse(text).title or "").split())
+        text = main_text(text)
     text, cuts = cut_gutenberg_frame(text)
     return Extract(text=text, cuts=cuts, title=title)
 
 
-def main_text(tree: HTMLTree) -> str:
-    """The main text of a page, by Resiliparse's rules with two of their faults mended.
+def main_text(html: str) -> str:
+    """The main text of a page, by Resiliparse's rules with their losses mended.
 
-    Lists of text near the top of the tree are kept; and if the rules leave less than a fifth of
-    what the page says outside links (they took the article for a frame), the whole page counts.
-    `tree` is rearranged.
+    Kept, unlike there: lists of text near the top of the tree, times within a paragraph, and
+    characters that are a text node by themselves. If the rules leave less than a fifth of what
+    the page says outside links (they took the article for a frame), the whole page counts.
     """
+    tree = HTMLTree.parse(_LONE_CHARACTER.sub(rf">\1{_GUARD}", html))
     outside_links = _plain_text(tree, skip=(*_NOT_MAIN, "a"))
     _sink_content_lists(tree)
+    _unwrap_times(tree)
     main = _plain_text(tree, skip=_NOT_MAIN, main_content=True)
     if len(main) < _MIN_MAIN_FRAC * len(outside_links):
-        return _plain_text(tree, skip=_NOT_MAIN)
-    return main
+        main = _plain_text(tree, skip=_NOT_MAIN)
+    return main.replace(_GUARD, "")
 
 
 def _plain_text(tree: HTMLTree, skip: tuple[str, ...], main_content: bool = False) -> str:
@@ -117,14 +126,26 @@ def _plain_text(tree: HTMLTree, skip: tuple[str, ...], main_content: bool = Fals
 
 def _sink_content_lists(tree: HTMLTree) -> None:
     """Put the shallow lists that are not mostly links as deep as Resiliparse wants content."""
-    for listing in tree.document.query_selector_all(_SHALLOW_LISTS):
+    for listing in _select(tree, _SHALLOW_LISTS):
         link_chars = sum(len(link.text) for link in listing.query_selector_all("a"))
         if link_chars < _MENU_LINK_FRAC * len(listing.text):
-            outer = inner = tree.create_element("div")
+            outer: Any = tree.create_element("div")
+            inner = outer
             listing.parent.replace_child(outer, listing)
             for _ in range(_SHALLOW_LEVELS):
                 inner = inner.append_child(tree.create_element("div"))
             inner.append_child(listing)
+
+
+def _unwrap_times(tree: HTMLTree) -> None:
+    """Make plain text of times in a paragraph, which Resiliparse takes for a byline's."""
+    for time in _select(tree, "p time"):
+        time.parent.replace_child(tree.create_text_node(time.text), time)
+
+
+def _select(tree: HTMLTree, selector: str) -> list[Any]:
+    """Elements in document order; untyped, for the stubs make every step of the tree optional."""
+    return list(tree.document.query_selector_all(selector)) if tree.document else []
 
 
 def decode(data: bytes, is_html: bool = False) -> str:
@@ -146,9 +167,9 @@ def decode(data: bytes, is_html: bool = False) -> str:
         if len(_UTF8_MULTIBYTE.findall(data)) > num_bad:
             raise UndecodableError(f"damaged UTF-8 at byte {error.start}") from None
     declared = _META_CHARSET.search(data[:2048]) if is_html else None
-    encoding = declared[1].decode() if declared else detect_encoding(data, max_len=_DETECT_BYTES)
-    if encoding.lower() in ("utf-8", "utf8"):
-        encoding = detect_encoding(data, max_len=_DETECT_BYTES)
+    encoding = declared[1].decode() if declared else ""
+    if encoding.lower() in ("", "utf-8", "utf8"):
+        encoding = detect_encoding(data, max_len=_DETECT_BYTES) or ""
     return _finish(_strict(data, encoding))
 
 

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.spec import AbstractFileSystem
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.data import SourceConfig, misplaced_stars
+from bessemer.core.errors import ConfigError, DataError, Fault, MachineError
 from bessemer.core.fingerprint import digest_bytes, digest_file
 from bessemer.core.storage import read_json, write_json
 
@@ -71,14 +74,14 @@ def take_inventory(
 
 
 def matches_nothing(pattern: str, base: Path) -> bool:
-    """Whether a pattern of the run file matches no file."""
-    return not _expand(pattern, base)
+    """Whether a pattern of the run file, if it is one at all, matches no file."""
+    return not misplaced_stars(pattern) and not _expand(pattern, base)
 
 
 def _expand(pattern: str, base: Path) -> dict[str, str]:
     """`path -> location` of the files that a glob pattern matches."""
     if "://" in pattern:
-        system, path = fsspec.core.url_to_fs(pattern)
+        system, path = _open_store(pattern)
         names = system.glob(path) if _is_glob(path) else [path]
         located = [system.unstrip_protocol(name) for name in names if system.isfile(name)]
         return {location: location for location in located}
@@ -91,8 +94,27 @@ def _expand(pattern: str, base: Path) -> dict[str, str]:
     for candidate in candidates:
         if candidate.is_file():
             shown = candidate.relative_to(root) if root == str(base) else candidate
-            matches[shown.as_posix()] = str(candidate)
+            matches[_require_unicode(shown.as_posix())] = str(candidate)
     return matches
+
+
+def _open_store(url: str) -> tuple[AbstractFileSystem, str]:
+    """The file system that holds `url`, and its path there."""
+    try:
+        system, path = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        raise MachineError(f"cannot open {url}: {error}") from error
+    except ValueError as error:
+        raise ConfigError([Fault("source.path", f"cannot open {url}: {error}")]) from error
+    return system, path
+
+
+def _require_unicode(path: str) -> str:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"the file name {path!r} is not UTF-8; rename the file") from error
+    return path
 
 
 def _is_glob(path: str) -> bool:
@@ -103,13 +125,15 @@ def _identify(
     location: str, known: dict[str, list[Any]], fresh: dict[str, list[Any]]
 ) -> tuple[int, str]:
     """Size and digest of a file: by its bytes if local, by what the store vouches for if not."""
+    path = location
     if "://" in location:
-        system, path = fsspec.core.url_to_fs(location)
-        return int(system.size(path)), digest_bytes(str(system.checksum(path)).encode())
-    status = Path(location).stat()
+        system, path = _open_store(location)
+        if not isinstance(system, LocalFileSystem):
+            return int(system.size(path)), digest_bytes(str(system.checksum(path)).encode())
+    status = Path(path).stat()
     stamp = [status.st_size, status.st_mtime_ns]
     entry = known.get(location)
-    digest = entry[2] if entry and entry[:2] == stamp else digest_file(Path(location))
+    digest = entry[2] if entry and entry[:2] == stamp else digest_file(Path(path))
     fresh[location] = [*stamp, digest]
     return status.st_size, digest
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fastwarc.warc import ArchiveIterator, WarcRecordType
+from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from bessemer.config.data import SourceConfig
 from bessemer.curate.inventory import SourceFile
@@ -80,10 +81,14 @@ def _read_whole(file: SourceFile, source: SourceConfig, max_bytes: int) -> Itera
         yield RawRow(raw_bytes=file.size_bytes, error=_too_long(file.size_bytes, max_bytes))
         return
     try:
-        with fsspec.open(file.location, "rb") as stream:
-            content = stream.read()
+        with fsspec.open(file.location, "rb") as raw:
+            stream = io.BufferedReader(_decompressed(raw, file.path), _BUFFER_BYTES)
+            content = stream.read(max_bytes + 1)
     except _READ_ERRORS as error:
         yield RawRow(raw_bytes=file.size_bytes, error=_say(error))
+        return
+    if len(content) > max_bytes:
+        yield RawRow(raw_bytes=file.size_bytes, error=_too_long(len(content), max_bytes))
         return
     yield RawRow(content=content, raw_bytes=len(content), is_html=is_html)
 
@@ -165,8 +170,8 @@ def _text_row(text: Any, text_field: str, row: dict[str, Any], raw_bytes: int) -
     return RawRow(
         content=text,
         raw_bytes=raw_bytes,
-        url=url if isinstance(url, str) else "",
-        metadata={key: value for key, value in row.items() if _is_plain(value)},
+        url=_mended(url) if isinstance(url, str) else "",
+        metadata={_mended(key): _mended(value) for key, value in row.items() if _is_plain(value)},
     )
 
 
@@ -175,22 +180,28 @@ def _read_warc(file: SourceFile, source: SourceConfig, max_bytes: int) -> Iterat
         try:
             # Without a buffer between: one would drop what it holds when the stream breaks off.
             stream = _decompressed(raw, file.path)
+            row = None
             for record in ArchiveIterator(stream, record_types=WarcRecordType.response):
-                url = record.headers.get("WARC-Target-URI") or ""
-                body = record.reader.read(max_bytes + 1)
-                if len(body) > max_bytes:
-                    size = record.content_length
-                    yield RawRow(raw_bytes=size, url=url, error=_too_long(size, max_bytes))
-                elif len(body) < record.content_length:
-                    yield RawRow(
-                        raw_bytes=len(body),
-                        url=url,
-                        error=f"record ends after {len(body)} of {record.content_length} bytes",
-                    )
-                else:
-                    yield RawRow(content=body, raw_bytes=len(body), is_html=True, url=url)
+                row = _parse_record(record, max_bytes)
+                yield row
+            # A record that breaks off in its header is passed over without a word.
+            if not (row and row.error) and not stream.tail.endswith((b"\r\n\r\n", b"\n\n")):
+                yield RawRow(raw_bytes=0, error="the file ends inside a record")
         except _READ_ERRORS as error:
             yield RawRow(raw_bytes=0, error=f"{_say(error)}; the rest of the file is lost")
+
+
+def _parse_record(record: WarcRecord, max_bytes: int) -> RawRow:
+    url = record.headers.get("WARC-Target-URI") or ""
+    body, size = record.reader.read(max_bytes + 1), record.content_length
+    if len(body) > max_bytes:
+        return RawRow(raw_bytes=size, url=url, error=_too_long(size, max_bytes))
+    if len(body) < size:
+        error = f"the record ends after {len(body)} of {size} bytes"
+        return RawRow(raw_bytes=len(body), url=url, error=error)
+    if not body:
+        return RawRow(raw_bytes=0, url=url, error="the record is empty")
+    return RawRow(content=body, raw_bytes=len(body), is_html=True, url=url)
 
 
 READERS: dict[str, Callable[[SourceFile, SourceConfig, int], Iterator[RawRow]]] = {
@@ -267,6 +278,10 @@ def _kind(value: Any) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, str | int | float | bool) and not (
-        isinstance(value, float) and value != value
-    )
+    """Whether `value` has a place in the metadata: text, and numbers that JSON can write."""
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _mended(value: Any) -> Any:
+    """`value`, with "?" for each lone surrogate of a text: no file can hold one."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

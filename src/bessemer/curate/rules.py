@@ -111,17 +111,20 @@ def judge_shard(
 
 
 def _judge(documents: pa.Table, signals: pa.Table, rule: Rule) -> list[dict[str, Any]]:
-    """Ledger rows of the documents that break `rule`."""
-    values = signals[rule.name].to_numpy().astype(np.float64)
-    low = -np.inf if rule.min is None else rule.min
-    high = np.inf if rule.max is None else rule.max
+    """Ledger rows of the documents that break `rule`.
+
+    Signals are float32, so the bounds are rounded to it too: a value of 0.1 keeps to max = 0.1.
+    """
+    values = signals[rule.name].to_numpy()
+    low = np.float32(-np.inf if rule.min is None else rule.min)
+    high = np.float32(np.inf if rule.max is None else rule.max)
     return [
         _drop(
             documents,
             index,
             rule=rule.name,
             value=float(values[index]),
-            bound=low if values[index] < low else high,
+            bound=rule.min if values[index] < low else rule.max,
         )
         for index in np.flatnonzero((values < low) | (values > high)).tolist()
     ]

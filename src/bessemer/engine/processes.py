@@ -31,16 +31,18 @@ def run_in_processes(tasks: Sequence[Task], workers: int) -> Generator[tuple[int
             position = futures[future]
             try:
                 result = future.result()
-            except BrokenProcessPool as error:
-                raise MachineError(
-                    "a worker process was killed from outside, most often for want of memory; "
-                    "run again to go on from the finished shards, with fewer workers "
-                    "(cluster.engine.workers) or smaller shards (curate.shard_bytes)"
-                ) from error
+            except BrokenProcessPool:
+                raise
             except Exception as error:
                 error.add_note(f"in task {tasks[position].key}")
                 raise
             yield position, result
+    except BrokenProcessPool as error:  # of a result, or of a task handed in too late
+        raise MachineError(
+            "a worker process was killed from outside, most often for want of memory; "
+            "run again to go on from the finished shards, with fewer workers "
+            "(cluster.engine.workers) or smaller shards (curate.shard_bytes)"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -43,7 +43,7 @@ from bessemer.report.facts import (
     Writing,
 )
 from bessemer.report.losses import count_losses, make_balances, make_gates
-from bessemer.report.samples import draw_samples
+from bessemer.report.samples import draw_samples, fit_samples
 from bessemer.report.signals import count_languages, make_histograms
 from bessemer.report.tables import Tables, open_tables
 
@@ -83,8 +83,9 @@ def collect(job: ReportJob, scratch: Path) -> Report:
             )
             for source in job.config["source"]
         )
-        samples = draw_samples(tables, losses, job.samples_per_rule)
-        histograms = make_histograms(tables, names, losses)
+        samples_per_rule = fit_samples(losses, job.samples_per_rule)
+        samples = draw_samples(tables, losses, samples_per_rule)
+        histograms, num_hidden = make_histograms(tables, names, losses)
     return Report(
         name=job.name,
         price_per_hour=job.price_per_hour,
@@ -94,7 +95,9 @@ def collect(job: ReportJob, scratch: Path) -> Report:
         balances=make_balances(manifests, losses, ledgers),
         losses=losses,
         samples=samples,
+        samples_per_rule=samples_per_rule,
         histograms=histograms,
+        num_hidden_histograms=num_hidden,
         mix=_mix(folders["mix"]),
         training=_training(job, manifests["train"].summary),
         curves=make_curves(read_jsonl(metrics / STEPS), CURVES),
@@ -169,7 +172,8 @@ def _mix(folder: Path) -> tuple[MixRow, ...]:
 
 
 def _training(job: ReportJob, summary: Mapping[str, Any]) -> Training:
-    model = ModelConfig.model_validate(job.config["model"])
+    dimensions = {name: value for name, value in job.config["model"].items() if value is not None}
+    model = ModelConfig.model_validate(dimensions)  # a size that is not given is no size's name
     train = TrainConfig.model_validate(job.config["train"])
     return Training(
         num_parameters=summary["num_parameters"],

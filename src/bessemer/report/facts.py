@@ -272,7 +272,9 @@ class Report:
     balances: tuple[Balance, ...]
     losses: tuple[Loss, ...]
     samples: Mapping[tuple[str, Reason], tuple[Sample, ...]]  # by source and reason
+    samples_per_rule: int  # drawn at most for each source and reason
     histograms: tuple[Histogram, ...]
+    num_hidden_histograms: int
     mix: tuple[MixRow, ...]
     training: Training
     curves: Mapping[str, Curve]

@@ -9,7 +9,13 @@ from markupsafe import Markup
 
 from bessemer.core.schema import DROP, EDIT, QUARANTINE
 from bessemer.report.charts.bars import epoch_bar, language_bars, share_flow, yardstick
-from bessemer.report.charts.funnel import bytes_funnel, docs_funnel, label_rows, pour_gradients
+from bessemer.report.charts.funnel import (
+    REST_COLOR,
+    bytes_funnel,
+    docs_funnel,
+    label_rows,
+    pour_gradients,
+)
 from bessemer.report.charts.lines import curve_chart, format_value, heldout_chart, step_label
 from bessemer.report.charts.spread import gap_chart, histogram_chart
 from bessemer.report.facts import MARKUP, UNACCOUNTED, Curve, Heldout, Loss, Reason, Report, Source
@@ -115,7 +121,7 @@ def draw(report: Report) -> Pictures:
     most_planned = max((row.planned_tokens for row in report.mix), default=1)
     loss = report.curves.get("loss")
     return Pictures(
-        gradients=pour_gradients(sorted(set(reason_colors.values()))),
+        gradients=pour_gradients(sorted({REST_COLOR, *reason_colors.values()})),
         source_colors=source_colors,
         reason_colors=reason_colors,
         yardsticks={name: yardstick(name, last[name], baselines[name], most) for name in last},
@@ -150,13 +156,19 @@ def draw(report: Report) -> Pictures:
 
 
 def color_reasons(losses: Sequence[Loss]) -> dict[Reason, str]:
-    """A colour class per reason; a rule has one colour in all sources, whatever its bound."""
-    rules = dict.fromkeys(
-        loss.reason.rule
-        for loss in losses
-        if loss.reason.action == DROP and loss.reason.rule not in _OWN_COLORS
-    )
-    colors = {rule: f"l-{index % NUM_RULE_COLORS + 1}" for index, rule in enumerate(rules)}
+    """A colour class per reason; a rule has one colour in all sources, whatever its bound.
+
+    The rules that cost most documents are told apart by colour, the rest share one.
+    """
+    cost: dict[str, int] = {}
+    for loss in losses:
+        if loss.reason.action == DROP and loss.reason.rule not in _OWN_COLORS:
+            cost[loss.reason.rule] = cost.get(loss.reason.rule, 0) + loss.docs
+    ranked = sorted(cost, key=lambda rule: (-cost[rule], rule))
+    colors = {
+        rule: f"l-{rank}" if rank <= NUM_RULE_COLORS else REST_COLOR
+        for rank, rule in enumerate(ranked, start=1)
+    }
     colors |= _OWN_COLORS
     return {
         loss.reason: _ACTION_COLORS.get(loss.reason.action) or colors[loss.reason.rule]

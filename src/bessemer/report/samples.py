@@ -22,6 +22,7 @@ from bessemer.report.tables import Tables
 from bessemer.report.words import compare
 
 SAMPLE_CHARS = 420
+MAX_SAMPLES = 600  # on one page, about: each takes a kilobyte of it
 _READ_CHARS = 4 * SAMPLE_CHARS  # blank lines are condensed before the beginning is taken
 _COMPARED_CHARS = 200_000  # of either side of a near-duplicate
 
@@ -41,6 +42,12 @@ _DOCUMENTS = """
     FROM read_parquet(?) JOIN wanted USING (doc_id)
     ORDER BY doc_id
 """
+
+
+def fit_samples(losses: Iterable[Loss], samples_per_rule: int) -> int:
+    """As many samples per source and reason as were asked for, or as a page can hold."""
+    num_reasons = sum(loss.docs > 0 for loss in losses)
+    return min(samples_per_rule, max(1, MAX_SAMPLES // max(1, num_reasons)))
 
 
 def draw_samples(

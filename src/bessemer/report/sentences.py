@@ -38,7 +38,7 @@ def tell_bound(loss: Loss) -> str:
             f", or a score below {format_number(bound)}" if bound is not None else ""
         )
     if reason.rule == "near_duplicate" and bound is not None:
-        return f"Jaccard similarity of at least {format_number(bound)} to a longer document"
+        return f"Jaccard similarity of at least {format_number(bound)} to a document that is kept"
     if reason.rule == "exact_duplicate":
         return "the same bytes as an earlier document"
     if reason.action == MARKUP:

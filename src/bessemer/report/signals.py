@@ -10,6 +10,7 @@ from bessemer.report.facts import Histogram, Language, Loss
 from bessemer.report.tables import Tables
 
 NUM_BINS = 36
+MAX_HISTOGRAMS = 60  # on one page
 _LOG_SPREAD = 50.0  # a count that spreads wider than this is binned by its logarithm
 _COUNT_ENDINGS = ("_count", "_chars")
 
@@ -32,23 +33,31 @@ def count_languages(tables: Tables, source: str) -> tuple[Language, ...]:
 
 def make_histograms(
     tables: Tables, sources: Sequence[str], losses: Sequence[Loss]
-) -> tuple[Histogram, ...]:
-    """One histogram for each source and signal that a bound was broken on, source by source."""
+) -> tuple[tuple[Histogram, ...], int]:
+    """One histogram for each source and signal that a bound was broken on, source by source.
+
+    Beyond MAX_HISTOGRAMS, those whose bounds cost the fewest documents are left out, and counted.
+    """
     names = set(tables.connection.view("signals").columns) - {"doc_id", "language"}
     bounds: dict[tuple[str, str], list[tuple[float, bool]]] = {}
+    cost: dict[tuple[str, str], int] = {}
     for loss in losses:
         signal = loss.reason.rule if loss.reason.rule in names else f"{loss.reason.rule}_score"
         if loss.reason.action == DROP and loss.reason.bound is not None and signal in names:
             # A document in another language is dropped whatever its score, which has a least value.
             is_low = loss.is_low is not False or signal != loss.reason.rule
-            bounds.setdefault((loss.source, signal), []).append((loss.reason.bound, is_low))
+            place = (loss.source, signal)
+            bounds.setdefault(place, []).append((loss.reason.bound, is_low))
+            cost[place] = cost.get(place, 0) + loss.docs
+    chosen = sorted(cost, key=lambda place: (-cost[place], place))[:MAX_HISTOGRAMS]
     found = [
-        _histogram(tables, source, signal, tuple(marks))
-        for source in sources
-        for (owner, signal), marks in bounds.items()
-        if owner == source
+        _histogram(tables, source, signal, tuple(bounds[source, signal]))
+        for source, signal in sorted(
+            chosen, key=lambda place: (sources.index(place[0]), -cost[place])
+        )
     ]
-    return tuple(histogram for histogram in found if histogram is not None)
+    shown = tuple(histogram for histogram in found if histogram is not None)
+    return shown, len(bounds) - len(shown)
 
 
 def _histogram(

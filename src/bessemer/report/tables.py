@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
-from duckdb import DuckDBPyConnection
 
+from bessemer.core.errors import IntegrityError
 from bessemer.core.hardware import num_usable_cores
 from bessemer.core.layout import DECISIONS, DOCUMENTS, FILES, SIGNALS, SPLITS
 from bessemer.core.schema import DECISION, SOURCE_FILE, SPLIT
@@ -27,7 +28,7 @@ _NO_SIGNALS = pa.schema([("doc_id", pa.int64()), ("language", pa.string())])
 class Tables:
     """An open connection over the tables of one run."""
 
-    connection: DuckDBPyConnection
+    connection: duckdb.DuckDBPyConnection
     documents: Path  # folder of the document shards
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
@@ -42,21 +43,32 @@ class Tables:
 
 @contextmanager
 def open_tables(folders: Mapping[str, Path], scratch: Path) -> Iterator[Tables]:
-    """Views over the tables in the stage folders `folders`; spills go below `scratch`."""
+    """Views over the tables in the stage folders `folders`; spills go below `scratch`.
+
+    Raises IntegrityError if one of them cannot be read.
+    """
     ledgers = [path for folder in folders.values() for path in _shards(folder / DECISIONS)]
     with relations(scratch, num_usable_cores()) as connection:
-        _view(connection, "ledger", ledgers, DECISION)
-        _view(connection, "files", [folders["ingest"] / FILES], SOURCE_FILE)
-        _view(connection, "signals", _shards(folders["signals"] / SIGNALS), _NO_SIGNALS)
-        _view(connection, "kept", _shards(folders["split"] / SPLITS), SPLIT)
-        yield Tables(connection=connection, documents=folders["ingest"] / DOCUMENTS)
+        try:
+            _view(connection, "ledger", ledgers, DECISION)
+            _view(connection, "files", [folders["ingest"] / FILES], SOURCE_FILE)
+            _view(connection, "signals", _shards(folders["signals"] / SIGNALS), _NO_SIGNALS)
+            _view(connection, "kept", _shards(folders["split"] / SPLITS), SPLIT)
+            yield Tables(connection=connection, documents=folders["ingest"] / DOCUMENTS)
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise IntegrityError(
+                f"a table of the run cannot be read ({error}); delete its stage's folder and run "
+                "again"
+            ) from error
 
 
 def _shards(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"))
 
 
-def _view(connection: DuckDBPyConnection, name: str, paths: list[Path], schema: pa.Schema) -> None:
+def _view(
+    connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], schema: pa.Schema
+) -> None:
     """A view over Parquet files; over an empty table of `schema` if there are none."""
     if paths:
         connection.read_parquet([str(path) for path in paths]).create_view(name)

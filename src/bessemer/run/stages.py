@@ -189,7 +189,7 @@ def _train(work: Work) -> StageResult:
     )
     with process_group(config.cluster, launch, choose_device(config.cluster, launch)):
         summary = Trainer(job, launch, work.engine.display).run()
-    return StageResult(summary=summary, irreproducible=(METRICS,))
+    return StageResult(summary=summary, irreproducible=(METRICS, CHECKPOINTS))
 
 
 def _diagnose(work: Work) -> StageResult:

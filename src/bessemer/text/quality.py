@@ -57,6 +57,13 @@ straight quotation mark; the others are their curly, full-width and other-script
 SHORT_LINE_CHARS = 30
 """Penedo et al. 2024 (arXiv 2406.17557), the filters FineWeb adds of its own."""
 
+CLAUSE_PUNCTUATION = ",;:-–—，、；：،؛"
+"""Signs that end a line of verse or a listed clause, but no entry of a menu or an index."""
+
+RUNNING_LINE_WORDS = 10
+CLAUSE_LINE_WORDS = 4
+"""Lengths that part running text from entries: chosen by reading web pages (docs/presets.md)."""
+
 QUALITY_SIGNALS: dict[str, str] = {
     "char_count": "characters (Unicode code points)",
     "word_count": "words (bessemer.text.words); Rae et al. 2021",
@@ -88,6 +95,11 @@ QUALITY_SIGNALS: dict[str, str] = {
     "terminal_punct_line_frac": (
         "non-blank lines whose last character before white space is one of TERMINAL_PUNCTUATION / "
         "non-blank lines; Raffel et al. 2020 (C4), Penedo et al. 2024 (FineWeb)"
+    ),
+    "running_word_frac": (
+        "words in lines of running text / words; a line runs with RUNNING_LINE_WORDS words, or "
+        "with CLAUSE_LINE_WORDS if its last character before white space is one of "
+        "TERMINAL_PUNCTUATION or CLAUSE_PUNCTUATION; ours, for menus and indexes have few"
     ),
     "alnum_frac": (
         "letters, combining marks and numbers (Unicode L*, M*, N*) / characters that are not white "
@@ -126,6 +138,7 @@ _COUNTS = np.dtype(
         ("bullet_lines", np.int64),
         ("ellipsis_lines", np.int64),
         ("punct_lines", np.int64),
+        ("running_words", np.int64),
     ]
 )
 
@@ -162,6 +175,7 @@ def quality_signals(array: pa.Array | pa.ChunkedArray) -> dict[str, npt.NDArray[
         "bullet_line_frac": share(count["bullet_lines"], lines),
         "ellipsis_line_frac": share(count["ellipsis_lines"], lines),
         "terminal_punct_line_frac": share(count["punct_lines"], lines),
+        "running_word_frac": share(count["running_words"], words),
         "alnum_frac": share(count["letters"] + count["numbers"], visible),
         "alpha_frac": share(count["letters"], visible),
         "digit_frac": share(count["digits"], visible),
@@ -177,12 +191,13 @@ def share(part: Offsets, whole: Offsets) -> npt.NDArray[np.float64]:
 
 
 @functools.cache
-def _compared_with() -> tuple[Hashes, Codes, Codes]:
-    """The stop words' hashes, the bullets and the terminal punctuation as arrays."""
+def _compared_with() -> tuple[Hashes, Codes, Codes, Codes]:
+    """The stop words' hashes, the bullets, terminal and clause punctuation as arrays."""
     stop_words = word_spans(pa.array(STOP_WORDS))[3]
     bullets = np.array([ord(sign) for sign in BULLETS], np.uint32)
     terminals = np.array([ord(sign) for sign in TERMINAL_PUNCTUATION], np.uint32)
-    return read_only(stop_words), read_only(bullets), read_only(terminals)
+    clauses = np.array([ord(sign) for sign in CLAUSE_PUNCTUATION], np.uint32)
+    return read_only(stop_words), read_only(bullets), read_only(terminals), read_only(clauses)
 
 
 @njit(cache=True, nogil=True)
@@ -194,6 +209,7 @@ def _count(
     stop_words: Hashes,
     bullets: Codes,
     terminals: Codes,
+    clauses: Codes,
     longest_bytes: int,
     out: npt.NDArray[np.void],
 ) -> npt.NDArray[np.void]:
@@ -208,7 +224,8 @@ def _count(
         positions[:num_words] = np.arange(num_words)
         first_equal(words.hashes, positions, num_words, slots, first)
         _count_words(words, num_words, first, stop_words, out[document])
-        _count_lines(data, begin, end, classes, bullets, terminals, out[document])
+        starts = words.starts[:num_words]
+        _count_lines(data, begin, end, classes, starts, bullets, terminals, clauses, out[document])
     return out
 
 
@@ -240,14 +257,17 @@ def _count_lines(
     begin: int,
     end: int,
     classes: Bytes,
+    word_starts: Counts,
     bullets: Codes,
     terminals: Codes,
+    clauses: Codes,
     out: np.void,
 ) -> None:
     """Count characters and lines in one pass, a turn of the outer loop per line."""
     chars = spaces = letters = numbers = digits = controls = number_signs = ellipses = 0
     newlines = lines = all_line_chars = max_line_chars = 0
     short_lines = bullet_lines = ellipsis_lines = punct_lines = 0
+    word = running_words = 0
     position = begin
     while position < end:
         code: Integer = 0
@@ -300,7 +320,16 @@ def _count_lines(
         short_lines += line_chars <= SHORT_LINE_CHARS
         bullet_lines += _contains(bullets, first_visible)
         ellipsis_lines += last_visible == 0x2026 or dots_at_last >= 3
-        punct_lines += _contains(terminals, last_visible)
+        is_punctuated = _contains(terminals, last_visible)
+        punct_lines += is_punctuated
+        first_word = word
+        while word < len(word_starts) and begin + word_starts[word] < position:
+            word += 1
+        num_words = word - first_word
+        if num_words >= RUNNING_LINE_WORDS or (
+            num_words >= CLAUSE_LINE_WORDS and (is_punctuated or _contains(clauses, last_visible))
+        ):
+            running_words += num_words
     out["chars"] = chars
     out["spaces"] = spaces
     out["letters"] = letters
@@ -317,6 +346,7 @@ def _count_lines(
     out["bullet_lines"] = bullet_lines
     out["ellipsis_lines"] = ellipsis_lines
     out["punct_lines"] = punct_lines
+    out["running_words"] = running_words
 
 
 @njit(cache=True, nogil=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from bessemer.core.errors import DataError
 from bessemer.core.ids import format_doc_id
@@ -37,13 +38,20 @@ def learn_tokenizer(
 ) -> StageResult:
     """Learn the vocabulary from training text only, each source by its weight in the mixture."""
     sizes = corpus.sizes()
-    sources = sorted(set(sizes["source"].to_pylist()))
-    if weights is None:
-        budget = {source: float(sample_bytes) for source in sources}
-    else:
-        total = sum(weights.get(source, 0) for source in sources)
-        budget = {s: sample_bytes * weights.get(s, 0) / total for s in sources}
-    keys = {source: derive_key(seed, "tokenizer", source) for source in sources}
+    train = sizes.filter(pc.equal(sizes["split"], TRAIN))
+    left = train.group_by("source", use_threads=False).aggregate([("num_bytes", "sum")])
+    shares = {
+        row["source"]: row["num_bytes_sum"] if weights is None else weights.get(row["source"], 0)
+        for row in left.to_pylist()
+    }
+    total = sum(shares.values())
+    if not total:
+        raise DataError(
+            "no training text is left of the sources that have a weight; see what was dropped in "
+            "the report, or change mix.weights"
+        )
+    budget = {source: sample_bytes * share / total for source, share in shares.items()}
+    keys = {source: derive_key(seed, "tokenizer", source) for source in shares}
     doc_ids = sample_documents(sizes, TRAIN, budget, keys)
     tokenizer = train_tokenizer(corpus.texts(doc_ids), vocab_size)
     tokenizer.save(folder / TOKENIZER)

@@ -99,4 +99,6 @@ def _shares(
                 "it; see what was dropped in the report, or set its weight to 0"
             )
     total = sum(raw.values())
+    if not total:
+        raise DataError("no training text is left; see what was dropped in the report")
     return {name: weight / total for name, weight in raw.items()}

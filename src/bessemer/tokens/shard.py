@@ -20,6 +20,7 @@ from bessemer.core.errors import IntegrityError
 from bessemer.core.schema import TOKEN_DOCS
 from bessemer.core.storage import read_table, write_bytes, write_table
 
+_REBUILD = "delete the encode folder and run again"
 _MAGIC = b"MMIDIDX\x00\x00"
 _VERSION = 1
 _HEADER = struct.Struct("<9sQBQQ")
@@ -74,12 +75,17 @@ class TokenShard:
 
     def __init__(self, prefix: Path) -> None:
         self.prefix = prefix
-        index = prefix.with_name(prefix.name + ".idx").read_bytes()
+        try:
+            index = prefix.with_name(prefix.name + ".idx").read_bytes()
+        except FileNotFoundError as error:
+            raise IntegrityError(f"{prefix}.idx is missing; {_REBUILD}") from error
         if len(index) < _HEADER.size:
-            raise IntegrityError(f"{prefix}.idx is truncated; run the encode stage again")
+            raise IntegrityError(f"{prefix}.idx is truncated; {_REBUILD}")
         magic, version, code, num_documents, _ = _HEADER.unpack_from(index)
         if magic != _MAGIC or version != _VERSION or code not in _DTYPES:
             raise IntegrityError(f"{prefix}.idx is no Megatron index of version {_VERSION}")
+        if len(index) != _HEADER.size + 20 * num_documents + 8:  # i32 + i64 + i64, and one more i64
+            raise IntegrityError(f"{prefix}.idx is truncated; {_REBUILD}")
         lengths = np.frombuffer(index, "<i4", num_documents, _HEADER.size)
         self.ends = np.cumsum(lengths, dtype=np.int64)
         """int64 [num_documents]: where each document ends, in tokens of this shard."""
@@ -87,14 +93,14 @@ class TokenShard:
         """int64 [num_documents]."""
         self.tokens: np.ndarray = np.empty(0, _DTYPES[code])
         """Token ids of the whole shard, memory-mapped."""
-        if num_documents:
-            bin_path = prefix.with_name(prefix.name + ".bin")
-            self.tokens = np.memmap(bin_path, _DTYPES[code], mode="r")
-        if len(self.tokens) != self.num_tokens or len(self.doc_ids) != num_documents:
+        bin_path = prefix.with_name(prefix.name + ".bin")
+        expected = (self.num_tokens * _DTYPES[code].itemsize, num_documents)
+        if (bin_path.stat().st_size if bin_path.exists() else None, len(self.doc_ids)) != expected:
             raise IntegrityError(
-                f"{prefix}: .bin, .idx and .docs.parquet do not belong together; "
-                "delete the encode folder and run again"
+                f"{prefix}: .bin, .idx and .docs.parquet do not belong together; {_REBUILD}"
             )
+        if num_documents:
+            self.tokens = np.memmap(bin_path, _DTYPES[code], mode="r")
 
     @property
     def num_tokens(self) -> int:

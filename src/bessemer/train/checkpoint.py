@@ -23,6 +23,7 @@ from torch.distributed.checkpoint.state_dict_loader import load as dcp_load
 from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
 
 from bessemer.core.errors import IntegrityError
+from bessemer.core.fingerprint import digest_bytes
 from bessemer.core.manifest import FileRecord, record_files, verify_files
 from bessemer.core.storage import TEMPORARY, read_json, write_json
 from bessemer.train.mesh import wait_for_ranks
@@ -123,6 +124,26 @@ def find_latest(folder: Path) -> tuple[Path, CheckpointManifest] | None:
             continue
         return path, manifest
     return None
+
+
+def digest_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, str]:
+    """xxh3-128 of the bytes of every tensor of weights and optimizer state, by name.
+
+    Checkpoint files cannot be compared byte by byte: DCP writes a random id into each.
+    """
+    digests = {}
+    for part, state in _state(model, optimizer).items():
+        for name, value in sorted(_flatten(state, part)):
+            digests[name] = digest_bytes(value.detach().cpu().contiguous().numpy().tobytes())
+    return digests
+
+
+def _flatten(state: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(state, torch.Tensor):
+        yield name, state
+    elif isinstance(state, dict):
+        for key, value in state.items():
+            yield from _flatten(value, f"{name}.{key}")
 
 
 @contextmanager

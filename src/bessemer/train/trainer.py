@@ -27,15 +27,16 @@ from bessemer.config.train import TrainConfig
 from bessemer.core.errors import TrainingError
 from bessemer.core.events import Display, Silent
 from bessemer.core.hardware import peak_memory_bytes
-from bessemer.core.layout import CHECKPOINTS, METRICS
+from bessemer.core.layout import CHECKPOINTS, METRICS, STATE_DIGESTS
 from bessemer.core.schema import HELDOUT
+from bessemer.core.storage import write_json
 from bessemer.costs.compute import shape_of, training_flops
 from bessemer.model.initialize import initialize
 from bessemer.model.rate import measure_matmul_flops
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.tokenizer import Tokenizer
-from bessemer.train.checkpoint import load_latest, save_checkpoint
+from bessemer.train.checkpoint import digest_state, load_latest, save_checkpoint
 from bessemer.train.evaluate import bits_per_byte_over_ranks, make_evaluation_sets, measure
 from bessemer.train.launch import Launch
 from bessemer.train.loader import Batch, Loader
@@ -125,6 +126,9 @@ class Trainer:
                     self._evaluate(monitor)
                 if is_last or self.step % job.train.checkpoint.every_steps == 0:
                     self._save()
+        if is_first:
+            digests = digest_state(self.model, self.optimizer)
+            write_json(job.folder / STATE_DIGESTS, digests)
         return {
             "num_parameters": self.decoder.num_parameters(),
             "steps": self.step,

@@ -47,6 +47,7 @@ def test_a_whole_row_by_hand() -> None:
             "bullet_line_frac": 1 / 3,
             "ellipsis_line_frac": 2 / 3,
             "terminal_punct_line_frac": 1,
+            "running_word_frac": 4 / 7,  # to be to be
             "alnum_frac": 16 / 24,
             "alpha_frac": 14 / 24,
             "digit_frac": 2 / 24,
@@ -85,6 +86,12 @@ def test_empty_null_and_blank_documents() -> None:
         # Curly and other scripts' closing marks end a line.
         ("“Yes.”\n终。\nहै।\nلماذا؟\nno,\nno", "terminal_punct_line_frac", 0.6666666865348816),
         ("• a\n\t* b\n- c\n● d\n‣ e\n◦ f\n– g\n1. h", "bullet_line_frac", 0.75),
+        # Ten words run; four with a closing mark, of whatever kind, do too; an entry does not.
+        ("a b c d e f g h i j\nk l m n o p q r s t.", "running_word_frac", 1),
+        ("a b c d e f g h i\nj", "running_word_frac", 0),
+        ("He kindly stopped for me –\nAnd Immortality.", "running_word_frac", 0.7142857313156128),
+        ("one two three.\nnext of us;\nHome page of us", "running_word_frac", 0),
+        ("これは文です。\n目次", "running_word_frac", 0.75),
         # Scripts without spaces have words too.
         ("日本語の文", "word_count", 5),
         ("日本語の文", "mean_word_chars", 1),
@@ -111,7 +118,9 @@ def test_twin_compares_the_same_signs() -> None:
     assert set(quality.STOP_WORDS) == twins.STOP_WORDS
     assert set(quality.BULLETS) == twins.BULLETS
     assert set(quality.TERMINAL_PUNCTUATION) == twins.TERMINALS
+    assert set(quality.CLAUSE_PUNCTUATION) == twins.CLAUSE_SIGNS
     assert quality.SHORT_LINE_CHARS == 30
+    assert (quality.RUNNING_LINE_WORDS, quality.CLAUSE_LINE_WORDS) == (10, 4)
 
 
 @pytest.mark.parametrize("layout", layouts([]))

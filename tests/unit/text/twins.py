@@ -23,6 +23,8 @@ STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
 BULLETS = set("•‣*-●◦")
 TERMINALS = set(".!?\"'…”’»。！？．｡」』＂＇։؟۔।॥።။។")
 
+CLAUSE_SIGNS = set(",;:-–—，、；：،؛")
+
 
 def as_text(data: bytes) -> str:
     """Decode, each byte that belongs to no well-formed sequence as one U+FFFD."""
@@ -113,6 +115,11 @@ def paragraphs(text: str) -> list[tuple[str, ...]]:
     return [tuple(paragraph) for paragraph in found if paragraph]
 
 
+def is_running(row: str) -> bool:
+    num_words, end = len(words(row)), strip(row)[-1]
+    return num_words >= 10 or (num_words >= 4 and end in TERMINALS | CLAUSE_SIGNS)
+
+
 def quality(text: str) -> dict[str, np.float32]:
     found = words(text)
     rows = lines(text)
@@ -141,6 +148,9 @@ def quality(text: str) -> dict[str, np.float32]:
         "bullet_line_frac": share(sum(end[0] in BULLETS for end in ends), num_lines),
         "ellipsis_line_frac": share(sum(end.endswith(("...", "…")) for end in ends), num_lines),
         "terminal_punct_line_frac": share(sum(end[-1] in TERMINALS for end in ends), num_lines),
+        "running_word_frac": share(
+            sum(len(words(row)) for row in rows if is_running(row)), num_words
+        ),
         "alnum_frac": share(sum(c[0] in "LMN" for c in category), len(visible)),
         "alpha_frac": share(sum(c[0] in "LM" for c in category), len(visible)),
         "digit_frac": share(category.count("Nd"), len(visible)),

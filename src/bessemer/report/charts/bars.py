@@ -68,7 +68,7 @@ def share_flow(rows: Sequence[MixRow], colors: Mapping[str, str], width: float =
     top, bar, middle = 22.0, 30.0, 64.0
     low = top + bar + middle
     marks: list[Markup] = [
-        text(0, 14, f"there is: {format_count(available)} tokens", class_="name"),
+        text(0, 14, f"available: {format_count(available)} tokens", class_="name"),
         text(0, low + bar + 18, f"training sees: {format_count(planned)} tokens", class_="name"),
     ]
     above = below = 0.0

@@ -22,6 +22,7 @@ _LABELS = 180.0  # where labels begin
 _TITLE, _BAR, _LINE, _GAP = 17.0, 16.0, 16.0, 8.0
 _LEAST = 1.5  # a loss is never thinner than this, however small
 _MOST_LABELS = 5
+REST_COLOR = "l-rest"
 _POUR_DX, _POUR_DY = 14.0, 24.0
 
 
@@ -146,7 +147,7 @@ def _labels(bar: float, streams: Sequence[Stream], show: Callable[[float], str])
         total = sum(stream.amount for stream in rest)
         shown = [
             *shown[: _MOST_LABELS - 1],
-            Stream(amount=total, name=f"{len(rest)} more", color=rest[0].color),
+            Stream(amount=total, name=f"{len(rest)} more", color=REST_COLOR),
         ]
     if not shown:
         return [text(_LABELS, bar + 12, "nothing lost", class_="nothing")]

@@ -14,6 +14,7 @@ from bessemer.report.charts.svg import element, line, path, picture, text, text_
 from bessemer.report.facts import Curve, Heldout
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 12.0, 10.0, 26.0
+_MOST_OTHERS, _BACKGROUND_POINTS = 12, 100
 _LOG_SPREAD = 12.0  # greatest over median value beyond which a linear axis shows one spike only
 
 
@@ -25,7 +26,9 @@ def format_value(value: float, style: str) -> str:
         return f"{value:.0%}"
     if style == "exponent":
         return f"{value:.2e}".replace("e-0", "e-").replace("e+0", "e+")
-    return format_count(value) if abs(value) >= 1000 else f"{value:.3f}"
+    if abs(value) >= 1000:
+        return format_count(value)
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3f}"
 
 
 def curve_chart(
@@ -81,8 +84,12 @@ def heldout_chart(
     right = 44.0  # room for the last value
     x = Scale(low=0, high=last_tokens or 1, start=_LEFT - 8, end=width - right)
     y = nice_scale(min(values), max(values), height - _BOTTOM - 20, _TOP + 14)
-    others = [other for other in everything if other is not shown]
-    marks = [path(_curve_points(other, x, y), "other") for other in others]
+    others = everything if len(everything) <= _MOST_OTHERS else []
+    marks = [
+        path(_thinned(_curve_points(other, x, y)), "other")
+        for other in others
+        if other is not shown
+    ]
     last = shown.bits_per_byte[-1]
     for name, value in shown.baselines.items():
         below = last > value
@@ -100,7 +107,6 @@ def heldout_chart(
         "x": [round(at) for at, _ in points],
         "y": [round(up) for _, up in points],
         "v": [f"{value:.3f}" for value in shown.bits_per_byte],
-        "t": [step_label(*at) for at in zip(shown.steps, shown.tokens, strict=True)],
     }
     words = f"Held-out bits per byte of {shown.source} over training, {last:.3f} at the end"
     return picture(
@@ -122,6 +128,12 @@ BASELINE_NAMES = {"unigram": "byte unigram", "lzma": "LZMA"}
 def step_label(step: int, tokens: int) -> str:
     """Where on the x axis a value stands."""
     return f"step {step:,} · {format_count(tokens)} tokens"
+
+
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Some of the points, the last among them: enough for a line in the background."""
+    every = max(1, len(points) // _BACKGROUND_POINTS)
+    return [*points[:-1:every], points[-1]]
 
 
 def _value_scale(curve: Curve, height: float, *, from_zero: bool, may_log: bool) -> Scale:

@@ -88,7 +88,10 @@ def tick_labels(ticks: list[float], style: str = "") -> list[str]:
         return [format_count(tick) for tick in ticks]
     step = min((b - a for a, b in itertools.pairwise(ticks)), default=abs(ticks[0]))
     if 0 < step < 1e-4:
-        return [f"{tick:.1e}".replace(".0e", "e").replace("e-0", "e-") for tick in ticks]
+        return [
+            f"{tick:.1e}".replace(".0e", "e").replace("e-0", "e-") if tick else "0"
+            for tick in ticks
+        ]
     digits = next((n for n in range(6) if abs(step * 10**n - round(step * 10**n)) < 1e-6), 6)
     return [f"{tick:.{digits}f}" for tick in ticks]
 

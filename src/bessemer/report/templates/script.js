@@ -15,7 +15,7 @@ const tip = document.getElementById("tip");
 for (const chart of document.querySelectorAll("svg[data-tips]")) {
   const tips = JSON.parse(chart.dataset.tips);
   const holder = chart.closest("[data-steps]");
-  const steps = tips.t || (holder ? JSON.parse(holder.dataset.steps) : []);
+  const steps = holder ? JSON.parse(holder.dataset.steps) : [];
   const hair = chart.querySelector(".hair");
   const spot = chart.querySelector(".spot");
   let at = tips.x.length - 1;

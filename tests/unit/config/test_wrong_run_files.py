@@ -1,0 +1,235 @@
+"""A wrong run file is answered with every fault in it, each with its place and what is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bessemer.config.load import parse_sections, read_toml
+from bessemer.core.errors import ConfigError
+
+RIGHT = """
+[run]
+name = "tiny"
+root = "out"
+
+[[source]]
+name = "web"
+kind = "web"
+path = "web/**/*.html"
+
+[[source]]
+name = "books"
+kind = "books"
+path = ["a.txt", "b/*.txt"]
+
+[mix]
+weights = { web = 2, books = 1 }
+
+[model]
+num_layers = 2
+hidden_dim = 64
+num_heads = 4
+num_kv_heads = 2
+ffn_dim = 128
+
+[train]
+seq_len = 64
+global_batch_tokens = 512
+total_tokens = "4k"
+"""
+SECTIONS = "run, source, curate, split, tokenizer, mix, model, train, diagnose, report, cluster"
+TOKENS = 'expected a number of tokens, e.g. 4096, "500k", "1.2B"'
+BYTES = 'expected a size in bytes, e.g. 65536, "64MB", "1GiB"'
+
+
+def faults_of(folder: Path, *overrides: str, text: str = RIGHT) -> list[str]:
+    """What is wrong with a run file, as a user reads it."""
+    path = folder / "run.toml"
+    path.write_text(text)
+    _, faults = parse_sections(read_toml(path, overrides))
+    return [str(fault) for fault in faults]
+
+
+def test_the_file_that_the_others_are_made_from_is_right(tmp_path: Path) -> None:
+    assert faults_of(tmp_path) == []
+
+
+ONE_FAULT = [
+    # Unknown names, with the nearest legal one.
+    ("trian.seq_len=1", "trian: unknown section; did you mean 'train'?"),
+    ("zzz.a=1", f"zzz: unknown section; known: {SECTIONS}"),
+    ("train.seq_length=1", "train.seq_length: unknown key; did you mean 'seq_len'?"),
+    ("train.optimizr.lr=1.0", "train.optimizr: unknown key; did you mean 'optimizer'?"),
+    ("train.optimizer.beta3=0.5", "train.optimizer.beta3: unknown key; did you mean 'beta2'?"),
+    ("cluster.engine.zzz=1", "cluster.engine.zzz: unknown key; known: runner, workers"),
+    ('curate.rule=[{name="word_count", minimum=3, max=9}]',
+     "curate.rule[0].minimum: unknown key; did you mean 'min'?"),
+    # Wrong types.
+    ('train.seq_len="64"', "train.seq_len: should be a valid integer (got '64')"),
+    ("train.seq_len=64.0", "train.seq_len: should be a valid integer (got 64.0)"),
+    ("train.seq_len=true", "train.seq_len: should be a valid integer (got True)"),
+    ('train.optimizer.lr="3e-4"', "train.optimizer.lr: should be a valid number (got '3e-4')"),
+    ("train.optimizer.lr=nan", "train.optimizer.lr: should be a finite number (got nan)"),
+    ('train.document_mask="no"', "train.document_mask: should be a valid boolean (got 'no')"),
+    ("run.name=7", "run.name: should be a valid string (got 7)"),
+    ("split=5", "split: should be a table (got 5)"),
+    ("curate.fuzzy=[1]", "curate.fuzzy: should be a table (got [1])"),
+    ("mix.weights=[2, 1]", "mix.weights: should be a table (got [2, 1])"),
+    ('curate.languages="en"', "curate.languages: should be a list (got 'en')"),
+    ('curate.languages=["en", 4]', "curate.languages[1]: should be a valid string (got 4)"),
+    ('curate.rule={name="word_count", min=1}',
+     "curate.rule: is a list of tables: write [[curate.rule]] instead of [curate.rule]"),
+    ('cluster.device="gpu"', "cluster.device: should be 'auto', 'cpu' or 'cuda' (got 'gpu')"),
+    # Wrong quantities.
+    ('train.total_tokens="4 kilo"', f"train.total_tokens: unit 'kilo' is unknown; {TOKENS} (got '4 kilo')"),
+    ("train.total_tokens=4e3", f"train.total_tokens: {TOKENS} (got 4000.0)"),
+    ('train.total_tokens="4.0005k"',
+     f"train.total_tokens: '4.0005k' is not a whole number; {TOKENS} (got '4.0005k')"),
+    ('curate.shard_bytes="64M"', f"curate.shard_bytes: unit 'm' is unknown; {BYTES} (got '64M')"),
+    ("train.total_tokens=-4096", "train.total_tokens: should be greater than 0 (got -4096)"),
+    ("run.seed=-1", "run.seed: should be greater than or equal to 0 (got -1)"),
+    ("mix.weights={web=2, books=-1}", "mix.weights.books: should be greater than or equal to 0 (got -1)"),
+    ("split.heldout_frac=1", "split.heldout_frac: should be less than 1 (got 1)"),
+    ("tokenizer.vocab_size=100", "tokenizer.vocab_size: should be greater than or equal to 260 (got 100)"),
+    ("train.schedule.warmup_frac=1.5",
+     "train.schedule.warmup_frac: should be less than or equal to 1 (got 1.5)"),
+    # Wrong names.
+    ('run.name="my run"', "run.name: should be letters, digits, '_', '.' and '-' only (got 'my run')"),
+    ('run.name="../up"', "run.name: should be letters, digits, '_', '.' and '-' only (got '../up')"),
+    # Sources, rules and weights that do not fit each other.
+    ("mix.weights={web=2, book=1, books=1}", "mix.weights.book: no such source; sources: web, books"),
+    ("mix.weights={web=2}", "mix.weights: source 'books' has no weight; give one (0 leaves it out)"),
+    ("mix.weights={web=0, books=0}", "mix.weights: at least one weight must be above 0"),
+    ('curate.rule=[{name="word_count"}]', "curate.rule[0]: rule for 'word_count' needs min or max"),
+    ('curate.rule=[{name="word_count", min=9, max=3}]', "curate.rule[0]: min 9.0 is above max 3.0"),
+    ('curate.rule=[{name="word_count", min=9, sources=["web", "wbe"]}]',
+     "curate.rule[0].sources: no source 'wbe'; sources: web, books"),
+    # Dimensions and batches that do not divide.
+    ("model.hidden_dim=66", "model.hidden_dim: 66 is not a multiple of num_heads (4)"),
+    ("model.hidden_dim=60",
+     "model.hidden_dim: 60 over 4 heads gives head width 15; rotary positions need an even one"),
+    ("model.num_kv_heads=3", "model.num_kv_heads: 3 does not divide num_heads (4)"),
+    ("model.num_kv_heads=8", "model.num_kv_heads: 8 does not divide num_heads (4)"),
+    ('model.size="2b"', "model: size '2b' is unknown; known: 3m, 12m, 135m, 1b, 8b (got GIVEN)"),
+    ('model.size=["1b"]', "model: size ['1b'] is unknown; known: 3m, 12m, 135m, 1b, 8b (got GIVEN)"),
+    ("train.global_batch_tokens=500",
+     "train.global_batch_tokens: 500 is no multiple of seq_len (64); nearest: 448 or 512"),
+    ("train.global_batch_tokens=63",
+     "train.global_batch_tokens: 63 is no multiple of seq_len (64); nearest: 64"),
+    ("train.total_tokens=511",
+     "train.total_tokens: 511 is less than one batch (global_batch_tokens = 512)"),
+    ("cluster.dp_replicate=3",
+     "cluster.dp_replicate: 3 ranks cannot share a batch of 8 sequences evenly"),
+    ("cluster.microbatch_tokens=100",
+     "cluster.microbatch_tokens: 100 is no multiple of train.seq_len (64)"),
+    ("cluster.microbatch_tokens=192",
+     "cluster.microbatch_tokens: 3 sequences do not divide a rank's share of the batch (8 sequences)"),
+    ("cluster.microbatch_tokens=1024",
+     "cluster.microbatch_tokens: 16 sequences do not divide a rank's share of the batch (8 sequences)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("override", "fault"), ONE_FAULT, ids=[each for each, _ in ONE_FAULT])
+def test_one_wrong_key_is_one_fault_in_words(tmp_path: Path, override: str, fault: str) -> None:
+    given = read_toml(write(tmp_path, RIGHT), [override])["model"]
+    assert faults_of(tmp_path, override) == [fault.replace("GIVEN", repr(given))]
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "run.toml"
+    path.write_text(text)
+    return path
+
+
+SOURCES = [
+    ('[[source]]\nname = "web"', '[source]\nname = "web"', None),
+    ('path = "web/**/*.html"', "path = []",
+     ["source[0].path: should have at least 1 item after validation, not 0 (got [])"]),
+    ('path = "web/**/*.html"', "path = 3", ["source[0].path: should be a list (got 3)"]),
+    ('path = "web/**/*.html"', 'paths = "a"',
+     ["source[0].path: is required and missing", "source[0].paths: unknown key; did you mean 'path'?"]),
+    ('path = "web/**/*.html"', 'path = "web/**.html"',
+     ["source[0].path: in 'web/**.html', '**' must stand for folders, as in 'notes/**/*.txt' "
+      "(got 'web/**.html')"]),
+    ('path = ["a.txt", "b/*.txt"]', 'path = ["a.txt", "b/**"]',
+     ["source[1].path: in 'b/**', '**' must stand for folders, as in 'notes/**/*.txt' "
+      "(got ['a.txt', 'b/**'])"]),
+    ('kind = "books"', 'kind = "book"', ["source[1].kind: should be 'web', 'books' or 'code' (got 'book')"]),
+    ('name = "books"', 'name = "web"',
+     ["source: the name 'web' is used 2 times; names must differ",
+      "mix.weights.books: no such source; sources: web, web"]),
+    ('name = "books"', 'name = "my books"',
+     ["source[1].name: should be letters, digits, '_', '.' and '-' only (got 'my books')",
+      "mix.weights.books: no such source; sources: web, my books",
+      "mix.weights: source 'my books' has no weight; give one (0 leaves it out)"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("right", "wrong", "faults"), SOURCES)
+def test_a_wrong_source_is_named_by_its_number(
+    tmp_path: Path, right: str, wrong: str, faults: list[str] | None
+) -> None:
+    assert RIGHT.count(right) == 1
+    text = RIGHT.replace(right, wrong)
+    if faults is None:  # [source] and then [[source]] is not even TOML
+        with pytest.raises(ConfigError, match="not a readable TOML file"):
+            faults_of(tmp_path, text=text)
+    else:
+        assert faults_of(tmp_path, text=text) == faults
+
+
+def test_one_source_in_single_brackets_is_told_the_double_ones(tmp_path: Path) -> None:
+    head, _, tail = RIGHT.partition('[[source]]\nname = "books"')
+    text = head.replace("[[source]]", "[source]") + tail[tail.index("[mix]") :]
+    assert faults_of(tmp_path, text=text)[0] == (
+        "source: is a list of tables: write [[source]] instead of [source]"
+    )
+
+
+def test_no_source_and_no_section_are_told(tmp_path: Path) -> None:
+    assert faults_of(tmp_path, "source=[]", "mix.weights={a=1}")[0] == (
+        "source: at least one [[source]] is required"
+    )
+    assert faults_of(tmp_path, text="") == [
+        "run: section [run] is required and missing",
+        "source: section [[source]] is required and missing",
+        "model: section [model] is required and missing",
+        "train: section [train] is required and missing",
+    ]
+
+
+def test_all_faults_are_told_in_one_go(tmp_path: Path) -> None:
+    overrides = [
+        "trian.x=1",
+        "run.seed=-1",
+        'train.optimizer.lr="x"',
+        "train.optimizer.bta1=0.5",
+        'curate.rule=[{name="word_count"}]',
+        "mix.weights={web=1, boks=1}",
+        "model.num_kv_heads=3",
+        "model.hidden_dim=66",
+        "cluster.microbatch_tokens=100",
+    ]
+    # train did not parse, so what hangs on it (cluster.microbatch_tokens) is not judged yet.
+    assert faults_of(tmp_path, *overrides) == [
+        "trian: unknown section; did you mean 'train'?",
+        "run.seed: should be greater than or equal to 0 (got -1)",
+        "train.optimizer.lr: should be a valid number (got 'x')",
+        "train.optimizer.bta1: unknown key; did you mean 'beta1'?",
+        "mix.weights.boks: no such source; sources: web, books",
+        "mix.weights: source 'books' has no weight; give one (0 leaves it out)",
+        "curate.rule[0]: rule for 'word_count' needs min or max",
+        "model.hidden_dim: 66 is not a multiple of num_heads (4)",
+        "model.num_kv_heads: 3 does not divide num_heads (4)",
+    ]
+
+
+def test_a_fault_in_a_source_hides_no_misspelt_weight(tmp_path: Path) -> None:
+    text = RIGHT.replace('kind = "books"', 'kind = "x"').replace("books = 1", "boks = 1")
+    assert faults_of(tmp_path, text=text) == [
+        "source[1].kind: should be 'web', 'books' or 'code' (got 'x')",
+        "mix.weights.boks: no such source; sources: web, books",
+        "mix.weights: source 'books' has no weight; give one (0 leaves it out)",
+    ]

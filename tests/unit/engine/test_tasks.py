@@ -1,0 +1,256 @@
+"""Any runner gives the same results, in order; what was finished is never run again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from bessemer.core.errors import MachineError
+from bessemer.core.events import Bar
+from bessemer.engine.tasks import Engine, Task, prepare_folder
+
+INLINE = Engine(runner="inline", workers=1)
+PROCESSES = Engine(runner="processes", workers=3)
+BOTH = pytest.mark.parametrize("engine", [INLINE, PROCESSES], ids=["inline", "processes"])
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    return folder
+
+
+def runs_of(outputs: Path) -> dict[int, int]:
+    """How often each task ran, by the files it left."""
+    counts: dict[int, int] = {}
+    for path in outputs.glob("[0-9]*.*"):
+        number = int(path.name.partition(".")[0])
+        counts[number] = counts.get(number, 0) + path.stat().st_size
+    return counts
+
+
+def make_tasks(module: ModuleType, outputs: Path, count: int) -> list[Task]:
+    return [
+        Task(key=f"{n:05d}", function=module.work, arguments={"folder": outputs, "number": n})
+        for n in range(count)
+    ]
+
+
+def numbers(results: list[dict[str, object]]) -> list[object]:
+    return [result["number"] for result in results]
+
+
+@BOTH
+def test_results_come_in_the_order_of_the_tasks(
+    engine: Engine, tasks: ModuleType, outputs: Path, tmp_path: Path
+) -> None:
+    results = engine.map("work", tmp_path / "stage", make_tasks(tasks, outputs, 7))
+    assert numbers(results) == list(range(7))
+    assert runs_of(outputs) == dict.fromkeys(range(7), 1)
+
+
+def test_results_are_in_order_though_tasks_finish_backwards(
+    tasks: ModuleType, outputs: Path, tmp_path: Path
+) -> None:
+    chain = [
+        Task(
+            key=str(n),
+            function=tasks.work,
+            arguments={
+                "folder": outputs, "number": n, "after": outputs / f"done-{n + 1}" if n < 2 else None
+            },
+        )
+        for n in range(3)
+    ]  # fmt: skip
+    results = PROCESSES.map("work", tmp_path / "stage", chain)
+    assert numbers(results) == [0, 1, 2]
+    assert len({result["process"] for result in results} | {os.getpid()}) == 4
+
+
+@BOTH
+def test_finished_tasks_are_not_run_again(
+    engine: Engine, tasks: ModuleType, outputs: Path, tmp_path: Path
+) -> None:
+    work = make_tasks(tasks, outputs, 5)
+    first = engine.map("work", tmp_path / "stage", work)
+    assert engine.map("work", tmp_path / "stage", work) == first
+    assert runs_of(outputs) == dict.fromkeys(range(5), 1)
+    for key in ("00001", "00003"):
+        (tmp_path / "stage" / ".scratch" / "tasks" / f"{key}.json").unlink()
+    assert numbers(engine.map("work", tmp_path / "stage", work)) == [0, 1, 2, 3, 4]
+    assert runs_of(outputs) == {0: 1, 1: 2, 2: 1, 3: 2, 4: 1}
+
+
+@BOTH
+def test_a_failing_task_raises_with_its_key_and_what_was_finished_is_kept(
+    engine: Engine, tasks: ModuleType, outputs: Path, tmp_path: Path
+) -> None:
+    stage = tmp_path / "stage"
+    work = make_tasks(tasks, outputs, 3)
+    lucky = tmp_path / "lucky"
+    work[2] = Task(
+        key="shard-7",
+        function=tasks.fail,
+        arguments={
+            "folder": outputs, "number": 2, "unless": lucky,
+            "after": stage / ".scratch" / "tasks" / "00001.json",
+        },
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="number 2 is unlucky") as error:
+        engine.map("work", stage, work)
+    assert error.value.__notes__ == ["in task shard-7"]
+    assert (stage / ".scratch" / "tasks" / "00001.json").exists()
+    assert not (stage / ".scratch" / "tasks" / "shard-7.json").exists()
+    lucky.touch()
+    assert numbers(engine.map("work", stage, work)) == [0, 1, 2]
+    assert runs_of(outputs)[1] == runs_of(outputs)[2] == 1
+
+
+def test_a_killed_worker_is_a_machine_error_and_the_next_start_goes_on(
+    tasks: ModuleType, outputs: Path, tmp_path: Path
+) -> None:
+    stage = tmp_path / "stage"
+    work = make_tasks(tasks, outputs, 3)
+    enough = tmp_path / "enough-memory"
+    work[1] = Task(
+        key="00001",
+        function=tasks.die,
+        arguments={
+            "folder": outputs, "number": 1, "unless": enough,
+            "after": stage / ".scratch" / "tasks" / "00000.json",
+        },
+    )  # fmt: skip
+    with pytest.raises(MachineError, match=r"a worker process was killed from outside.*run again"):
+        PROCESSES.map("work", stage, work)
+    assert (stage / ".scratch" / "tasks" / "00000.json").exists()
+    enough.touch()
+    assert numbers(PROCESSES.map("work", stage, work)) == [0, 1, 2]
+    assert runs_of(outputs)[0] == runs_of(outputs)[1] == 1
+
+
+def test_a_worker_killed_while_tasks_are_handed_in_is_a_machine_error_too(
+    tasks: ModuleType, tmp_path: Path
+) -> None:
+    deadly = Task(key="x", function=tasks.die, arguments={"folder": tmp_path, "number": 0})
+    quick = [
+        Task(key=str(n), function=tasks.quick, arguments={"number": n}) for n in range(100_000)
+    ]
+    with pytest.raises(MachineError, match="a worker process was killed"):
+        PROCESSES.map("work", tmp_path / "stage", [deadly, *quick])
+
+
+KILLED_PARENT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import tasks_of_engine_tests as tasks
+from bessemer.engine.tasks import Engine, Task
+
+outputs = Path(sys.argv[2])
+
+if __name__ == "__main__":
+    never = outputs / "never"
+    work = [Task(key="0", function=tasks.work, arguments={"folder": outputs, "number": 0})] + [
+        Task(key=str(n), function=tasks.wait_then_work,
+             arguments={"folder": outputs, "number": n, "after": never})
+        for n in (1, 2)
+    ]
+    Engine(runner="processes", workers=2).map("work", outputs / "stage", work)
+"""
+WAITING = """
+
+def wait_then_work(folder, number, after):
+    open(os.path.join(folder, f"waiting-{os.getpid()}"), "w").close()
+    return work(folder, number, after)
+"""
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process still runs; one that ended and was not collected yet does not."""
+    try:
+        status = (Path("/proc") / str(process) / "stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_workers_end_when_their_parent_is_killed(
+    tasks: ModuleType, outputs: Path, tmp_path: Path
+) -> None:
+    module = Path(str(tasks.__file__))
+    module.write_text(module.read_text() + WAITING)
+    script = tmp_path / "parent.py"
+    script.write_text(KILLED_PARENT)
+    with subprocess.Popen([sys.executable, script, module.parent, outputs]) as parent:
+        waiting = wait_until(lambda: list(outputs.glob("waiting-*")), 2)
+        workers = [int(path.name.removeprefix("waiting-")) for path in waiting]
+        assert all(is_alive(worker) for worker in workers)
+        parent.send_signal(signal.SIGKILL)
+    wait_until(lambda: [worker for worker in workers if not is_alive(worker)], 2)
+
+
+def wait_until(found: object, count: int) -> list[Path]:
+    """Poll until `found()` has `count` members; a minute is the limit, not the measure."""
+    end = time.monotonic() + 60
+    while len(members := found()) < count:  # type: ignore[operator]
+        assert time.monotonic() < end, members
+        time.sleep(0.01)
+    return list(members)
+
+
+def test_a_single_task_is_done_in_this_process(
+    tasks: ModuleType, outputs: Path, tmp_path: Path
+) -> None:
+    [result] = PROCESSES.map("work", tmp_path / "stage", make_tasks(tasks, outputs, 1))
+    assert result == {"number": 0, "process": os.getpid()}
+
+
+def test_no_tasks_have_no_results(tmp_path: Path) -> None:
+    assert PROCESSES.map("work", tmp_path, []) == []
+
+
+class Recorder:
+    """A display that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.said: list[object] = []
+
+    @contextmanager
+    def bar(self, title: str, total: int, done: int = 0) -> Iterator[Bar]:
+        self.said.append((title, total, done))
+        yield self
+        self.said.append("end")
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        self.said.append(amount)
+
+
+def test_the_display_is_told_what_was_done_before(
+    tasks: ModuleType, outputs: Path, tmp_path: Path
+) -> None:
+    display = Recorder()
+    engine = Engine(display=display)
+    work = make_tasks(tasks, outputs, 4)
+    engine.map("first", tmp_path, work[:2])
+    engine.map("all", tmp_path, work)
+    engine.map("none", tmp_path, work)
+    assert display.said == [("first", 2, 0), 1, 1, "end", ("all", 4, 2), 1, 1, "end"]
+
+
+def test_a_folder_is_made_ready_and_cleared_of_half_files(tmp_path: Path) -> None:
+    prepare_folder(tmp_path / "stage")
+    (tmp_path / "stage" / ".tmp-1-half").write_text("half")
+    (tmp_path / "stage" / "whole").write_text("whole")
+    prepare_folder(tmp_path / "stage")
+    assert [path.name for path in (tmp_path / "stage").iterdir()] == ["whole"]

@@ -1,0 +1,207 @@
+"""Pictures are well-formed, exact where they claim to be, and names in them stay names."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+from markupsafe import Markup
+
+from bessemer.report.charts.bars import cell_bar, epoch_bar, language_bars, share_flow, yardstick
+from bessemer.report.charts.funnel import bytes_funnel, docs_funnel
+from bessemer.report.charts.lines import curve_chart, heldout_chart
+from bessemer.report.charts.spread import gap_chart, histogram_chart
+from bessemer.report.charts.svg import element, picture, text
+from bessemer.report.curves import make_curves
+from bessemer.report.facts import (
+    Amount,
+    GapRow,
+    Gate,
+    Heldout,
+    Histogram,
+    Language,
+    Loss,
+    MixRow,
+    Reason,
+    Source,
+)
+
+from .runs import step_row
+
+EVIL = "</text><script>alert(1)</script>\"'&\u202e"
+
+
+def parse(svg: Markup) -> ElementTree.Element:
+    assert isinstance(svg, Markup)
+    return ElementTree.fromstring(svg)
+
+
+def words(svg: Markup) -> list[str]:
+    return ["".join(node.itertext()) for node in parse(svg).iter("text")]
+
+
+def test_element_escapes_text_and_attributes() -> None:
+    found = element("text", EVIL, x=1.25, data_tip=EVIL, class_="a", fill=None)
+    node = ElementTree.fromstring(found)
+    shown = EVIL.replace("\u202e", "⟨U+202E⟩")
+    assert node.text == shown
+    assert node.attrib == {"x": "1.2", "data-tip": shown, "class": "a"}
+    assert "<script" not in found
+
+
+def test_markup_children_are_not_escaped_again() -> None:
+    found = picture(10, 5.5, "label", text(1, 2, "a < b"))
+    assert parse(found).attrib["viewBox"] == "0 0 10 5.5"
+    assert words(found) == ["a < b"]
+
+
+RULE = Reason(stage="rules", rule="word_count", action="drop", bound=50.0)
+LANGUAGE = Reason(stage="rules", rule="language", action="drop", bound=0.5)
+
+
+def loss(reason: Reason, docs: int) -> Loss:
+    return Loss(reason=reason, source="web", docs=docs, num_bytes=docs * 10, broken_docs=docs)
+
+
+def source(*losses: Loss, docs_in: int = 100) -> Source:
+    lost = sum(item.docs for item in losses)
+    gate = Gate(
+        stage="rules",
+        docs_in=docs_in,
+        docs_out=docs_in - lost,
+        bytes_in=docs_in * 10,
+        bytes_out=(docs_in - lost) * 10,
+        losses=losses,
+    )
+    return Source(
+        name="web",
+        kind="web",
+        licenses=(),
+        num_files=1,
+        file_bytes=1,
+        gates=(gate,),
+        train=Amount(docs=docs_in - lost, num_bytes=(docs_in - lost) * 10),
+        heldout=Amount(),
+        languages=(),
+    )
+
+
+COLORS = {RULE: "l-1", LANGUAGE: "l-2"}
+NAMES = {RULE: "word count", LANGUAGE: "language"}
+
+
+@pytest.mark.parametrize("draw", [docs_funnel, bytes_funnel])
+def test_widths_of_the_funnel_are_exact(draw: type) -> None:
+    svg = draw(source(loss(RULE, 30), loss(LANGUAGE, 20)), COLORS, NAMES, {"rules": 2})
+    bars = [node for node in parse(svg).iter("rect") if node.attrib["height"] == "16"]
+    widths = {node.attrib["class"]: float(node.attrib["width"]) for node in bars[:3]}
+    whole = sum(widths.values())
+    assert widths["l-1"] / whole == pytest.approx(0.3, abs=0.002)
+    assert widths["l-2"] / whole == pytest.approx(0.2, abs=0.002)
+    assert widths["kept"] / whole == pytest.approx(0.5, abs=0.002)
+
+
+def test_many_reasons_are_summed_up_in_the_last_label() -> None:
+    reasons = [Reason(stage="rules", rule=f"rule_{n}", action="drop") for n in range(9)]
+    svg = docs_funnel(
+        source(*(loss(reason, 9 - n) for n, reason in enumerate(reasons))),
+        dict.fromkeys(reasons, "l-1"),
+        {reason: reason.rule for reason in reasons},
+        {"rules": 5},
+    )
+    assert [line for line in words(svg) if line.startswith(("−", "rule_"))][4:] == []
+    labels = [line for line in words(svg) if "−" in line]
+    assert [re.sub(r".*(−)", r"\1", line) for line in labels] == [
+        "−9 rule_0", "−8 rule_1", "−7 rule_2", "−6 rule_3", "−15 5 more",
+    ]  # fmt: skip
+
+
+def test_a_source_without_documents_has_a_funnel() -> None:
+    assert "nothing lost" in words(docs_funnel(source(docs_in=0), {}, {}, {}))
+
+
+def test_curve_chart_holds_a_value_for_every_step() -> None:
+    curve = make_curves([step_row(step) for step in range(1, 31)], ["loss"])["loss"]
+    svg = curve_chart(curve, EVIL)
+    assert parse(svg).attrib["aria-label"].startswith("</text>")
+    assert len(re.findall(r"&#34;(\d\.\d{3})&#34;", svg)) == 30
+    assert parse(curve_chart(curve, "wide", width=1080, height=300))
+
+
+def test_a_curve_of_one_step_and_a_flat_one() -> None:
+    for rows in ([step_row(1)], [step_row(step, loss=0.0) for step in range(1, 4)]):
+        curve = make_curves(rows, ["loss"])["loss"]
+        assert "nan" not in curve_chart(curve, "flat", from_zero=True, may_log=True)
+
+
+def test_heldout_chart_says_the_baselines() -> None:
+    one = Heldout(
+        source="web",
+        steps=(0, 9),
+        tokens=(0, 900),
+        bits_per_byte=(4.0, 2.5),
+        baselines={"unigram": 4.5, "lzma": 2.0},
+    )
+    svg = heldout_chart(one, [one])
+    assert {"byte unigram 4.50", "LZMA 2.00", "2.50"} <= set(words(svg))
+    alone = Heldout(source="x", steps=(0,), tokens=(0,), bits_per_byte=(4.0,), baselines={})
+    assert "nan" not in heldout_chart(alone, [alone])
+
+
+def test_gap_chart_shows_zero_and_signs() -> None:
+    gaps = [
+        GapRow(
+            source=name, train=1.0, heldout=1.0 + gap, gap=gap, low=gap - 0.1, high=gap + 0.1,
+            unit="documents", train_units=20, heldout_units=20,
+        )
+        for name, gap in (("web", 0.2), ("code", -0.3))
+    ]  # fmt: skip
+    found = words(gap_chart(gaps))
+    assert "+0.200+0.100 to +0.300" in found
+    assert "−0.300−0.400 to −0.200" in found
+    assert "0.0" in found
+
+
+def histogram(**other: object) -> Histogram:
+    plain = {
+        "source": "web", "signal": "word_count", "is_log": True, "low": 0.0, "high": 1e5,
+        "kept": (0, 5, 3), "lost": (2, 0, 1), "bounds": ((50.0, True), (1e5, False)),
+    }  # fmt: skip
+    return Histogram(**(plain | other))  # type: ignore[arg-type]
+
+
+def test_histogram_draws_its_bounds() -> None:
+    found = words(histogram_chart(histogram()))
+    assert "≥ 50" in found
+    assert "≤ 100k" in found
+    empty = histogram(kept=(0,), lost=(0,), low=0.0, high=1.0, is_log=False)
+    assert "nan" not in histogram_chart(empty)
+
+
+def test_bars() -> None:
+    row = MixRow(
+        source=EVIL, weight=1.0, available_tokens=100, planned_tokens=250, epochs=2.5,
+        effective_tokens=240.0,
+    )  # fmt: skip
+    blocks = list(parse(epoch_bar(row, 500, "s-1")).iter("rect"))[1:]
+    assert len(blocks) == 3  # two readings and a half
+    empty = MixRow(
+        source="none", weight=0.0, available_tokens=0, planned_tokens=0, epochs=0.0,
+        effective_tokens=0.0,
+    )  # fmt: skip
+    assert len(list(parse(epoch_bar(empty, 0, "s-1")).iter("rect"))) == 1
+    assert parse(share_flow([row, empty], {EVIL: "s-1", "none": "s-2"}))
+    assert parse(share_flow([empty], {"none": "s-2"}))
+    assert parse(cell_bar(7.0)).findall("rect")[1].attrib["width"] == "100"
+    assert words(yardstick("web", 2.0, {"unigram": 4.0, "lzma": 1.0}, 4.0))[2:4] == [
+        "this model",
+        "2.00",
+    ]
+    assert words(yardstick("web", 2.0, {}, 2.0)) == ["this model", "2.00"]
+
+
+def test_rare_languages_are_summed_up() -> None:
+    languages = [Language(code=f"l{n}", docs_before=20 - n, docs_after=0) for n in range(10)]
+    found = words(
+        language_bars("web", [*languages, Language(code="", docs_before=1, docs_after=1)])
+    )
+    assert found[-2:] == ["3 more", "24 → 1"]
