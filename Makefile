@@ -12,7 +12,7 @@ quickstart: $(VENV)/.installed
 	@echo
 	@echo "report:  runs/quickstart/report.html   (open it in a browser)"
 	@echo "model:   runs/quickstart/model         (transformers loads it)"
-	@echo 'try:     $(BIN)/bessemer generate runs/quickstart "Alice was "'
+	@echo 'try:     $(BIN)/bessemer generate runs/quickstart "Alice was"'
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from bessemer.curate.presets import PRESETS
 from bessemer.curate.signals import SIGNAL_DEFINITIONS
-from bessemer.run.stages import STAGES
+from bessemer.line.stages import STAGES
 
 
 def run_file_page(model: type[BaseModel]) -> str:

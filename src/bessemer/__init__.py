@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         MachineError,
         TrainingError,
     )
-    from bessemer.run.api import (
+    from bessemer.line.api import (
         check,
         explain,
         generate,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         trace_document,
         trace_step,
     )
-    from bessemer.run.check import load_config
+    from bessemer.line.check import load_config
     from bessemer.train.trainer import Trainer, TrainingJob
 
 __all__ = [
@@ -59,11 +59,11 @@ _ERRORS = ("BessemerError", "ConfigError", "DataError", "IntegrityError", "Machi
 _HOMES = {
     **dict.fromkeys((*_ERRORS, "TrainingError"), "bessemer.core.errors"),
     **dict.fromkeys(("Trainer", "TrainingJob"), "bessemer.train.trainer"),
-    "load_config": "bessemer.run.check",
+    "load_config": "bessemer.line.check",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'bessemer' has no attribute {name!r}")
-    return getattr(import_module(_HOMES.get(name, "bessemer.run.api")), name)
+    return getattr(import_module(_HOMES.get(name, "bessemer.line.api")), name)

@@ -42,7 +42,7 @@ Overrides = Annotated[
 @app.command()
 def check(run_file: RunFile, overrides: Overrides = None) -> None:
     """Check a run file; show its stages and what would be reused. Changes nothing."""
-    from bessemer.run import api, show
+    from bessemer.line import api, show
 
     show.check(api.check(run_file, overrides or ()))
 
@@ -54,7 +54,7 @@ def plan(
     measure: Annotated[bool, typer.Option(help="Measure this machine's rate first.")] = True,
 ) -> None:
     """Show parameters, operations, memory and time of the training, before it is paid for."""
-    from bessemer.run import api, show
+    from bessemer.line import api, show
 
     show.estimate(api.plan(run_file, overrides or (), measure=measure))
 
@@ -73,7 +73,7 @@ def run(
     Several processes: torchrun --nproc-per-node 2 -m bessemer run RUN.toml
     """
     from bessemer.core.events import Silent, Terminal, configure_logging
-    from bessemer.run import api, show
+    from bessemer.line import api, show
     from bessemer.train.launch import read_launch
 
     launch = read_launch()
@@ -89,7 +89,7 @@ def run(
 @app.command()
 def status(target: Target) -> None:
     """Show which stages of a run are done, what they cost, and where their output is."""
-    from bessemer.run import api, show
+    from bessemer.line import api, show
 
     show.status(api.status(target))
 
@@ -103,7 +103,7 @@ def explain(
     ],
 ) -> None:
     """Say why a document was kept, edited, dropped or quarantined: every signal, every rule."""
-    from bessemer.run import api, show
+    from bessemer.line import api, show
 
     show.explanation(api.explain(target, document))
 
@@ -115,7 +115,7 @@ def trace(
     doc: Annotated[str | None, typer.Option(help="A document, as for explain.")] = None,
 ) -> None:
     """Follow lineage both ways: the documents of a step, or the steps that saw a document."""
-    from bessemer.run import api, show
+    from bessemer.line import api, show
 
     if step is not None and doc is None:
         show.step_trace(api.trace_step(target, step))
@@ -139,7 +139,7 @@ def generate(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another text.")] = 0,
 ) -> None:
     """Let the trained model go on from a prompt."""
-    from bessemer.run import api
+    from bessemer.line import api
 
     pieces = api.generate(
         target,

@@ -11,8 +11,8 @@ from subprocess import CompletedProcess
 from bessemer.core.layout import DECISIONS, DOCUMENTS, SPLITS
 from bessemer.core.schema import QUARANTINE
 from bessemer.core.storage import read_table
-from bessemer.run.stages import STAGES
-from bessemer.run.workspace import Workspace, plan_workspace
+from bessemer.line.stages import STAGES
+from bessemer.line.workspace import Workspace, plan_workspace
 
 Bessemer = Callable[..., CompletedProcess[str]]
 

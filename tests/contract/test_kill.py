@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bessemer.run.stages import STAGES
-from bessemer.run.workspace import Workspace, plan_workspace
+from bessemer.line.stages import STAGES
+from bessemer.line.workspace import Workspace, plan_workspace
 
 SETTINGS = ("--set", 'cluster.engine.runner="processes"', "--set", "cluster.engine.workers=2")
 

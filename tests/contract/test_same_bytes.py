@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bessemer.core.events import Silent
-from bessemer.run.runner import run_stages
-from bessemer.run.workspace import plan_workspace
+from bessemer.line.runner import run_stages
+from bessemer.line.workspace import plan_workspace
 
 LAST = "baselines"  # the last stage that works by the shard
 

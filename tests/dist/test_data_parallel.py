@@ -12,7 +12,7 @@ import pytest
 
 from bessemer.core.layout import METRICS, STEPS
 from bessemer.core.storage import read_jsonl
-from bessemer.run.workspace import plan_workspace
+from bessemer.line.workspace import plan_workspace
 
 pytestmark = pytest.mark.dist
 

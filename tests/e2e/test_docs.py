@@ -61,7 +61,7 @@ def test_the_demo_shows_what_it_promises(
     quick: tuple[Path, tuple[str, ...]], bessemer: Bessemer
 ) -> None:
     """Duplicates, other languages and junk go; the funnel says so; answers are as told."""
-    from bessemer.run.api import status
+    from bessemer.line.api import status
 
     workspace = status(quick[0])
     sums = {

@@ -15,9 +15,9 @@ import torch
 
 from bessemer.core.layout import DIAGNOSIS, PARITY
 from bessemer.core.storage import read_json
-from bessemer.run.explain import explain
-from bessemer.run.trace import trace_document, trace_step
-from bessemer.run.workspace import plan_workspace
+from bessemer.line.explain import explain
+from bessemer.line.trace import trace_document, trace_step
+from bessemer.line.workspace import plan_workspace
 
 Bessemer = Callable[..., CompletedProcess[str]]
 
@@ -193,7 +193,7 @@ def test_the_report_is_one_file_that_needs_no_network(finished_run: Path) -> Non
     assert "url(http" not in html
 
 
-@pytest.mark.parametrize("module", ["bessemer", "bessemer.cli", "bessemer.plan.estimate"])
+@pytest.mark.parametrize("module", ["bessemer", "bessemer.cli", "bessemer.planner.estimate"])
 def test_light_things_load_no_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

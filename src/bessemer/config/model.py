@@ -10,6 +10,7 @@ from bessemer.config.base import Section
 
 # Shapes of published models (their Hugging Face config.json), and small ones for a CPU.
 NAMED_SIZES: dict[str, dict[str, Any]] = {
+    "1m": {"num_layers": 2, "hidden_dim": 128, "num_heads": 4, "num_kv_heads": 4, "ffn_dim": 352},
     "3m": {"num_layers": 6, "hidden_dim": 192, "num_heads": 6, "num_kv_heads": 2, "ffn_dim": 512},
     "12m": {"num_layers": 8, "hidden_dim": 320, "num_heads": 5, "num_kv_heads": 5, "ffn_dim": 896},
     "135m": {  # HuggingFaceTB/SmolLM2-135M
@@ -54,7 +55,8 @@ class ModelConfig(Section):
     norm_eps: float = Field(default=1e-5, gt=0)
     tie_embeddings: bool = True
     """Use the token embedding as output projection too."""
-    init_std: float = Field(default=0.02, gt=0)
+    init_std: float | None = Field(default=None, gt=0)
+    """Spread of the initial weights; absent means 1 / sqrt(hidden_dim)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -65,6 +67,12 @@ class ModelConfig(Section):
         if not isinstance(size, str) or size not in NAMED_SIZES:
             raise ValueError(f"size {size!r} is unknown; known: {', '.join(NAMED_SIZES)}")
         return NAMED_SIZES[size] | data
+
+    @property
+    def initial_std(self) -> float:
+        """`init_std`, or 1 / sqrt(fan-in) (LeCun et al. 1998): activations keep their size, and
+        with tied embeddings the first logits have a spread of one."""
+        return self.hidden_dim**-0.5 if self.init_std is None else self.init_std
 
     @property
     def head_dim(self) -> int:

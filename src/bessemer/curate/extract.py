@@ -91,7 +91,10 @@ class Extract:
 
 def extract(row: RawRow) -> Extract:
     """The text of `row`; raises UndecodableError."""
-    text = row.content if isinstance(row.content, str) else decode(row.content, row.is_html)
+    if isinstance(row.content, str):
+        text = _unix_lines(row.content)
+    else:
+        text = decode(row.content, row.is_html)
     title = ""
     if row.is_html:
         title = " ".join((HTMLTree.parse(text).title or "").split())
@@ -127,8 +130,10 @@ def _plain_text(tree: HTMLTree, skip: tuple[str, ...], main_content: bool = Fals
 def _sink_content_lists(tree: HTMLTree) -> None:
     """Put the shallow lists that are not mostly links as deep as Resiliparse wants content."""
     for listing in _select(tree, _SHALLOW_LISTS):
-        link_chars = sum(len(link.text) for link in listing.query_selector_all("a"))
-        if link_chars < _MENU_LINK_FRAC * len(listing.text):
+        links = listing.query_selector_all("a")
+        if sum(len(link.text) for link in links) < _MENU_LINK_FRAC * len(listing.text):
+            for link in links:
+                link.parent.replace_child(tree.create_text_node(link.text), link)
             outer: Any = tree.create_element("div")
             inner = outer
             listing.parent.replace_child(outer, listing)
@@ -214,4 +219,8 @@ def _finish(text: str) -> str:
     """Refuse what is binary after all; Unix line ends."""
     if "\0" in text:
         raise UndecodableError("NUL characters: this is not text")
+    return _unix_lines(text)
+
+
+def _unix_lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -21,7 +21,7 @@ PRESETS: dict[str, dict[str, dict[str, float]]] = {
         "dup_10gram_char_frac": {"max": 0.85},  # the same paragraphs over and over
     },
     "books": {
-        "word_count": {"min": 250},  # title pages, imprints, colophons, dedications
+        "word_count": {"min": 200},  # title pages, imprints, colophons, dedications
         "running_word_frac": {"min": 0.1},  # tables of contents, lists of names, indexes
         "mean_word_chars": {"max": 15},
         "alnum_frac": {"min": 0.5},
@@ -30,7 +30,7 @@ PRESETS: dict[str, dict[str, dict[str, float]]] = {
         "dup_10gram_char_frac": {"max": 0.85},
     },
     "code": {
-        "word_count": {"min": 20, "max": 100_000},  # re-exports, empty modules; lock files, dumps
+        "word_count": {"min": 10, "max": 100_000},  # re-exports, empty modules; lock files, dumps
         "mean_line_chars": {"max": 250},  # minified code and source maps
         "max_line_chars": {"max": 10_000},  # the same behind a licence comment; data in one line
         "whitespace_frac": {"min": 0.04},  # minified code in shorter lines, checksums, base64

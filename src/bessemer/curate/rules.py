@@ -49,10 +49,10 @@ def rules_for(source: SourceConfig, curate: CurateConfig) -> tuple[Rule, ...]:
     bounds = {name: dict(preset) for name, preset in PRESETS[source.kind].items()}
     for rule in curate.rule:
         if not rule.sources or source.name in rule.sources:
-            given = {"min": rule.min, "max": rule.max}
-            given = {end: bound for end, bound in given.items() if bound is not None}
+            ends = {"min": rule.min, "max": rule.max}
+            given = {end: bound for end, bound in ends.items() if bound is not None}
             bounds[rule.name] = bounds.get(rule.name, {}) | given
-    return tuple(Rule(name=name, **ends) for name, ends in bounds.items())
+    return tuple(Rule(name=name, **bound) for name, bound in bounds.items())
 
 
 def rules(

@@ -70,16 +70,19 @@ def draw_heldout(
 ) -> np.ndarray:
     """bool per document: held out or not. Documents of one cluster get one answer."""
     draw = uniform(derive_key(seed, STAGE), cluster_id)
-    is_heldout = draw < heldout_frac
+    is_heldout: np.ndarray = draw < heldout_frac
     for name in np.unique(source):
-        clusters, first = np.unique(cluster_id[source == name], return_index=True)
-        if len(clusters) < 2:
+        mine = source == name
+        clusters, first = np.unique(cluster_id[mine], return_index=True)
+        sides, draws = is_heldout[mine][first], draw[mine][first]
+        if len(clusters) < 2 or (sides.any() and not sides.all()):
             continue
-        draws = draw[source == name][first]
-        if not np.any(draws < heldout_frac):
-            is_heldout |= cluster_id == clusters[np.argmin(draws)]
-        elif np.all(draws < heldout_frac):
-            is_heldout &= cluster_id != clusters[np.argmax(draws)]
+        # All on one side: the cluster whose draw came nearest to the other goes there, one of this
+        # source alone if there is any, for the move would undo what another source was given.
+        is_own = ~np.isin(clusters, cluster_id[~mine])
+        able = np.flatnonzero(is_own if is_own.any() else np.ones(len(clusters), np.bool_))
+        moved = able[np.argmax(draws[able]) if sides.all() else np.argmin(draws[able])]
+        is_heldout[cluster_id == clusters[moved]] = not sides.all()
     return is_heldout
 
 

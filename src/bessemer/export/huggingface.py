@@ -69,7 +69,7 @@ def model_config(config: ModelConfig, tokenizer: Tokenizer, seq_len: int) -> dic
         "head_dim": config.head_dim,
         "hidden_act": "silu",
         "max_position_embeddings": seq_len,
-        "initializer_range": config.init_std,
+        "initializer_range": config.initial_std,
         "rms_norm_eps": config.norm_eps,
         "rope_theta": config.rope_theta,
         "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},

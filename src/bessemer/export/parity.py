@@ -6,7 +6,6 @@ compared; an export that fails is not an export.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +36,11 @@ def check_parity(
     model: Decoder, tokenizer: Tokenizer, texts: Sequence[str], seq_len: int, folder: Path
 ) -> Parity:
     """Load `folder` with transformers and compare on `texts`; DataError beyond the tolerance."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     their_tokenizer = AutoTokenizer.from_pretrained(folder)
     model = model.cpu().float().eval()

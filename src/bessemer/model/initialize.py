@@ -1,6 +1,6 @@
 """Initial weights as a pure function of (seed, parameter name): the same in every process.
 
-Matrices are normal with `init_std`; the projections that write into the residual stream are
+Matrices are normal with `initial_std`; the projections that write into the residual stream are
 narrowed by sqrt(2 * num_layers), as in GPT-2 (Radford et al. 2019, section 2.3); norms are one.
 """
 
@@ -25,7 +25,7 @@ def initialize(model: Decoder, seed: int) -> None:
         if parameter.ndim == 1:
             nn.init.ones_(parameter)
             continue
-        std = config.init_std
+        std = config.initial_std
         if name.endswith(_RESIDUAL_WRITERS):
             std /= math.sqrt(2 * config.num_layers)
         generator = torch.Generator().manual_seed(derive_key(seed, "initialize", name) >> 1)

@@ -117,9 +117,7 @@ def test_all_wrong_overrides_are_told(run_file: Path) -> None:
         (b"[run]\n[run]", "Cannot declare ('run',) twice (at line 2, column 5)"),
     ],
 )  # fmt: skip
-def test_what_is_no_toml_is_told_with_its_place(
-    tmp_path: Path, data: bytes, message: str
-) -> None:
+def test_what_is_no_toml_is_told_with_its_place(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "run.toml"
     path.write_bytes(data)
     with pytest.raises(ConfigError) as error:

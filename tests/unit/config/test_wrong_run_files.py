@@ -64,8 +64,10 @@ ONE_FAULT = [
     ("train.optimizr.lr=1.0", "train.optimizr: unknown key; did you mean 'optimizer'?"),
     ("train.optimizer.beta3=0.5", "train.optimizer.beta3: unknown key; did you mean 'beta2'?"),
     ("cluster.engine.zzz=1", "cluster.engine.zzz: unknown key; known: runner, workers"),
-    ('curate.rule=[{name="word_count", minimum=3, max=9}]',
-     "curate.rule[0].minimum: unknown key; did you mean 'min'?"),
+    (
+        'curate.rule=[{name="word_count", minimum=3, max=9}]',
+        "curate.rule[0].minimum: unknown key; did you mean 'min'?",
+    ),
     # Wrong types.
     ('train.seq_len="64"', "train.seq_len: should be a valid integer (got '64')"),
     ("train.seq_len=64.0", "train.seq_len: should be a valid integer (got 64.0)"),
@@ -79,56 +81,106 @@ ONE_FAULT = [
     ("mix.weights=[2, 1]", "mix.weights: should be a table (got [2, 1])"),
     ('curate.languages="en"', "curate.languages: should be a list (got 'en')"),
     ('curate.languages=["en", 4]', "curate.languages[1]: should be a valid string (got 4)"),
-    ('curate.rule={name="word_count", min=1}',
-     "curate.rule: is a list of tables: write [[curate.rule]] instead of [curate.rule]"),
+    (
+        'curate.rule={name="word_count", min=1}',
+        "curate.rule: is a list of tables: write [[curate.rule]] instead of [curate.rule]",
+    ),
     ('cluster.device="gpu"', "cluster.device: should be 'auto', 'cpu' or 'cuda' (got 'gpu')"),
     # Wrong quantities.
-    ('train.total_tokens="4 kilo"', f"train.total_tokens: unit 'kilo' is unknown; {TOKENS} (got '4 kilo')"),
+    (
+        'train.total_tokens="4 kilo"',
+        f"train.total_tokens: unit 'kilo' is unknown; {TOKENS} (got '4 kilo')",
+    ),
     ("train.total_tokens=4e3", f"train.total_tokens: {TOKENS} (got 4000.0)"),
-    ('train.total_tokens="4.0005k"',
-     f"train.total_tokens: '4.0005k' is not a whole number; {TOKENS} (got '4.0005k')"),
+    (
+        'train.total_tokens="4.0005k"',
+        f"train.total_tokens: '4.0005k' is not a whole number; {TOKENS} (got '4.0005k')",
+    ),
     ('curate.shard_bytes="64M"', f"curate.shard_bytes: unit 'm' is unknown; {BYTES} (got '64M')"),
     ("train.total_tokens=-4096", "train.total_tokens: should be greater than 0 (got -4096)"),
     ("run.seed=-1", "run.seed: should be greater than or equal to 0 (got -1)"),
-    ("mix.weights={web=2, books=-1}", "mix.weights.books: should be greater than or equal to 0 (got -1)"),
+    (
+        "mix.weights={web=2, books=-1}",
+        "mix.weights.books: should be greater than or equal to 0 (got -1)",
+    ),
     ("split.heldout_frac=1", "split.heldout_frac: should be less than 1 (got 1)"),
-    ("tokenizer.vocab_size=100", "tokenizer.vocab_size: should be greater than or equal to 260 (got 100)"),
-    ("train.schedule.warmup_frac=1.5",
-     "train.schedule.warmup_frac: should be less than or equal to 1 (got 1.5)"),
+    (
+        "tokenizer.vocab_size=100",
+        "tokenizer.vocab_size: should be greater than or equal to 260 (got 100)",
+    ),
+    (
+        "train.schedule.warmup_frac=1.5",
+        "train.schedule.warmup_frac: should be less than or equal to 1 (got 1.5)",
+    ),
     # Wrong names.
-    ('run.name="my run"', "run.name: should be letters, digits, '_', '.' and '-' only (got 'my run')"),
-    ('run.name="../up"', "run.name: should be letters, digits, '_', '.' and '-' only (got '../up')"),
+    (
+        'run.name="my run"',
+        "run.name: should be letters, digits, '_', '.' and '-' only (got 'my run')",
+    ),
+    (
+        'run.name="../up"',
+        "run.name: should be letters, digits, '_', '.' and '-' only (got '../up')",
+    ),
     # Sources, rules and weights that do not fit each other.
-    ("mix.weights={web=2, book=1, books=1}", "mix.weights.book: no such source; sources: web, books"),
-    ("mix.weights={web=2}", "mix.weights: source 'books' has no weight; give one (0 leaves it out)"),
+    (
+        "mix.weights={web=2, book=1, books=1}",
+        "mix.weights.book: no such source; sources: web, books",
+    ),
+    (
+        "mix.weights={web=2}",
+        "mix.weights: source 'books' has no weight; give one (0 leaves it out)",
+    ),
     ("mix.weights={web=0, books=0}", "mix.weights: at least one weight must be above 0"),
     ('curate.rule=[{name="word_count"}]', "curate.rule[0]: rule for 'word_count' needs min or max"),
     ('curate.rule=[{name="word_count", min=9, max=3}]', "curate.rule[0]: min 9.0 is above max 3.0"),
-    ('curate.rule=[{name="word_count", min=9, sources=["web", "wbe"]}]',
-     "curate.rule[0].sources: no source 'wbe'; sources: web, books"),
+    (
+        'curate.rule=[{name="word_count", min=9, sources=["web", "wbe"]}]',
+        "curate.rule[0].sources: no source 'wbe'; sources: web, books",
+    ),
     # Dimensions and batches that do not divide.
     ("model.hidden_dim=66", "model.hidden_dim: 66 is not a multiple of num_heads (4)"),
-    ("model.hidden_dim=60",
-     "model.hidden_dim: 60 over 4 heads gives head width 15; rotary positions need an even one"),
+    (
+        "model.hidden_dim=60",
+        "model.hidden_dim: 60 over 4 heads gives head width 15; rotary positions need an even one",
+    ),
     ("model.num_kv_heads=3", "model.num_kv_heads: 3 does not divide num_heads (4)"),
     ("model.num_kv_heads=8", "model.num_kv_heads: 8 does not divide num_heads (4)"),
     ('model.size="2b"', "model: size '2b' is unknown; known: 3m, 12m, 135m, 1b, 8b (got GIVEN)"),
-    ('model.size=["1b"]', "model: size ['1b'] is unknown; known: 3m, 12m, 135m, 1b, 8b (got GIVEN)"),
-    ("train.global_batch_tokens=500",
-     "train.global_batch_tokens: 500 is no multiple of seq_len (64); nearest: 448 or 512"),
-    ("train.global_batch_tokens=63",
-     "train.global_batch_tokens: 63 is no multiple of seq_len (64); nearest: 64"),
-    ("train.total_tokens=511",
-     "train.total_tokens: 511 is less than one batch (global_batch_tokens = 512)"),
-    ("cluster.dp_replicate=3",
-     "cluster.dp_replicate: 3 ranks cannot share a batch of 8 sequences evenly"),
-    ("cluster.microbatch_tokens=100",
-     "cluster.microbatch_tokens: 100 is no multiple of train.seq_len (64)"),
-    ("cluster.microbatch_tokens=192",
-     "cluster.microbatch_tokens: 3 sequences do not divide a rank's share of the batch (8 sequences)"),
-    ("cluster.microbatch_tokens=1024",
-     "cluster.microbatch_tokens: 16 sequences do not divide a rank's share of the batch (8 sequences)"),
-]  # fmt: skip
+    (
+        'model.size=["1b"]',
+        "model: size ['1b'] is unknown; known: 3m, 12m, 135m, 1b, 8b (got GIVEN)",
+    ),
+    (
+        "train.global_batch_tokens=500",
+        "train.global_batch_tokens: 500 is no multiple of seq_len (64); nearest: 448 or 512",
+    ),
+    (
+        "train.global_batch_tokens=63",
+        "train.global_batch_tokens: 63 is no multiple of seq_len (64); nearest: 64",
+    ),
+    (
+        "train.total_tokens=511",
+        "train.total_tokens: 511 is less than one batch (global_batch_tokens = 512)",
+    ),
+    (
+        "cluster.dp_replicate=3",
+        "cluster.dp_replicate: 3 ranks cannot share a batch of 8 sequences evenly",
+    ),
+    (
+        "cluster.microbatch_tokens=100",
+        "cluster.microbatch_tokens: 100 is no multiple of train.seq_len (64)",
+    ),
+    (
+        "cluster.microbatch_tokens=192",
+        "cluster.microbatch_tokens: 3 sequences do not divide a rank's share of the batch "
+        "(8 sequences)",
+    ),
+    (
+        "cluster.microbatch_tokens=1024",
+        "cluster.microbatch_tokens: 16 sequences do not divide a rank's share of the batch "
+        "(8 sequences)",
+    ),
+]
 
 
 @pytest.mark.parametrize(("override", "fault"), ONE_FAULT, ids=[each for each, _ in ONE_FAULT])
@@ -145,26 +197,59 @@ def write(folder: Path, text: str) -> Path:
 
 SOURCES = [
     ('[[source]]\nname = "web"', '[source]\nname = "web"', None),
-    ('path = "web/**/*.html"', "path = []",
-     ["source[0].path: should have at least 1 item after validation, not 0 (got [])"]),
+    (
+        'path = "web/**/*.html"',
+        "path = []",
+        ["source[0].path: should have at least 1 item after validation, not 0 (got [])"],
+    ),
     ('path = "web/**/*.html"', "path = 3", ["source[0].path: should be a list (got 3)"]),
-    ('path = "web/**/*.html"', 'paths = "a"',
-     ["source[0].path: is required and missing", "source[0].paths: unknown key; did you mean 'path'?"]),
-    ('path = "web/**/*.html"', 'path = "web/**.html"',
-     ["source[0].path: in 'web/**.html', '**' must stand for folders, as in 'notes/**/*.txt' "
-      "(got 'web/**.html')"]),
-    ('path = ["a.txt", "b/*.txt"]', 'path = ["a.txt", "b/**"]',
-     ["source[1].path: in 'b/**', '**' must stand for folders, as in 'notes/**/*.txt' "
-      "(got ['a.txt', 'b/**'])"]),
-    ('kind = "books"', 'kind = "book"', ["source[1].kind: should be 'web', 'books' or 'code' (got 'book')"]),
-    ('name = "books"', 'name = "web"',
-     ["source: the name 'web' is used 2 times; names must differ",
-      "mix.weights.books: no such source; sources: web, web"]),
-    ('name = "books"', 'name = "my books"',
-     ["source[1].name: should be letters, digits, '_', '.' and '-' only (got 'my books')",
-      "mix.weights.books: no such source; sources: web, my books",
-      "mix.weights: source 'my books' has no weight; give one (0 leaves it out)"]),
-]  # fmt: skip
+    (
+        'path = "web/**/*.html"',
+        'paths = "a"',
+        [
+            "source[0].path: is required and missing",
+            "source[0].paths: unknown key; did you mean 'path'?",
+        ],
+    ),
+    (
+        'path = "web/**/*.html"',
+        'path = "web/**.html"',
+        [
+            "source[0].path: in 'web/**.html', '**' must stand for folders, as in 'notes/**/*.txt' "
+            "(got 'web/**.html')"
+        ],
+    ),
+    (
+        'path = ["a.txt", "b/*.txt"]',
+        'path = ["a.txt", "b/**"]',
+        [
+            "source[1].path: in 'b/**', '**' must stand for folders, as in 'notes/**/*.txt' "
+            "(got ['a.txt', 'b/**'])"
+        ],
+    ),
+    (
+        'kind = "books"',
+        'kind = "book"',
+        ["source[1].kind: should be 'web', 'books' or 'code' (got 'book')"],
+    ),
+    (
+        'name = "books"',
+        'name = "web"',
+        [
+            "source: the name 'web' is used 2 times; names must differ",
+            "mix.weights.books: no such source; sources: web, web",
+        ],
+    ),
+    (
+        'name = "books"',
+        'name = "my books"',
+        [
+            "source[1].name: should be letters, digits, '_', '.' and '-' only (got 'my books')",
+            "mix.weights.books: no such source; sources: web, my books",
+            "mix.weights: source 'my books' has no weight; give one (0 leaves it out)",
+        ],
+    ),
+]
 
 
 @pytest.mark.parametrize(("right", "wrong", "faults"), SOURCES)

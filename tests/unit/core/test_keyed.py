@@ -41,12 +41,32 @@ def test_hashes_equal_the_twin_in_exact_integers(key: int, indices: list[int]) -
 def test_keys_and_draws_are_pinned() -> None:
     key = derive_key(7, "split", "web")
     assert key == 18193372603917864376
-    assert hash_indices(key, np.array([0, 1, 2**40])).tolist() == [9885440567214231984, 14799216988028814638, 1725444794533043804]
-    assert uniform(key, np.array([0, 1, 2**40])).tolist() == [0.5358908069475004, 0.8022671604752611, 0.09353654973682646]
+    assert hash_indices(key, np.array([0, 1, 2**40])).tolist() == [
+        9885440567214231984,
+        14799216988028814638,
+        1725444794533043804,
+    ]
+    assert uniform(key, np.array([0, 1, 2**40])).tolist() == [
+        0.5358908069475004,
+        0.8022671604752611,
+        0.09353654973682646,
+    ]
 
 
 def test_different_parts_give_different_keys() -> None:
-    parts = [(), (0,), (1,), ("1",), (1, 1), (11,), ("ab",), ("a", "b"), ("b", "a"), ("", "ab"), (-1,)]
+    parts = [
+        (),
+        (0,),
+        (1,),
+        ("1",),
+        (1, 1),
+        (11,),
+        ("ab",),
+        ("a", "b"),
+        ("b", "a"),
+        ("", "ab"),
+        (-1,),
+    ]
     assert len({derive_key(*each) for each in parts}) == len(parts)
 
 

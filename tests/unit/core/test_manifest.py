@@ -72,7 +72,9 @@ def test_a_manifest_of_another_schema_or_damaged_is_refused(tmp_path: Path) -> N
     path = tmp_path / "manifest.json"
     data = json.loads(path.read_text())
     path.write_text(json.dumps(data | {"schema_version": 99}))
-    with pytest.raises(IntegrityError, match=f"{path} has schema version 99, this bessemer reads 1"):
+    with pytest.raises(
+        IntegrityError, match=f"{path} has schema version 99, this bessemer reads 1"
+    ):
         read_manifest(tmp_path)
     path.write_text("{")
     with pytest.raises(IntegrityError, match="is damaged"):
@@ -99,7 +101,10 @@ def test_one_lost_document_or_byte_stops_the_stage(tmp_path: Path, name: str, ch
     assert str(error.value).endswith("this is a bug of bessemer, please report it")
 
 
-@given(st.lists(st.integers(0, 2**60), min_size=3, max_size=3), st.lists(st.integers(0, 2**60), min_size=5, max_size=5))
+@given(
+    st.lists(st.integers(0, 2**60), min_size=3, max_size=3),
+    st.lists(st.integers(0, 2**60), min_size=5, max_size=5),
+)
 def test_any_parts_that_sum_pass(docs: list[int], sizes: list[int]) -> None:
     Conservation(
         source="s",

@@ -62,16 +62,15 @@ def test_results_come_in_the_order_of_the_tasks(
 def test_results_are_in_order_though_tasks_finish_backwards(
     tasks: ModuleType, outputs: Path, tmp_path: Path
 ) -> None:
+    after = [outputs / "done-1", outputs / "done-2", None]
     chain = [
         Task(
             key=str(n),
             function=tasks.work,
-            arguments={
-                "folder": outputs, "number": n, "after": outputs / f"done-{n + 1}" if n < 2 else None
-            },
+            arguments={"folder": outputs, "number": n, "after": after[n]},
         )
         for n in range(3)
-    ]  # fmt: skip
+    ]
     results = PROCESSES.map("work", tmp_path / "stage", chain)
     assert numbers(results) == [0, 1, 2]
     assert len({result["process"] for result in results} | {os.getpid()}) == 4

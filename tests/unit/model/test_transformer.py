@@ -153,8 +153,8 @@ def test_initial_weights_have_the_spread_that_is_promised() -> None:
     initialize(model, 0)
     layer = model.layers[0]
     # The standard error of a standard deviation over n draws is std / sqrt(2 n): under 0.3 % here.
-    assert layer.mlp.up_proj.weight.std().item() == pytest.approx(0.02, rel=0.02)
-    assert layer.mlp.down_proj.weight.std().item() == pytest.approx(0.02 / 4, rel=0.02)
+    assert layer.mlp.up_proj.weight.std().item() == pytest.approx(1 / 16, rel=0.02)
+    assert layer.mlp.down_proj.weight.std().item() == pytest.approx(1 / 64, rel=0.02)
     assert torch.equal(layer.input_layernorm.weight, torch.ones(256))
 
 

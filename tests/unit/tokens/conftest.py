@@ -40,7 +40,10 @@ def tokenizer(texts: list[str]) -> Tokenizer:
 
 @pytest.fixture
 def make_corpus(tmp_path: Path) -> Callable[[Sequence[tuple[str, Sequence[Row]]]], Corpus]:
-    """Write a corpus from shards of (source, rows); document `r` of shard `s` has id s << 32 | r."""
+    """Write a corpus from shards of (source, rows).
+
+    Document `r` of shard `s` has the id s << 32 | r; one whose side is "" was dropped earlier.
+    """
 
     def make(shards: Sequence[tuple[str, Sequence[Row]]]) -> Corpus:
         for shard, (source, rows) in enumerate(shards):
@@ -59,7 +62,7 @@ def make_corpus(tmp_path: Path) -> Callable[[Sequence[tuple[str, Sequence[Row]]]
                         "metadata": "{}",
                     }
                 )
-                if side:  # a document without a side was dropped on the way
+                if side:
                     splits.append(common | {"cluster_id": doc_id, "split": side})
             name = f"{shard:05d}.parquet"
             for folder, table, schema in (

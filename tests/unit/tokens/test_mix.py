@@ -65,12 +65,15 @@ def test_shares_that_a_float_cannot_hold_are_apportioned_as_given() -> None:
     }
 
 
-# U + U R* (1 - exp(-R / R*)) with R* = 15.387756 worked out by hand to seven digits.
 @pytest.mark.parametrize(
-    ("epochs", "worth"), [(1, 1.0), (2, 1.9681954), (4, 3.7257263), (16, 10.5820386)]
+    ("epochs", "worth"), [(1, 1.0), (2, 1.968199), (4, 3.725673), (16, 10.582457)]
 )
-def test_repeated_tokens_are_worth_what_the_law_says(epochs: float, worth: float) -> None:
-    assert effective_tokens(10**9, epochs) == pytest.approx(worth * 10**9, rel=1e-7)
+def test_repeated_tokens_are_worth_what_the_law_says(epochs: int, worth: float) -> None:
+    assert effective_tokens(10**9, epochs) == pytest.approx(worth * 10**9, rel=1e-6)
+    # A token met for the (1 + r)-th time is worth exp(-r / R*); midpoints, a thousand per epoch.
+    moments = [(place + 0.5) / 1000 for place in range((epochs - 1) * 1000)]
+    by_parts = 1 + math.fsum(math.exp(-moment / 15.387756) for moment in moments) / 1000
+    assert effective_tokens(10**9, epochs) == pytest.approx(by_parts * 10**9, rel=1e-8)
 
 
 def test_the_law_has_the_published_limits() -> None:
@@ -138,7 +141,7 @@ def test_without_weights_sources_are_taken_as_available(tmp_path: Path) -> None:
 def test_repetition_is_counted_and_priced(tmp_path: Path) -> None:
     rows = plan(tmp_path, {"web": 0, "books": 1, "code": 0}, samples=40)
     assert (rows[1]["epochs"], rows[1]["planned_tokens"]) == (4.0, 4000)
-    assert rows[1]["effective_tokens"] == pytest.approx(3725.7263, rel=1e-7)
+    assert rows[1]["effective_tokens"] == pytest.approx(3725.673, rel=1e-6)
 
 
 def test_more_epochs_than_allowed_are_refused_with_the_numbers(tmp_path: Path) -> None:
@@ -146,8 +149,9 @@ def test_more_epochs_than_allowed_are_refused_with_the_numbers(tmp_path: Path) -
     with pytest.raises(DataError) as error:
         plan(tmp_path, {"web": 0, "books": 1, "code": 0}, samples=21, max_epochs=2.0)
     assert str(error.value) == (
-        "source 'books' would be repeated 2.1 times (mix.max_epochs = 2): 2,100 tokens are planned, "
-        "1,000 are there; lower its weight or train.total_tokens, add text, or raise the limit"
+        "source 'books' would be repeated 2.1 times (mix.max_epochs = 2): 2,100 tokens are "
+        "planned, 1,000 are there; lower its weight or train.total_tokens, add text, or raise the "
+        "limit"
     )
 
 

@@ -51,8 +51,11 @@ def test_the_bytes_are_those_of_megatrons_layout(
     table = read_table(prefix.with_name("00000.docs.parquet"))
     assert table.schema == TOKEN_DOCS
     assert table.to_pydict() == {
-        "doc_id": DOC_IDS, "token_start": [0, 3, 5], "num_tokens": [3, 2, 5], "num_bytes": NUM_BYTES,
-    }  # fmt: skip
+        "doc_id": DOC_IDS,
+        "token_start": [0, 3, 5],
+        "num_tokens": [3, 2, 5],
+        "num_bytes": NUM_BYTES,
+    }
     assert sorted(path.name for path in prefix.parent.iterdir()) == [
         "00000.bin", "00000.docs.parquet", "00000.idx",
     ]  # fmt: skip
@@ -100,8 +103,18 @@ def test_the_index_read_by_hand_leads_to_every_document(tmp_path: Path) -> None:
     assert found == DOCUMENTS
 
 
-@pytest.mark.parametrize("suffix", ["bin", "idx", "docs.parquet"])
-@pytest.mark.parametrize("keep", [None, 0, 1, 20, 33, 40, -8, -1])
+CUTS = [
+    (suffix, keep)
+    for suffix, cuts in {
+        "bin": [None, 0, 1, 18, -1],
+        "idx": [None, 0, 33, 34, 40, -8, -1],
+        "docs.parquet": [None, 0, 33, -1],
+    }.items()
+    for keep in cuts
+]
+
+
+@pytest.mark.parametrize(("suffix", "keep"), CUTS)
 def test_a_missing_or_truncated_part_is_detected(
     tmp_path: Path, suffix: str, keep: int | None
 ) -> None:
@@ -109,10 +122,7 @@ def test_a_missing_or_truncated_part_is_detected(
     data = path.read_bytes()
     path.unlink()
     if keep is not None:
-        assert len(data[:keep]) < len(data) or suffix == "bin"
         path.write_bytes(data[:keep])
-    if keep is not None and data[:keep] == data:
-        pytest.skip("shorter than that anyway")
     with pytest.raises(IntegrityError):
         TokenShard(tmp_path / "train" / "00000")
 

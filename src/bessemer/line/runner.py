@@ -32,8 +32,8 @@ from bessemer.core.manifest import (
 from bessemer.core.storage import SCRATCH, write_bytes
 from bessemer.core.units import format_bytes, format_seconds
 from bessemer.engine.tasks import Engine, prepare_folder
-from bessemer.run.stages import STAGES, Stage, Work
-from bessemer.run.workspace import Workspace, save_workspace, stage_settings
+from bessemer.line.stages import STAGES, Stage, Work
+from bessemer.line.workspace import Workspace, save_workspace, stage_settings
 from bessemer.train.launch import Launch
 
 _LOG = logging.getLogger(__name__)

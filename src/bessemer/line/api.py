@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bessemer.core.events import Display, Silent
-from bessemer.run.workspace import Workspace, open_workspace, plan_workspace
+from bessemer.line.workspace import Workspace, open_workspace, plan_workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bessemer.plan.estimate import Estimate
-    from bessemer.run.explain import Explanation
-    from bessemer.run.runner import StageOutcome
-    from bessemer.run.trace import DocumentTrace, StepTrace
+    from bessemer.line.explain import Explanation
+    from bessemer.line.runner import StageOutcome
+    from bessemer.line.trace import DocumentTrace, StepTrace
+    from bessemer.planner.estimate import Estimate
     from bessemer.tokens.order import SampleOrder
     from bessemer.train.launch import Launch
 
@@ -36,8 +36,8 @@ def plan(run_file: Path | str, overrides: Sequence[str] = (), *, measure: bool =
 
     Raises ConfigError with every fault.
     """
-    from bessemer.plan.estimate import estimate, measure_rate
-    from bessemer.run.check import load_config
+    from bessemer.line.check import load_config
+    from bessemer.planner.estimate import estimate, measure_rate
 
     config = load_config(Path(run_file), overrides)
     return estimate(config, measure_rate() if measure else None)
@@ -57,7 +57,7 @@ def run(
     Returns the run and what became of each stage. Raises ConfigError, DataError, MachineError or
     TrainingError; what was finished by then is kept.
     """
-    from bessemer.run.runner import run_stages
+    from bessemer.line.runner import run_stages
 
     workspace = plan_workspace(Path(run_file), overrides)
     outcomes = run_stages(workspace, display or Silent(), launch, first=first, last=last)
@@ -74,22 +74,22 @@ def explain(target: Path | str, document: str) -> Explanation:
 
     Raises DataError if none or several match.
     """
-    from bessemer.run.explain import explain as explain_document
+    from bessemer.line.explain import explain as explain_document
 
     return explain_document(open_workspace(Path(target)), document)
 
 
 def trace_step(target: Path | str, step: int) -> StepTrace:
     """The documents that optimizer step `step` (from 1) was trained on, with the proof."""
-    from bessemer.run.trace import trace_step as trace
+    from bessemer.line.trace import trace_step as trace
 
     return trace(open_workspace(Path(target)), step)
 
 
 def trace_document(target: Path | str, document: str) -> DocumentTrace:
     """Where a document's tokens are, and the steps that saw them."""
-    from bessemer.run.explain import find_document
-    from bessemer.run.trace import trace_document as trace
+    from bessemer.line.explain import find_document
+    from bessemer.line.trace import trace_document as trace
 
     workspace = open_workspace(Path(target))
     return trace(workspace, find_document(workspace, document))
@@ -105,7 +105,7 @@ def generate(
     seed: int = 0,
 ) -> Iterator[str]:
     """What the trained model writes after `prompt`, piece by piece."""
-    from bessemer.run.generate import continue_text
+    from bessemer.line.generate import continue_text
 
     return continue_text(
         open_workspace(Path(target)),

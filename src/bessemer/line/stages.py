@@ -211,7 +211,7 @@ def _diagnose(work: Work) -> StageResult:
 
 def _export(work: Work) -> StageResult:
     from bessemer.export.package import Export, export_model
-    from bessemer.run.lineage import trace_lineage
+    from bessemer.line.lineage import trace_lineage
 
     job = Export(
         model=work.config.model,

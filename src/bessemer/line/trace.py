@@ -18,7 +18,7 @@ from bessemer.core.layout import DOCUMENTS, SHARDS, SPLITS, TOKENIZER
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import read_json, read_table
 from bessemer.curate.ledger import shard_name, shard_of
-from bessemer.run.workspace import Workspace
+from bessemer.line.workspace import Workspace
 from bessemer.tokens.corpus import Corpus
 from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.shard import TokenShard

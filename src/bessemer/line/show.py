@@ -15,12 +15,12 @@ from bessemer.core.layout import MODEL, REPORT
 from bessemer.core.schema import EDIT
 from bessemer.core.units import format_bytes, format_count, format_flops, format_seconds
 from bessemer.costs.compute import count_parameters, shape_of
-from bessemer.plan.estimate import Estimate
-from bessemer.run.explain import Explanation
-from bessemer.run.runner import StageOutcome
-from bessemer.run.stages import STAGES
-from bessemer.run.trace import DocumentTrace, StepTrace
-from bessemer.run.workspace import Workspace
+from bessemer.line.explain import Explanation
+from bessemer.line.runner import StageOutcome
+from bessemer.line.stages import STAGES
+from bessemer.line.trace import DocumentTrace, StepTrace
+from bessemer.line.workspace import Workspace
+from bessemer.planner.estimate import Estimate
 
 _MOST_ROWS = 40
 
@@ -154,7 +154,7 @@ def outcome(workspace: Workspace, outcomes: Sequence[StageOutcome]) -> None:
         console.print(f"report  {root / REPORT}")
     if "export" in names:
         console.print(f"model   {root / MODEL}")
-        console.print(f'try     bessemer generate {root} "The "')
+        console.print(f'try     bessemer generate {root} "The"')
 
 
 def status(workspace: Workspace) -> None:

@@ -21,8 +21,8 @@ from bessemer.core.manifest import StageManifest, read_manifest
 from bessemer.core.schema import SCHEMA_VERSION
 from bessemer.core.storage import read_json, write_json
 from bessemer.curate.inventory import SourceFile, take_inventory
-from bessemer.run.check import load_config
-from bessemer.run.stages import STAGES, Stage
+from bessemer.line.check import load_config
+from bessemer.line.stages import STAGES, Stage
 
 RUN_RECORD = "run.json"
 _DIGEST_CACHE = ".cache/digests.json"

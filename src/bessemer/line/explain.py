@@ -16,7 +16,7 @@ from bessemer.core.schema import DROP, EDIT, QUARANTINE
 from bessemer.core.storage import read_table
 from bessemer.curate.ledger import shard_name
 from bessemer.curate.rules import Rule, rules_for
-from bessemer.run.workspace import Workspace
+from bessemer.line.workspace import Workspace
 
 _LEDGERS = ("ingest", "rules", "exact", "fuzzy")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bessemer.core.layout import CHECKPOINTS, TOKENIZER
+from bessemer.line.workspace import Workspace
 from bessemer.model.generate import generate
 from bessemer.model.transformer import Decoder
-from bessemer.run.workspace import Workspace
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import load_model
 

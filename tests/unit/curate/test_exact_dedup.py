@@ -1,0 +1,87 @@
+"""Of equal documents the first stays, whatever else: the ledger names it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from bessemer.core.manifest import Conservation
+from bessemer.curate.exact_dedup import exact
+from bessemer.curate.ledger import list_shards, read_decisions, read_survivors
+from bessemer.engine.tasks import Engine
+
+IngestTexts = Callable[..., Path]
+
+
+def dropped(folder: Path) -> list[tuple[int, int]]:
+    """(document, the one kept) of every drop, each row checked to be complete."""
+    found = []
+    for row in read_decisions([folder]).to_pylist():
+        assert (row["stage"], row["rule"], row["action"]) == ("exact", "exact_duplicate", "drop")
+        assert row["decisive"]
+        found.append((row["doc_id"], row["evidence_doc_id"]))
+    return found
+
+
+def test_the_smallest_id_stays_across_shards_and_sources(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    ingested = ingest_texts(
+        ("web", ["one", "two", "one", ""]), ("web", ["two", "three"]), ("books", ["", "one", "One"])
+    )
+    result = exact(ingested, [], ["web", "books"], tmp_path / "exact", Engine())
+    second, third = 1 << 32, 2 << 32
+    assert dropped(tmp_path / "exact") == [(2, 0), (second, 1), (third, 3), (third + 1, 0)]
+    assert result.conservation == (
+        Conservation(source="web", docs_in=6, docs_out=4, docs_dropped=2, bytes_in=17,
+                     bytes_out=11, bytes_dropped=6),
+        Conservation(source="books", docs_in=3, docs_out=1, docs_dropped=2, bytes_in=6,
+                     bytes_out=3, bytes_dropped=3),
+    )  # fmt: skip
+    for sums in result.conservation:
+        sums.check("exact")
+
+
+def test_a_document_dropped_before_keeps_nobody_out(
+    ingest_texts: IngestTexts, drop: Callable[[Path, Sequence[int]], Path], tmp_path: Path
+) -> None:
+    ingested = ingest_texts(("web", ["one", "one", "two", "one"]))
+    earlier = drop(ingested, [0])
+    exact(ingested, [earlier], ["web"], tmp_path / "exact", Engine())
+    assert dropped(tmp_path / "exact") == [(3, 1)]
+
+
+def test_what_differs_in_a_space_a_case_or_a_composition_is_not_equal(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    texts = ["café", "cafe\u0301", "café ", "Café", "café\n", "caf\u00e9\u200b"]
+    exact(ingest_texts(("web", texts)), [], ["web"], tmp_path / "exact", Engine())
+    assert dropped(tmp_path / "exact") == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_large_corpus_agrees_with_a_dictionary(
+    ingest_texts: IngestTexts, tmp_path: Path, workers: int
+) -> None:
+    draw = random.Random(0)
+    shards = [("web", [f"text {draw.randrange(1500)}" for _ in range(800)]) for _ in range(4)]
+    ingested = ingest_texts(*shards)
+    result = exact(ingested, [], ["web"], tmp_path / "exact", Engine(workers=workers))
+    first: dict[str, int] = {}
+    expected = []
+    for number, (_, texts) in enumerate(shards):
+        for row, text in enumerate(texts):
+            doc_id = number << 32 | row
+            if first.setdefault(text, doc_id) != doc_id:
+                expected.append((doc_id, first[text]))
+    assert dropped(tmp_path / "exact") == expected
+    result.conservation[0].check("exact")
+    left = [
+        text
+        for shard in list_shards(ingested / "documents")
+        for text in read_survivors(ingested, [tmp_path / "exact"], shard)["text"].to_pylist()
+    ]
+    assert left == list(first)

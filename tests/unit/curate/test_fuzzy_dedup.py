@@ -1,0 +1,240 @@
+"""Near-duplicates are those that all-pairs comparison finds, and each drop tells a true number."""
+
+from __future__ import annotations
+
+import functools
+import random
+import re
+from collections.abc import Callable, Sequence
+from itertools import combinations, product
+from pathlib import Path
+
+import pytest
+
+from bessemer.config.data import FuzzyConfig
+from bessemer.core.schema import CLUSTER
+from bessemer.core.storage import read_table
+from bessemer.curate.fuzzy_dedup import fuzzy
+from bessemer.curate.ledger import read_decisions
+from bessemer.engine.tasks import Engine
+
+IngestTexts = Callable[..., Path]
+
+# Two rows per band and many bands: a pair of similarity 0.5 is missed with odds of (1 - 0.5^2)^100.
+SURE = FuzzyConfig(num_bands=100, rows_per_band=2)
+
+
+@functools.cache
+def shingles(text: str, num_words: int = 5) -> set[tuple[str, ...]]:
+    words = re.findall(r"[a-z]+", text.lower())
+    runs = [tuple(words[at : at + num_words]) for at in range(len(words) - num_words + 1)]
+    return set(runs or ([tuple(words)] if words else []))
+
+
+def similarity(left: str, right: str) -> float:
+    a, b = shingles(left), shingles(right)
+    return len(a & b) / len(a | b) if a | b else 0.0
+
+
+def make_texts(seed: int, num_families: int, num_words: int = 120) -> list[str]:
+    """Families of a text and its variants, with one to thirty words changed or the end cut."""
+    draw = random.Random(seed)
+    lexicon = ["".join(draw.choices("abcdefghijklmnop", k=draw.randint(2, 8))) for _ in range(4000)]
+    texts = []
+    for _ in range(num_families):
+        base = draw.choices(lexicon, k=num_words)
+        texts.append(" ".join(base))
+        for _ in range(draw.randrange(5)):
+            words = list(base)
+            for _ in range(draw.choice([1, 2, 3, 4, 6, 30])):
+                words[draw.randrange(len(words))] = draw.choice(lexicon)
+            words = words[: len(words) - draw.choice([0, 0, 5, 20])]
+            texts.append((", ".join(words) + ".").capitalize())
+    draw.shuffle(texts)
+    return texts
+
+
+def brute_force(texts: dict[int, str], min_jaccard: float) -> tuple[dict[int, int], dict[int, int]]:
+    """(dropped -> its keeper, document -> its cluster) by comparing all pairs."""
+    alike: dict[int, set[int]] = {doc_id: set() for doc_id in texts}
+    for left, right in combinations(texts, 2):
+        if similarity(texts[left], texts[right]) >= min_jaccard:
+            alike[left].add(right)
+            alike[right].add(left)
+    best_first = sorted(texts, key=lambda doc_id: (-len(texts[doc_id].encode()), doc_id))
+    keeper: dict[int, int] = {}
+    kept: list[int] = []
+    for doc_id in best_first:
+        like = [other for other in kept if other in alike[doc_id]]
+        if like:
+            keeper[doc_id] = like[0]
+        else:
+            kept.append(doc_id)
+    cluster: dict[int, int] = {}
+    for doc_id in sorted(texts):
+        todo = [doc_id] if alike[doc_id] and doc_id not in cluster else []
+        while todo:
+            member = todo.pop()
+            if member not in cluster:
+                cluster[member] = doc_id
+                todo += alike[member]
+    return keeper, cluster
+
+
+def run(
+    ingested: Path, folder: Path, config: FuzzyConfig = SURE, ledgers: Sequence[Path] = (),
+    engine: Engine | None = None, seed: int = 0,
+) -> dict[str, int]:  # fmt: skip
+    result = fuzzy(ingested, ledgers, ["web", "books"], config, seed, folder, engine or Engine())
+    for sums in result.conservation:
+        sums.check("fuzzy")
+    return result.summary
+
+
+def texts_by_id(*shards: Sequence[str]) -> dict[int, str]:
+    return {
+        number << 32 | row: text
+        for number, texts in enumerate(shards)
+        for row, text in enumerate(texts)
+    }
+
+
+def check(folder: Path, texts: dict[int, str], min_jaccard: float) -> dict[int, int]:
+    """That every drop is true and well-founded; the drops, document -> keeper."""
+    dropped = {}
+    for row in read_decisions([folder]).to_pylist():
+        assert (row["stage"], row["rule"], row["action"], row["bound"]) == (
+            "fuzzy", "near_duplicate", "drop", min_jaccard,
+        )  # fmt: skip
+        doc_id, other = row["doc_id"], row["evidence_doc_id"]
+        assert row["value"] == similarity(texts[doc_id], texts[other]) >= min_jaccard
+        assert row["num_bytes"] == len(texts[doc_id].encode())
+        assert (-len(texts[other]), other) < (-len(texts[doc_id]), doc_id)
+        dropped[doc_id] = other
+    assert not set(dropped.values()) & set(dropped)
+    return dropped
+
+
+@pytest.mark.parametrize("min_jaccard", [0.5, 0.75, 0.9, 1.0])
+def test_with_sure_bands_all_pairs_comparison_is_matched_exactly(
+    ingest_texts: IngestTexts, tmp_path: Path, min_jaccard: float
+) -> None:
+    texts = [*make_texts(1, 25), "The men.", "the MEN!", "a b c d", "A, b; c d?", "A b c d e"]
+    shards = texts[:40], texts[40:]
+    ingested = ingest_texts(("web", shards[0]), ("books", shards[1]))
+    by_id = texts_by_id(*shards)
+    summary = run(
+        ingested, tmp_path / "fuzzy", SURE.model_copy(update={"min_jaccard": min_jaccard})
+    )
+    keeper, cluster = brute_force(by_id, min_jaccard)
+    assert 2 <= len(keeper) < len(texts)
+    assert check(tmp_path / "fuzzy", by_id, min_jaccard) == keeper
+    table = read_table(tmp_path / "fuzzy" / "clusters.parquet")
+    assert table.schema == CLUSTER
+    sizes = list(cluster.values())
+    assert table.to_pylist() == [
+        {
+            "doc_id": doc_id, "cluster_id": cluster[doc_id],
+            "cluster_docs": sizes.count(cluster[doc_id]), "is_keeper": doc_id not in keeper,
+        }
+        for doc_id in sorted(cluster)
+    ]  # fmt: skip
+    num_alike = sum(similarity(a, b) >= min_jaccard for a, b in combinations(texts, 2))
+    assert summary["num_verified"] == num_alike
+    assert summary["num_candidates"] >= num_alike
+
+
+def test_with_the_default_bands_nothing_false_and_every_close_pair(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    config = FuzzyConfig()
+    texts = make_texts(2, 60)
+    ingested = ingest_texts(("web", texts[:70]), ("web", texts[70:]))
+    by_id = texts_by_id(texts[:70], texts[70:])
+    summary = run(ingested, tmp_path / "fuzzy", config)
+    dropped = check(tmp_path / "fuzzy", by_id, config.min_jaccard)
+    true = [similarity(a, b) for a, b in combinations(texts, 2)]
+    assert sum(s >= 0.95 for s in true) <= summary["num_verified"] <= sum(s >= 0.75 for s in true)
+    # A pair of similarity s is missed with odds of (1 - s^8)^14: under one in 10^6 from 0.95 on.
+    keeper, _ = brute_force(by_id, 0.95)
+    left = set(by_id) - set(dropped)
+    assert not [pair for pair in keeper.items() if set(pair) <= left]
+
+
+def test_a_chain_of_likeness_drops_only_what_is_like_a_kept_one(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    draw = random.Random(3)
+    words = ["".join(draw.choices("abcdefgh", k=6)) for _ in range(140)]
+    chain = [" ".join(words[at : at + 100]) for at in range(0, 41, 10)]  # each overlaps the next
+    ingested = ingest_texts(("web", chain))
+    run(ingested, tmp_path / "fuzzy")
+    by_id = texts_by_id(chain)
+    assert similarity(chain[0], chain[1]) >= 0.75 > similarity(chain[0], chain[2])
+    dropped = check(tmp_path / "fuzzy", by_id, 0.75)
+    table = read_table(tmp_path / "fuzzy" / "clusters.parquet").to_pydict()
+    assert table["cluster_id"] == [0] * 5
+    assert table["is_keeper"] == [doc_id not in dropped for doc_id in range(5)]
+    assert dropped == {1: 0, 3: 2}
+
+
+def test_documents_without_words_are_like_nothing(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    texts = ["", "", "?!", "?!", "… — …", "… — …", "👍🔥", "👍🔥", " \n ", "one word", "one word"]
+    run(ingest_texts(("web", texts)), tmp_path / "fuzzy")
+    assert check(tmp_path / "fuzzy", texts_by_id(texts), 0.75) == {10: 9}
+
+
+def test_a_document_dropped_before_takes_no_part(
+    ingest_texts: IngestTexts, drop: Callable[[Path, Sequence[int]], Path], tmp_path: Path
+) -> None:
+    text = make_texts(4, 1)[0]
+    texts = [text + " and more", text, text]
+    ingested = ingest_texts(("web", texts))
+    earlier = drop(ingested, [0])
+    run(ingested, tmp_path / "fuzzy", ledgers=[earlier])
+    assert check(tmp_path / "fuzzy", texts_by_id(texts), 0.75) == {2: 1}
+
+
+def test_disabled_it_drops_nothing_and_clusters_nothing(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    ingested = ingest_texts(("web", ["the same text"] * 3), ("books", ["the same text"]))
+    summary = run(ingested, tmp_path / "fuzzy", FuzzyConfig(enabled=False))
+    assert summary == {"num_candidates": 0, "num_verified": 0}
+    assert len(read_decisions([tmp_path / "fuzzy"])) == 0
+    table = read_table(tmp_path / "fuzzy" / "clusters.parquet")
+    assert (table.schema, len(table)) == (CLUSTER, 0)
+
+
+def test_a_corpus_without_a_pair_is_left_alone(ingest_texts: IngestTexts, tmp_path: Path) -> None:
+    texts = [text for text in make_texts(5, 12) if text.islower()]  # the bases: one per family
+    assert run(ingest_texts(("web", texts)), tmp_path / "fuzzy")["num_verified"] == 0
+    assert len(read_decisions([tmp_path / "fuzzy"])) == 0
+
+
+def test_a_template_that_a_thousand_share_is_cleared_to_one(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    template = " ".join(make_texts(6, 1)[0].split()[:100])
+    names = map("".join, product("abcdefghij", "klmnopqrst", "uvwyz"))
+    texts = [f"{template} visitor {name}" for name in names]
+    ingested = ingest_texts(("web", texts[:250]), ("web", texts[250:]))
+    run(ingested, tmp_path / "fuzzy", FuzzyConfig())
+    dropped = check(tmp_path / "fuzzy", texts_by_id(texts[:250], texts[250:]), 0.75)
+    assert set(dropped.values()) == {0}
+    assert len(dropped) == 499
+    table = read_table(tmp_path / "fuzzy" / "clusters.parquet").to_pydict()
+    assert set(table["cluster_docs"]) == {500}
+
+
+def test_outputs_do_not_depend_on_the_number_of_threads(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    texts = make_texts(7, 15)
+    ingested = ingest_texts(("web", texts[:20]), ("web", texts[20:]))
+    run(ingested, tmp_path / "one", FuzzyConfig())
+    run(ingested, tmp_path / "two", FuzzyConfig(), engine=Engine(workers=4))
+    for name in ("clusters.parquet", "decisions/00000.parquet", "decisions/00001.parquet"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

@@ -1,0 +1,87 @@
+"""A row of any length is passed over without being held."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bessemer.config.data import SourceConfig
+from bessemer.curate.inventory import take_inventory
+from bessemer.curate.readers import read_rows
+
+LONG = 50_000_000
+LIMIT = 1_000_000
+
+
+def long_line(path: Path) -> int:
+    with path.open("wb") as file:
+        file.write(b'{"text": "short"}\n{"text": "')
+        for _ in range(50):
+            file.write(b"x" * (LONG // 50))
+        file.write(b'"}\n{"text": "also short"}\n')
+    return LONG + 13
+
+
+def compressed_line(path: Path) -> int:
+    size = long_line(path)
+    path.write_bytes(gzip.compress(path.read_bytes(), 1))
+    return size
+
+
+def zeros(path: Path) -> int:
+    with path.open("wb") as file:
+        file.truncate(LONG)
+    return LONG
+
+
+def compressed_zeros(path: Path) -> int:
+    path.write_bytes(gzip.compress(bytes(LONG)))
+    return path.stat().st_size
+
+
+def response(path: Path) -> int:
+    head = b"WARC/1.0\r\nWARC-Type: response\r\nContent-Type: application/http\r\n"
+    block = b"HTTP/1.1 200 OK\r\n\r\n" + bytes(LONG)
+    path.write_bytes(head + f"Content-Length: {len(block)}\r\n\r\n".encode() + block + b"\r\n\r\n")
+    return LONG
+
+
+CASES: list[tuple[str, Callable[[Path], int], int, list[str]]] = [
+    ("a.jsonl", long_line, LONG + 13, ["short", "also short"]),
+    ("a.jsonl.gz", compressed_line, LONG + 13, ["short", "also short"]),
+    ("b.jsonl", zeros, LONG, []),
+    ("a.txt", zeros, LONG, []),
+    (
+        "a.txt.gz",
+        compressed_zeros,
+        LIMIT + 1,
+        [],
+    ),  # read no further than to see that it is too long
+    ("a.warc", response, LONG, []),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "told", "texts"), CASES, ids=[case[0] for case in CASES])
+def test_a_row_too_long_is_quarantined_in_little_memory(
+    tmp_path: Path, name: str, make: Callable[[Path], int], told: int, texts: list[str]
+) -> None:
+    raw_bytes = make(tmp_path / name)
+    source = SourceConfig(name="s", kind="web", path=(name,))
+    [file] = take_inventory([source], tmp_path)
+    tracemalloc.start()
+    try:
+        rows: list[Any] = list(read_rows(file, source, LIMIT))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [row.content for row in rows if row.error is None] == texts
+    assert [(row.raw_bytes, row.error) for row in rows if row.error] == [
+        (raw_bytes, f"{told} bytes, more than curate.max_document_bytes ({LIMIT})")
+    ]
+    # The row up to the limit, and the next piece that is passed over (1 MiB), each perhaps twice.
+    assert peak < 6 * LIMIT
