@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from docs_from_code import rules_page, run_file_page, signals_page, stages_page
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # Sphinx runs this file from elsewhere
 
-from bessemer.config.run import RunConfig
+import docs_from_code  # noqa: E402
 
 project = "bessemer"
 author = "the bessemer authors"
@@ -19,12 +21,6 @@ html_title = "bessemer"
 exclude_patterns = ["_build"]
 autodoc_member_order = "bysource"
 
-_REFERENCE = Path(__file__).parent / "reference"
-_REFERENCE.mkdir(exist_ok=True)
-for _name, _text in {
-    "run-file.md": run_file_page(RunConfig),
-    "signals.md": signals_page(),
-    "rules.md": rules_page(),
-    "stages.md": stages_page(),
-}.items():
-    (_REFERENCE / _name).write_text(_text, encoding="utf-8")
+(HERE / "reference").mkdir(exist_ok=True)
+for name, page in docs_from_code.PAGES.items():
+    (HERE / "reference" / f"{name}.md").write_text(page(), encoding="utf-8")

@@ -7,12 +7,13 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from bessemer.config.run import RunConfig
 from bessemer.curate.presets import PRESETS
 from bessemer.curate.signals import SIGNAL_DEFINITIONS
 from bessemer.line.stages import STAGES
 
 
-def run_file_page(model: type[BaseModel]) -> str:
+def run_file_page() -> str:
     """Every table and key of the run file with its type, default and meaning."""
     parts = [
         "# The run file",
@@ -21,7 +22,7 @@ def run_file_page(model: type[BaseModel]) -> str:
         '`"1.2B"`, sizes in bytes as `"64MB"` or `"1GiB"`. Paths are relative to the run file.',
         "",
     ]
-    for name, field in model.model_fields.items():
+    for name, field in RunConfig.model_fields.items():
         parts += _table_section(name, field)
     return "\n".join(parts)
 
@@ -132,3 +133,11 @@ def stages_page() -> str:
         for stage in STAGES
     ]
     return "\n".join(["# Stages", "", "| stage | reads |", "| --- | --- |", *rows, ""])
+
+
+PAGES = {
+    "run-file": run_file_page,
+    "signals": signals_page,
+    "rules": rules_page,
+    "stages": stages_page,
+}

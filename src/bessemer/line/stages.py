@@ -6,6 +6,7 @@ The table at the end is the whole pipeline. Each call imports its wing only when
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -243,6 +244,9 @@ def _plain(section: Any, *keys: str) -> dict[str, Any]:
     return {key: data[key] for key in keys} if keys else data
 
 
+# Words are cut by the character classes of the running Python's Unicode tables.
+_UNICODE = {"unicode": unicodedata.unidata_version}
+
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="ingest",
@@ -256,7 +260,13 @@ STAGES: tuple[Stage, ...] = (
         },
         work=_ingest,
     ),
-    Stage(name="signals", version=1, inputs=("ingest",), settings=lambda _: {}, work=_signals),
+    Stage(
+        name="signals",
+        version=1,
+        inputs=("ingest",),
+        settings=lambda _: _UNICODE,
+        work=_signals,
+    ),
     Stage(
         name="rules",
         version=1,
@@ -269,7 +279,11 @@ STAGES: tuple[Stage, ...] = (
         name="fuzzy",
         version=1,
         inputs=("ingest", "rules", "exact"),
-        settings=lambda config: {"seed": config.run.seed, **_plain(config.curate.fuzzy)},
+        settings=lambda config: {
+            "seed": config.run.seed,
+            **_plain(config.curate.fuzzy),
+            **_UNICODE,
+        },
         work=_fuzzy,
     ),
     Stage(
