@@ -12,6 +12,7 @@ import pytest
 
 from bessemer.core.layout import METRICS, STEPS
 from bessemer.core.storage import read_jsonl
+from bessemer.line.stages import STAGES
 from bessemer.line.workspace import plan_workspace
 
 pytestmark = pytest.mark.dist
@@ -68,6 +69,19 @@ def test_a_run_of_two_ranks_is_resumed_by_one(
     assert again.returncode == 0, again.stderr
     for found, wanted in zip(losses(run_file), expected, strict=True):
         assert found == pytest.approx(wanted, rel=1e-5)
+
+
+def test_two_ranks_reuse_and_remake_together(run_file: Path) -> None:
+    first = torchrun(2, "run", str(run_file), "--to", "train")
+    assert first.returncode == 0, first.stderr
+    expected = losses(run_file)
+    again = torchrun(2, "run", str(run_file), "--to", "train")
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count(" reused ") == len(STAGES) - 3
+    anew = torchrun(2, "run", str(run_file), "--from", "mix", "--to", "train")
+    assert anew.returncode == 0, anew.stderr
+    assert " reused " not in anew.stderr
+    assert losses(run_file) == expected
 
 
 def test_a_wrong_number_of_ranks_is_one_clear_error(run_file: Path) -> None:

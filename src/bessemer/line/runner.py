@@ -32,12 +32,13 @@ from bessemer.core.manifest import (
 from bessemer.core.storage import SCRATCH, write_bytes
 from bessemer.core.units import format_bytes, format_seconds
 from bessemer.engine.tasks import Engine, prepare_folder
-from bessemer.line.stages import STAGES, Stage, Work
+from bessemer.line.stages import STAGES, Stage
+from bessemer.line.work import Work
 from bessemer.line.workspace import Workspace, save_workspace, stage_settings
 from bessemer.train.launch import Launch
 
 _LOG = logging.getLogger(__name__)
-_POLL_S = 0.2
+_TOGETHER = "together"
 _PRODUCTS = {"train": METRICS, "export": MODEL, "report": REPORT}
 
 
@@ -71,17 +72,31 @@ def run_stages(
     with _sole_worker(workspace.root):
         save_workspace(workspace)
         if first is not None:
-            for stage in stages:
-                shutil.rmtree(workspace.folder(stage.name), ignore_errors=True)
+            _start_anew(workspace, stages)
         for stage in stages:
             manifest = _reusable(workspace, stage)
             reused = manifest is not None
+            if stage.on_all_ranks and launch.num_ranks > 1:
+                from bessemer.train.mesh import announce
+
+                announce(launch, stage.name, "reused" if reused else _TOGETHER)
             if manifest is None:
                 manifest = _run_stage(workspace, stage, display, launch)
             _say(stage, manifest, reused)
             publish(workspace, stage.name)
             outcomes.append(StageOutcome(stage=stage.name, reused=reused, manifest=manifest))
     return outcomes
+
+
+def _start_anew(workspace: Workspace, stages: tuple[Stage, ...]) -> None:
+    """Delete the output of `stages`, once all that they build on is there."""
+    names = [stage.name for stage in stages]
+    for stage in stages:
+        for name in stage.inputs:
+            if name not in names:
+                workspace.require(name)
+    for name in names:
+        shutil.rmtree(workspace.folder(name), ignore_errors=True)
 
 
 def publish(workspace: Workspace, stage: str) -> None:
@@ -101,12 +116,11 @@ def publish(workspace: Workspace, stage: str) -> None:
 def _follow(
     workspace: Workspace, stages: tuple[Stage, ...], display: Display, launch: Launch
 ) -> None:
-    """What ranks above 0 do: wait for rank 0's stages, take part in those of all ranks."""
+    """What ranks above 0 do: wait for rank 0's word, and take part in the stages of all ranks."""
+    from bessemer.train.mesh import await_announcement
+
     for stage in stages:
-        if stage.on_all_ranks and workspace.manifest(stage.name) is None:
-            for name in stage.inputs:
-                while workspace.manifest(name) is None:
-                    time.sleep(_POLL_S)  # if rank 0 fails, torchrun ends this process
+        if stage.on_all_ranks and await_announcement(launch, stage.name) == _TOGETHER:
             stage.work(_make_work(workspace, stage, display, launch))
 
 

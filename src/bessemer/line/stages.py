@@ -1,7 +1,6 @@
 """The line: every stage with its inputs, the settings that bear on it, and the call that does it.
 
-The table at the end is the whole pipeline. Each call imports its wing only when it runs, so that
-`bessemer check` and `plan` load neither torch nor numba.
+The table at the end is the whole pipeline.
 """
 
 from __future__ import annotations
@@ -9,41 +8,27 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bessemer.config.run import RunConfig
-from bessemer.core.layout import BASELINES, CHECKPOINTS, DOCUMENTS, METRICS, SPLITS, TOKENIZER
 from bessemer.core.manifest import StageResult
-from bessemer.engine.tasks import Engine
-from bessemer.train.launch import Launch
-
-if TYPE_CHECKING:
-    from bessemer.curate.inventory import SourceFile
-    from bessemer.tokens.corpus import Corpus
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Work:
-    """What a stage gets to work with."""
-
-    config: RunConfig
-    files: tuple[SourceFile, ...]
-    inputs: dict[str, Path]  # stage -> its folder
-    fingerprints: dict[str, str]  # of the inputs
-    folder: Path
-    engine: Engine
-    launch: Launch
-
-    @property
-    def ledgers(self) -> list[Path]:
-        """The folders among the inputs whose decisions may have dropped documents."""
-        return [self.inputs[name] for name in ("rules", "exact", "fuzzy") if name in self.inputs]
-
-    @property
-    def source_names(self) -> list[str]:
-        """The sources, in the order of the run file."""
-        return [source.name for source in self.config.source]
+from bessemer.line.work import (
+    Work,
+    run_baselines,
+    run_diagnose,
+    run_encode,
+    run_exact,
+    run_export,
+    run_fuzzy,
+    run_ingest,
+    run_mix,
+    run_report,
+    run_rules,
+    run_signals,
+    run_split,
+    run_tokenizer,
+    run_train,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,186 +41,6 @@ class Stage:
     settings: Callable[[RunConfig], dict[str, Any]]
     work: Callable[[Work], StageResult]
     on_all_ranks: bool = False  # under torchrun; the others are rank 0's alone
-
-
-def _ingest(work: Work) -> StageResult:
-    from bessemer.curate.ingest import ingest
-
-    return ingest(work.files, work.config.source, work.config.curate, work.folder, work.engine)
-
-
-def _signals(work: Work) -> StageResult:
-    from bessemer.curate.signals import signals
-
-    return signals(work.inputs["ingest"], work.source_names, work.folder, work.engine)
-
-
-def _rules(work: Work) -> StageResult:
-    from bessemer.curate.rules import rules
-
-    return rules(
-        work.inputs["ingest"],
-        work.inputs["signals"],
-        work.config.source,
-        work.config.curate,
-        work.folder,
-        work.engine,
-    )
-
-
-def _exact(work: Work) -> StageResult:
-    from bessemer.curate.exact_dedup import exact
-
-    return exact(work.inputs["ingest"], work.ledgers, work.source_names, work.folder, work.engine)
-
-
-def _fuzzy(work: Work) -> StageResult:
-    from bessemer.curate.fuzzy_dedup import fuzzy
-
-    return fuzzy(
-        work.inputs["ingest"],
-        work.ledgers,
-        work.source_names,
-        work.config.curate.fuzzy,
-        work.config.run.seed,
-        work.folder,
-        work.engine,
-    )
-
-
-def _split(work: Work) -> StageResult:
-    from bessemer.curate.split import split
-
-    return split(
-        work.inputs["ingest"],
-        work.ledgers,
-        work.inputs["fuzzy"],
-        work.source_names,
-        work.config.split.heldout_frac,
-        work.config.run.seed,
-        work.folder,
-    )
-
-
-def _corpus(work: Work) -> Corpus:
-    from bessemer.tokens.corpus import Corpus
-
-    return Corpus(documents=work.inputs["ingest"] / DOCUMENTS, splits=work.inputs["split"] / SPLITS)
-
-
-def _tokenizer_file(work: Work) -> Path:
-    return work.inputs["tokenizer"] / TOKENIZER
-
-
-def _tokenizer(work: Work) -> StageResult:
-    from bessemer.tokens.encode import learn_tokenizer
-
-    config = work.config
-    return learn_tokenizer(
-        _corpus(work),
-        config.mix.weights,
-        config.tokenizer.vocab_size,
-        config.tokenizer.sample_bytes,
-        config.run.seed,
-        work.folder,
-    )
-
-
-def _encode(work: Work) -> StageResult:
-    from bessemer.tokens.encode import encode
-
-    return encode(_corpus(work), _tokenizer_file(work), work.source_names, work.folder, work.engine)
-
-
-def _mix(work: Work) -> StageResult:
-    from bessemer.tokens.mix import mix
-
-    config = work.config
-    return mix(
-        work.inputs["encode"],
-        work.source_names,
-        config.mix.weights,
-        config.train.num_samples,
-        config.train.seq_len,
-        config.mix.max_epochs,
-        work.folder,
-    )
-
-
-def _baselines(work: Work) -> StageResult:
-    from bessemer.diagnose.baselines import baselines
-
-    return baselines(
-        _corpus(work), work.source_names, work.config.run.seed, work.folder, work.engine
-    )
-
-
-def _train(work: Work) -> StageResult:
-    from bessemer.core.storage import read_json
-    from bessemer.train.mesh import check_ranks, choose_device, process_group
-    from bessemer.train.trainer import Trainer, TrainingJob
-
-    config, launch = work.config, work.launch
-    check_ranks(config.cluster, launch)
-    job = TrainingJob(
-        model=config.model,
-        train=config.train,
-        cluster=config.cluster,
-        seed=config.run.seed,
-        encoded=work.inputs["encode"],
-        plan=work.inputs["mix"],
-        tokenizer=_tokenizer_file(work),
-        folder=work.folder,
-        baselines=read_json(work.inputs["baselines"] / BASELINES),
-    )
-    with process_group(config.cluster, launch, choose_device(config.cluster, launch)):
-        summary = Trainer(job, launch, work.engine.display).run()
-    return StageResult(summary=summary, irreproducible=(METRICS, CHECKPOINTS))
-
-
-def _diagnose(work: Work) -> StageResult:
-    from bessemer.diagnose.examine import Examination, diagnose
-
-    exam = Examination(
-        model=work.config.model,
-        train=work.config.train,
-        diagnose=work.config.diagnose,
-        seed=work.config.run.seed,
-        encoded=work.inputs["encode"],
-        plan=work.inputs["mix"],
-        trained=work.inputs["train"],
-        baselines=work.inputs["baselines"],
-        tokenizer=_tokenizer_file(work),
-    )
-    return diagnose(exam, work.folder, work.engine.display)
-
-
-def _export(work: Work) -> StageResult:
-    from bessemer.export.package import Export, export_model
-    from bessemer.line.lineage import trace_lineage
-
-    job = Export(
-        model=work.config.model,
-        seq_len=work.config.train.seq_len,
-        checkpoints=work.inputs["train"] / CHECKPOINTS,
-        tokenizer=_tokenizer_file(work),
-        corpus=_corpus(work),
-        lineage=trace_lineage(work.config, work.inputs, work.fingerprints),
-    )
-    return export_model(job, work.folder)
-
-
-def _report(work: Work) -> StageResult:
-    from bessemer.report.render import ReportJob, write_report
-
-    job = ReportJob(
-        name=work.config.run.name,
-        config=work.config.model_dump(mode="json"),
-        folders=work.inputs,
-        samples_per_rule=work.config.report.samples_per_rule,
-        price_per_hour=work.config.report.price_per_hour,
-    )
-    return write_report(job, work.folder)
 
 
 def _plain(section: Any, *keys: str) -> dict[str, Any]:
@@ -258,23 +63,25 @@ STAGES: tuple[Stage, ...] = (
             ],
             **_plain(config.curate, "shard_bytes", "max_document_bytes"),
         },
-        work=_ingest,
+        work=run_ingest,
     ),
     Stage(
         name="signals",
         version=1,
         inputs=("ingest",),
         settings=lambda _: _UNICODE,
-        work=_signals,
+        work=run_signals,
     ),
     Stage(
         name="rules",
         version=1,
         inputs=("ingest", "signals"),
         settings=lambda config: _plain(config.curate, "languages", "min_language_score", "rule"),
-        work=_rules,
+        work=run_rules,
     ),
-    Stage(name="exact", version=1, inputs=("ingest", "rules"), settings=lambda _: {}, work=_exact),
+    Stage(
+        name="exact", version=1, inputs=("ingest", "rules"), settings=lambda _: {}, work=run_exact
+    ),
     Stage(
         name="fuzzy",
         version=1,
@@ -284,14 +91,14 @@ STAGES: tuple[Stage, ...] = (
             **_plain(config.curate.fuzzy),
             **_UNICODE,
         },
-        work=_fuzzy,
+        work=run_fuzzy,
     ),
     Stage(
         name="split",
         version=1,
         inputs=("ingest", "rules", "exact", "fuzzy"),
         settings=lambda config: {"seed": config.run.seed, **_plain(config.split)},
-        work=_split,
+        work=run_split,
     ),
     Stage(
         name="tokenizer",
@@ -302,14 +109,14 @@ STAGES: tuple[Stage, ...] = (
             "weights": config.mix.weights,
             **_plain(config.tokenizer),
         },
-        work=_tokenizer,
+        work=run_tokenizer,
     ),
     Stage(
         name="encode",
         version=1,
         inputs=("ingest", "split", "tokenizer"),
         settings=lambda _: {},
-        work=_encode,
+        work=run_encode,
     ),
     Stage(
         name="mix",
@@ -320,14 +127,14 @@ STAGES: tuple[Stage, ...] = (
             "seq_len": config.train.seq_len,
             **_plain(config.mix),
         },
-        work=_mix,
+        work=run_mix,
     ),
     Stage(
         name="baselines",
         version=1,
         inputs=("ingest", "split"),
         settings=lambda config: {"seed": config.run.seed},
-        work=_baselines,
+        work=run_baselines,
     ),
     Stage(
         name="train",
@@ -338,7 +145,7 @@ STAGES: tuple[Stage, ...] = (
             "model": _plain(config.model),
             "train": _plain(config.train),
         },
-        work=_train,
+        work=run_train,
         on_all_ranks=True,
     ),
     Stage(
@@ -346,14 +153,14 @@ STAGES: tuple[Stage, ...] = (
         version=1,
         inputs=("tokenizer", "encode", "mix", "baselines", "train"),
         settings=lambda config: {"seed": config.run.seed, **_plain(config.diagnose)},
-        work=_diagnose,
+        work=run_diagnose,
     ),
     Stage(
         name="export",
         version=1,
         inputs=("ingest", "split", "tokenizer", "mix", "train"),
         settings=lambda config: {"name": config.run.name},
-        work=_export,
+        work=run_export,
     ),
     Stage(
         name="report",
@@ -363,6 +170,6 @@ STAGES: tuple[Stage, ...] = (
             *("mix", "baselines", "train", "diagnose", "export"),
         ),
         settings=lambda config: {"name": config.run.name, **_plain(config.report)},
-        work=_report,
+        work=run_report,
     ),
 )

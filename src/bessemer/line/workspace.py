@@ -9,7 +9,7 @@ anything runs, a changed setting leads to another folder, and nothing stale is e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -34,7 +34,7 @@ class Workspace:
 
     config: RunConfig
     root: Path
-    files: tuple[SourceFile, ...]
+    files: tuple[SourceFile, ...]  # empty if the run was opened by its folder: it is read only
     fingerprints: dict[str, str]  # stage -> fingerprint, in the order of the line
 
     def folder(self, stage: str) -> Path:
@@ -89,7 +89,7 @@ def open_workspace(target: Path) -> Workspace:
     return Workspace(
         config=config,
         root=target.resolve(),
-        files=tuple(SourceFile(**file) for file in data["files"]),
+        files=(),
         fingerprints=data["fingerprints"],
     )
 
@@ -101,7 +101,6 @@ def save_workspace(workspace: Workspace) -> None:
         {
             "config": workspace.config.model_dump(mode="json"),
             "fingerprints": workspace.fingerprints,
-            "files": [asdict(file) for file in workspace.files],
         },
     )
 
@@ -125,6 +124,5 @@ def stage_settings(
     stage: Stage, config: RunConfig, files: tuple[SourceFile, ...]
 ) -> dict[str, object]:
     """The settings that a stage's output depends on, as plain data."""
-    return stage.settings(config) | (
-        {"files": [file.identity() for file in files]} if not stage.inputs else {}
-    )
+    inventory = {"inventory": fingerprint([file.identity() for file in files])}
+    return stage.settings(config) | ({} if stage.inputs else inventory)

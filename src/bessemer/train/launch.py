@@ -14,6 +14,7 @@ class Launch:
     local_rank: int = 0
     num_ranks: int = 1
     num_local_ranks: int = 1
+    restart: int = 0  # how often torchrun has started all ranks anew
 
 
 def read_launch() -> Launch:
@@ -23,4 +24,5 @@ def read_launch() -> Launch:
         local_rank=int(os.environ.get("LOCAL_RANK", "0")),
         num_ranks=int(os.environ.get("WORLD_SIZE", "1")),
         num_local_ranks=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        restart=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")),
     )

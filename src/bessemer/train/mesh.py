@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.core.errors import ConfigError, Fault, MachineError
@@ -18,6 +20,7 @@ from bessemer.core.hardware import num_usable_cores
 from bessemer.train.launch import Launch
 
 _TIMEOUT = timedelta(minutes=10)
+_PATIENCE = timedelta(days=30)
 
 
 def choose_device(cluster: ClusterConfig, launch: Launch) -> torch.device:
@@ -62,6 +65,33 @@ def process_group(cluster: ClusterConfig, launch: Launch, device: torch.device) 
         yield
     finally:
         dist.destroy_process_group()
+
+
+def announce(launch: Launch, stage: str, word: str) -> None:
+    """Rank 0 tells the others what becomes of a stage that all ranks take part in."""
+    if launch.num_ranks > 1:
+        _store(launch).set(_key(launch, stage), word)
+
+
+def await_announcement(launch: Launch, stage: str) -> str:
+    """What rank 0 announced for `stage`; waits for it as long as the stages before may take.
+
+    If rank 0 fails instead, torchrun ends this process.
+    """
+    key = _key(launch, stage)
+    store = _store(launch)
+    store.wait([key], _PATIENCE)
+    word: bytes = store.get(key)
+    return word.decode()
+
+
+def _store(launch: Launch) -> Any:
+    """The key-value store that torchrun keeps for the ranks of one launch."""
+    return next(rendezvous("env://", launch.rank, launch.num_ranks, timeout=_TIMEOUT))[0]
+
+
+def _key(launch: Launch, stage: str) -> str:
+    return f"bessemer/{launch.restart}/{stage}"
 
 
 def sum_over_ranks(values: torch.Tensor) -> torch.Tensor:

@@ -54,6 +54,16 @@ def test_a_menu_at_the_top_and_a_licence_at_the_end_do_not_decide() -> None:
     assert detect_languages(pa.array([text]))[0] == ["de"]
 
 
+def test_beginning_middle_and_end_are_judged_and_nothing_else() -> None:
+    head, middle, tail = ((SENTENCES[code] * 20)[:700] for code in ("de", "en", "fr"))
+    fillers = ["x" * 5000, *((SENTENCES[code] * 200)[:5000] for code in ("ru", "zh"))]
+    texts = [head + filler + middle + filler + tail for filler in fillers]
+    codes, scores = detect_languages(pa.array([f"{head} {middle} {tail}", *texts]))
+    assert (len(set(codes)), len(set(scores.tolist()))) == (1, 1)
+    others = [fillers[1][:700] + texts[1][700:], texts[1][:-700] + fillers[1][:700]]
+    assert not set(detect_languages(pa.array(others))[1].tolist()) & set(scores.tolist())
+
+
 def test_line_breaks_and_length_change_nothing() -> None:
     text = SENTENCES["fr"]
     variants = [text, text.replace(" ", "\n"), text.replace(" ", "  \r\n\t")]

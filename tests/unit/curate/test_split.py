@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,12 @@ def test_clusters_shared_by_sources_do_not_cost_another_source_its_side(
     able = np.array([own[name] > 1 for name in source])
     clusters, source = clusters[able], source[able]
     if len(clusters):
+        sides_by_source(clusters, source, draw_heldout(clusters, source, frac, seed))
+
+
+def test_a_cluster_that_two_sources_share_is_not_the_one_that_moves() -> None:
+    clusters, source = np.array([1, 2, 2, 3]), np.array(["a", "a", "b", "b"])
+    for seed, frac in product(range(100), (0.3, 0.5, 0.7)):
         sides_by_source(clusters, source, draw_heldout(clusters, source, frac, seed))
 
 

@@ -1,0 +1,237 @@
+"""What a stage gets to work with, and the call into its wing, one per stage.
+
+Each call imports its wing only when it runs, so that `bessemer check` and `plan` load no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bessemer.config.run import RunConfig
+from bessemer.core.layout import BASELINES, CHECKPOINTS, DOCUMENTS, METRICS, SPLITS, TOKENIZER
+from bessemer.core.manifest import StageResult
+from bessemer.engine.tasks import Engine
+from bessemer.train.launch import Launch
+
+if TYPE_CHECKING:
+    from bessemer.curate.inventory import SourceFile
+    from bessemer.tokens.corpus import Corpus
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """What a stage gets to work with."""
+
+    config: RunConfig
+    files: tuple[SourceFile, ...]
+    inputs: dict[str, Path]  # stage -> its folder
+    fingerprints: dict[str, str]  # of the inputs
+    folder: Path
+    engine: Engine
+    launch: Launch
+
+    @property
+    def ledgers(self) -> list[Path]:
+        """The folders among the inputs whose decisions may have dropped documents."""
+        return [self.inputs[name] for name in ("rules", "exact", "fuzzy") if name in self.inputs]
+
+    @property
+    def source_names(self) -> list[str]:
+        """The sources, in the order of the run file."""
+        return [source.name for source in self.config.source]
+
+
+def run_ingest(work: Work) -> StageResult:
+    """Read every source file."""
+    from bessemer.curate.ingest import ingest
+
+    return ingest(work.files, work.config.source, work.config.curate, work.folder, work.engine)
+
+
+def run_signals(work: Work) -> StageResult:
+    """Measure every document."""
+    from bessemer.curate.signals import signals
+
+    return signals(work.inputs["ingest"], work.source_names, work.folder, work.engine)
+
+
+def run_rules(work: Work) -> StageResult:
+    """Hold the measures against the rules."""
+    from bessemer.curate.rules import rules
+
+    return rules(
+        work.inputs["ingest"],
+        work.inputs["signals"],
+        work.config.source,
+        work.config.curate,
+        work.folder,
+        work.engine,
+    )
+
+
+def run_exact(work: Work) -> StageResult:
+    """Drop exact duplicates."""
+    from bessemer.curate.exact_dedup import exact
+
+    return exact(work.inputs["ingest"], work.ledgers, work.source_names, work.folder, work.engine)
+
+
+def run_fuzzy(work: Work) -> StageResult:
+    """Drop near duplicates."""
+    from bessemer.curate.fuzzy_dedup import fuzzy
+
+    return fuzzy(
+        work.inputs["ingest"],
+        work.ledgers,
+        work.source_names,
+        work.config.curate.fuzzy,
+        work.config.run.seed,
+        work.folder,
+        work.engine,
+    )
+
+
+def run_split(work: Work) -> StageResult:
+    """Set held-out text aside."""
+    from bessemer.curate.split import split
+
+    return split(
+        work.inputs["ingest"],
+        work.ledgers,
+        work.inputs["fuzzy"],
+        work.source_names,
+        work.config.split.heldout_frac,
+        work.config.run.seed,
+        work.folder,
+    )
+
+
+def _corpus(work: Work) -> Corpus:
+    from bessemer.tokens.corpus import Corpus
+
+    return Corpus(documents=work.inputs["ingest"] / DOCUMENTS, splits=work.inputs["split"] / SPLITS)
+
+
+def _tokenizer_file(work: Work) -> Path:
+    return work.inputs["tokenizer"] / TOKENIZER
+
+
+def run_tokenizer(work: Work) -> StageResult:
+    """Learn the vocabulary."""
+    from bessemer.tokens.encode import learn_tokenizer
+
+    config = work.config
+    return learn_tokenizer(
+        _corpus(work),
+        config.mix.weights,
+        config.tokenizer.vocab_size,
+        config.tokenizer.sample_bytes,
+        config.run.seed,
+        work.folder,
+    )
+
+
+def run_encode(work: Work) -> StageResult:
+    """Turn text into token shards."""
+    from bessemer.tokens.encode import encode
+
+    return encode(_corpus(work), _tokenizer_file(work), work.source_names, work.folder, work.engine)
+
+
+def run_mix(work: Work) -> StageResult:
+    """Apportion the tokens of training to the sources."""
+    from bessemer.tokens.mix import mix
+
+    config = work.config
+    return mix(
+        work.inputs["encode"],
+        work.source_names,
+        config.mix.weights,
+        config.train.num_samples,
+        config.train.seq_len,
+        config.mix.max_epochs,
+        work.folder,
+    )
+
+
+def run_baselines(work: Work) -> StageResult:
+    """Measure what held-out text costs without a model."""
+    from bessemer.diagnose.baselines import baselines
+
+    return baselines(
+        _corpus(work), work.source_names, work.config.run.seed, work.folder, work.engine
+    )
+
+
+def run_train(work: Work) -> StageResult:
+    """Train, on every rank."""
+    from bessemer.core.storage import read_json
+    from bessemer.train.mesh import check_ranks, choose_device, process_group
+    from bessemer.train.trainer import Trainer, TrainingJob
+
+    config, launch = work.config, work.launch
+    check_ranks(config.cluster, launch)
+    job = TrainingJob(
+        model=config.model,
+        train=config.train,
+        cluster=config.cluster,
+        seed=config.run.seed,
+        encoded=work.inputs["encode"],
+        plan=work.inputs["mix"],
+        tokenizer=_tokenizer_file(work),
+        folder=work.folder,
+        baselines=read_json(work.inputs["baselines"] / BASELINES),
+    )
+    with process_group(config.cluster, launch, choose_device(config.cluster, launch)):
+        summary = Trainer(job, launch, work.engine.display).run()
+    return StageResult(summary=summary, irreproducible=(METRICS, CHECKPOINTS))
+
+
+def run_diagnose(work: Work) -> StageResult:
+    """Measure the model and judge it."""
+    from bessemer.diagnose.examine import Examination, diagnose
+
+    exam = Examination(
+        model=work.config.model,
+        train=work.config.train,
+        diagnose=work.config.diagnose,
+        seed=work.config.run.seed,
+        encoded=work.inputs["encode"],
+        plan=work.inputs["mix"],
+        trained=work.inputs["train"],
+        baselines=work.inputs["baselines"],
+        tokenizer=_tokenizer_file(work),
+    )
+    return diagnose(exam, work.folder, work.engine.display)
+
+
+def run_export(work: Work) -> StageResult:
+    """Write the Hugging Face folder and prove it."""
+    from bessemer.export.package import Export, export_model
+    from bessemer.line.lineage import trace_lineage
+
+    job = Export(
+        model=work.config.model,
+        seq_len=work.config.train.seq_len,
+        checkpoints=work.inputs["train"] / CHECKPOINTS,
+        tokenizer=_tokenizer_file(work),
+        corpus=_corpus(work),
+        lineage=trace_lineage(work.config, work.inputs, work.fingerprints),
+    )
+    return export_model(job, work.folder)
+
+
+def run_report(work: Work) -> StageResult:
+    """Write the report."""
+    from bessemer.report.render import ReportJob, write_report
+
+    job = ReportJob(
+        name=work.config.run.name,
+        config=work.config.model_dump(mode="json"),
+        folders=work.inputs,
+        samples_per_rule=work.config.report.samples_per_rule,
+        price_per_hour=work.config.report.price_per_hour,
+    )
+    return write_report(job, work.folder)
