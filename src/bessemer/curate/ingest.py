@@ -21,10 +21,12 @@ from bessemer.core.layout import DOCUMENTS, FILES
 from bessemer.core.manifest import Conservation, StageResult
 from bessemer.core.schema import DOCUMENT, EDIT, QUARANTINE, SOURCE_FILE
 from bessemer.core.storage import write_table
-from bessemer.curate.extract import UndecodableError, extract
+from bessemer.curate.decode import UndecodableError
+from bessemer.curate.extract import extract
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.ledger import decision, shard_name, write_decisions
-from bessemer.curate.readers import RawRow, read_rows
+from bessemer.curate.readers import read_rows
+from bessemer.curate.rows import RawRow
 from bessemer.engine.tasks import Engine, Task
 
 STAGE = "ingest"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bessemer.curate.extract import cut_gutenberg_frame
+from bessemer.curate.frames import cut_gutenberg_frame
 
 BODY = (
     "\n\nPRODUCED by the men of Sheffield — “for iron’s sake”\n\n\nCHAPTER I.\n\n*** A rule of "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bessemer.curate.extract import extract, main_text
-from bessemer.curate.readers import RawRow
+from bessemer.curate.extract import extract
+from bessemer.curate.main_text import main_text
+from bessemer.curate.rows import RawRow
 
 MENU = '<ul><li><a href="/">Home</a></li><li><a href="/shop">Shop</a></li></ul>'
 PROSE = "<p>The ferry left before the fog had lifted, and for an hour nobody spoke.</p>" * 3
@@ -94,3 +95,10 @@ def test_text_from_a_table_gets_unix_lines_so_that_its_frame_is_found() -> None:
     found = extract(RawRow(content=text, raw_bytes=len(text)))
     assert found.text == "It rained.\n"
     assert [cut.rule for cut in found.cuts] == ["gutenberg_header", "gutenberg_footer"]
+
+
+def test_a_page_nested_a_hundred_thousand_deep_is_read_at_once() -> None:
+    """The rules for main content take time with the square of the depth; such a page skips them."""
+    depth = 100_000
+    html = "<html><body>" + "<div>" * depth + "<p>The text.</p>" + "</div>" * depth
+    assert main_text(html).strip() == "The text."

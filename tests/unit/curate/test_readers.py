@@ -315,3 +315,14 @@ def test_a_damaged_parquet_file_is_told(ingest_files: Ingest) -> None:
     assert found.texts == []
     assert len(found.quarantine) == 3
     assert all(error.endswith("; the rest of the file is lost") for _, error in found.quarantine)
+
+
+def test_a_byte_order_mark_costs_no_row(ingest_files: Ingest) -> None:
+    found = ingest_files({"a.jsonl": b'\xef\xbb\xbf{"text": "one"}\n{"text": "two"}\n'})
+    assert found.texts == ["one", "two"]
+
+
+def test_a_text_field_with_nul_is_quarantined_as_a_file_would_be(ingest_files: Ingest) -> None:
+    found = ingest_files({"a.jsonl": b'{"text": "a\\u0000b"}\n{"text": "two"}\n'})
+    assert found.texts == ["two"]
+    assert [error for _, error in found.quarantine] == ["field 'text': NUL at 1: this is not text"]

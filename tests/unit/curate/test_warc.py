@@ -150,3 +150,56 @@ def test_a_response_that_is_too_long_or_no_text_costs_itself(ingest_files: Inges
 def test_an_address_in_no_encoding_costs_no_document(ingest_files: Ingest) -> None:
     found = ingest_files({"a.warc": RECORDS[0].replace(b"e.org/0", b"e.org/\xff\xe9")})
     assert found.documents[0]["url"] == "http://e.org/\ufffd\ufffd"
+
+
+def chunked(body: bytes, size: int = 100) -> bytes:
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+def coded(number: int, body: bytes, *headers: str) -> bytes:
+    head = "".join(f"{header}\r\n" for header in ("Content-Type: text/html", *headers))
+    return record(number, b"HTTP/1.1 200 OK\r\n" + head.encode() + b"\r\n" + body)
+
+
+def test_bodies_in_http_codings_are_decoded(ingest_files: Ingest) -> None:
+    records = [
+        coded(0, chunked(PAGES[0]), "Transfer-Encoding: chunked"),
+        coded(1, gzip.compress(PAGES[1]), "Content-Encoding: gzip"),
+        coded(2, zlib.compress(PAGES[2]), "Content-Encoding: deflate"),
+        coded(
+            *(3, chunked(gzip.compress(PAGES[3]))),
+            *("Transfer-Encoding: chunked", "Content-Encoding: gzip"),
+        ),
+        # Stored decoded, with the headers left as they were.
+        coded(4, PAGES[4], "Transfer-Encoding: chunked"),
+        coded(5, PAGES[5], "Content-Encoding: gzip"),
+    ]
+    found = ingest_files({"a.warc": b"".join(records)})
+    assert [document["text"].split(" says ")[0] for document in found.documents] == [
+        f"Page {number}" for number in range(6)
+    ]
+
+
+def test_bodies_in_damaged_codings_are_quarantined_alone(ingest_files: Ingest) -> None:
+    records = [
+        RECORDS[0],
+        coded(1, chunked(PAGES[1])[:-9], "Transfer-Encoding: chunked"),
+        coded(2, gzip.compress(PAGES[2])[:-20], "Content-Encoding: gzip"),
+        coded(3, b"\x0b\x02\x80not brotli", "Content-Encoding: br"),
+        coded(4, gzip.compress(b"<p>" + b"a" * 50_000_000), "Content-Encoding: gzip"),
+        RECORDS[5],
+    ]
+    found = ingest_files({"a.warc": b"".join(records)})
+    assert numbers(found) == [0, 5]
+    errors = [error for _, error in found.quarantine]
+    assert len(errors) == 4
+    assert all(error.startswith("HTTP coding: ") for error in errors)
+    assert "more than curate.max_document_bytes" in errors[3]
+
+
+def test_the_charset_of_the_http_header_counts(ingest_files: Ingest) -> None:
+    body = "<html><body><p>Привет, это русский текст в старой кодировке.</p></body></html>"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=koi8-r\r\n\r\n"
+    found = ingest_files({"a.warc": record(1, head + body.encode("koi8-r"))})
+    assert found.texts == ["Привет, это русский текст в старой кодировке."]

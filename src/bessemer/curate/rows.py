@@ -1,0 +1,34 @@
+"""A raw row: one document as a reader found it, or the error that it gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+# What a library may raise on bad content; anything else is a bug, and is not caught.
+READ_ERRORS = (OSError, EOFError, ValueError, pa.ArrowException)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawRow:
+    """One document as stored: undecoded bytes, or text if the format is text already."""
+
+    content: bytes | str = b""
+    raw_bytes: int
+    is_html: bool = False
+    charset: str = ""  # as the container declares it
+    url: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+def too_long(size: int, max_bytes: int) -> str:
+    """The error of a document over the limit."""
+    return f"{size} bytes, more than curate.max_document_bytes ({max_bytes})"
+
+
+def say(error: BaseException) -> str:
+    """The error of a document that a library could not read."""
+    return f"{type(error).__name__}: {error}"
