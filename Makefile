@@ -15,7 +15,7 @@ quickstart: $(VENV)/.installed
 	@echo 'try:     $(BIN)/bessemer generate runs/quickstart "Alice was"'
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .

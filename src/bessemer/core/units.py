@@ -1,7 +1,7 @@
 """Numbers with units, as people write them in a run file, and back again for people to read.
 
 Token counts take decimal suffixes (k, M, B, T); sizes take B, kB, MB, GB, TB (powers of 1000)
-and KiB, MiB, GiB, TiB (powers of 1024); durations take ms, s, m, h, d. All are exact.
+and KiB, MiB, GiB, TiB (powers of 1024). All are exact.
 """
 
 from __future__ import annotations
@@ -15,13 +15,6 @@ BYTE_UNITS = {
     **{f"{prefix}b": 1000**power for power, prefix in enumerate("kmgtp", start=1)},
     **{f"{prefix}ib": 1024**power for power, prefix in enumerate("kmgtp", start=1)},
 }
-SECOND_UNITS = {
-    "ms": Fraction(1, 1000),
-    "s": Fraction(1),
-    "m": Fraction(60),
-    "h": Fraction(3600),
-    "d": Fraction(86400),
-}
 _QUANTITY = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([a-z]*)", re.IGNORECASE)
 
 
@@ -33,17 +26,6 @@ def parse_tokens(value: object) -> int:
 def parse_bytes(value: object) -> int:
     """Bytes from an integer or from text such as "64MB" or "1GiB"; ValueError says the rule."""
     return _parse_count(value, BYTE_UNITS, 'a size in bytes, e.g. 65536, "64MB", "1GiB"')
-
-
-def parse_seconds(value: object) -> float:
-    """Seconds from a number or from text such as "30s", "10m", "1.5h"; ValueError says the rule."""
-    rule = 'a duration, e.g. 30, "30s", "10m", "1.5h"'
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    amount, unit = _split(value, rule)
-    if unit not in SECOND_UNITS:
-        raise ValueError(f"unit {unit!r} is unknown; expected {rule}")
-    return float(amount * SECOND_UNITS[unit])
 
 
 def _parse_count(value: object, units: dict[str, int], rule: str) -> int:

@@ -51,6 +51,12 @@ _CANDIDATES = f"""
      AND a.place < b.place AND a.place <= {_PAIRS_PER_DOC}
     ORDER BY 1, 2
 """
+_PASSED_OVER = f"""
+    SELECT coalesce(sum((docs - {_PAIRS_PER_DOC}) * (docs - {_PAIRS_PER_DOC} - 1) // 2), 0)::BIGINT
+           AS pairs
+    FROM (SELECT count(*) AS docs FROM bands GROUP BY band, hash)
+    WHERE docs > {_PAIRS_PER_DOC}
+"""
 
 
 def fuzzy(
@@ -65,10 +71,12 @@ def fuzzy(
     """Drop documents that are nearly equal to a better one that is kept."""
     shards = list_shards(ingest / DOCUMENTS)
     pairs, similarity = _empty_pairs()
+    num_passed_over = 0
     if config.enabled:
         bands = _sign(ingest, ledgers, config, seed, shards, folder, engine)
         with relations(folder, engine.workers) as connection:
             candidates = query(connection, _CANDIDATES, {"bands": bands})
+            num_passed_over = query(connection, _PASSED_OVER, {"bands": bands})["pairs"][0].as_py()
         pairs, similarity = _verify(ingest, candidates, config, folder, engine)
     num_candidates = len(pairs)
     is_similar = similarity >= config.min_jaccard
@@ -80,7 +88,11 @@ def fuzzy(
         conservation=conserve_drops(
             sources, [count_before_and_after(ingest, ledgers, folder, shards)], folder
         ),
-        summary={"num_candidates": num_candidates, "num_verified": len(pairs)},
+        summary={
+            "num_candidates": num_candidates,
+            "num_verified": len(pairs),
+            "num_passed_over": num_passed_over,  # for want of room in buckets, band by band
+        },
     )
 
 

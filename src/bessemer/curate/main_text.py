@@ -94,7 +94,8 @@ def _unwrap_times(tree: HTMLTree) -> None:
     """Make plain text of times in a paragraph, which Resiliparse takes for a byline's."""
     if tree.document is None or tree.document.query_selector("p time") is None:
         return
-    for time in [node for node in tree.document if node.tag == "time"]:
+    document: Any = tree.document  # the stubs make every step of the tree optional
+    for time in [node for node in document if node.tag == "time"]:
         if any(parent.tag == "p" for parent in _ancestors(time)):
             time.parent.replace_child(tree.create_text_node(time.text), time)
 

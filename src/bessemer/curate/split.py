@@ -1,8 +1,9 @@
 """Stage `split`: which documents training sees and which it never does.
 
-The draw is by cluster: near-duplicates never stand on both sides. It is a keyed hash of the
-cluster's id, so adding data moves no document that was drawn before. Every source that has two
-clusters or more gives at least one to each side. Output: `splits/<shard>.parquet`.
+The draw is by cluster: near-duplicates never stand on both sides. It is a keyed hash of what the
+documents say (the smallest content hash of the cluster), so that files added, renamed or put in
+another order move no document that was drawn before. Every source that has two clusters or more
+gives at least one to each side. Output: `splits/<shard>.parquet`.
 """
 
 from __future__ import annotations
@@ -34,14 +35,19 @@ def split(
     folder: Path,
 ) -> StageResult:
     """Write, shard by shard, the documents that all stages left and the side each is on."""
-    columns = ["doc_id", "source", "num_bytes"]
+    columns = ["doc_id", "source", "num_bytes", "content_hash"]
     shards = list_shards(ingest / DOCUMENTS)
     tables = [read_survivors(ingest, ledgers, shard, columns) for shard in shards]
     everything = pa.concat_tables(tables)
     clusters = read_table(fuzzy / CLUSTERS, columns=["doc_id", "cluster_id"])
     cluster_id = _cluster_ids(everything["doc_id"].to_numpy(), clusters)
+    content = np.frombuffer(b"".join(everything["content_hash"].to_pylist()), ">u8")[::2]
     is_heldout = draw_heldout(
-        cluster_id, np.array(everything["source"].to_pylist()), heldout_frac, seed
+        _smallest_of_cluster(content.astype(np.uint64), cluster_id),
+        cluster_id,
+        np.array(everything["source"].to_pylist()),
+        heldout_frac,
+        seed,
     )
     everything = everything.append_column("cluster_id", pa.array(cluster_id)).append_column(
         "split", pa.array(np.where(is_heldout, HELDOUT, TRAIN), pa.string())
@@ -66,10 +72,11 @@ def split(
 
 
 def draw_heldout(
-    cluster_id: np.ndarray, source: np.ndarray, heldout_frac: float, seed: int
+    lot: np.ndarray, cluster_id: np.ndarray, source: np.ndarray, heldout_frac: float, seed: int
 ) -> np.ndarray:
-    """bool per document: held out or not. Documents of one cluster get one answer."""
-    draw = uniform(derive_key(seed, STAGE), cluster_id)
+    """bool per document: held out or not. `lot` (uint64), the number that is hashed for the draw,
+    is one per cluster, so documents of one cluster get one answer."""
+    draw = uniform(derive_key(seed, STAGE), lot)
     is_heldout: np.ndarray = draw < heldout_frac
     for name in np.unique(source):
         mine = source == name
@@ -84,6 +91,14 @@ def draw_heldout(
         moved = able[np.argmax(draws[able]) if sides.all() else np.argmin(draws[able])]
         is_heldout[cluster_id == clusters[moved]] = not sides.all()
     return is_heldout
+
+
+def _smallest_of_cluster(values: np.ndarray, cluster_id: np.ndarray) -> np.ndarray:
+    """For each document the smallest of the values of its cluster's documents."""
+    _, cluster = np.unique(cluster_id, return_inverse=True)
+    smallest = np.full(len(values), np.iinfo(values.dtype).max, values.dtype)
+    np.minimum.at(smallest, cluster, values)
+    return smallest[cluster]
 
 
 def _cluster_ids(doc_ids: np.ndarray, clusters: pa.Table) -> np.ndarray:

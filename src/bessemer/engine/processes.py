@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -24,8 +25,7 @@ def run_in_processes(tasks: Sequence[Task], workers: int) -> Generator[tuple[int
     )
     try:
         futures: dict[Future[Result], int] = {
-            pool.submit(task.function, **task.arguments): position
-            for position, task in enumerate(tasks)
+            pool.submit(_call, task): position for position, task in enumerate(tasks)
         }
         for future in as_completed(futures):
             position = futures[future]
@@ -45,6 +45,19 @@ def run_in_processes(tasks: Sequence[Task], workers: int) -> Generator[tuple[int
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _call(task: Task) -> Result:
+    """Do `task`. An error that would not survive the way to the parent is told in words instead:
+    the pool would take it for the death of this worker."""
+    try:
+        return task.function(**task.arguments)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # noqa: BLE001  (an error's own code may raise any)
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise
 
 
 def _end_with_parent() -> None:

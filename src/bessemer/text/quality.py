@@ -117,30 +117,15 @@ QUALITY_SIGNALS: dict[str, str] = {
 
 _COUNTS = np.dtype(
     [
-        ("words", np.int64),
-        ("word_chars", np.int64),
-        ("alpha_words", np.int64),
-        ("stop_words", np.int64),
-        ("unique_words", np.int64),
-        ("chars", np.int64),
-        ("spaces", np.int64),
-        ("letters", np.int64),
-        ("numbers", np.int64),
-        ("digits", np.int64),
-        ("controls", np.int64),
-        ("number_signs", np.int64),
-        ("ellipses", np.int64),
-        ("newlines", np.int64),
-        ("lines", np.int64),
-        ("line_chars", np.int64),
-        ("max_line_chars", np.int64),
-        ("short_lines", np.int64),
-        ("bullet_lines", np.int64),
-        ("ellipsis_lines", np.int64),
-        ("punct_lines", np.int64),
-        ("running_words", np.int64),
+        (name, np.int64)
+        for name in (
+            "words", "word_chars", "alpha_words", "stop_words", "unique_words", "chars", "spaces",
+            "letters", "numbers", "digits", "controls", "number_signs", "ellipses", "newlines",
+            "lines", "line_chars", "max_line_chars", "short_lines", "bullet_lines",
+            "ellipsis_lines", "punct_lines", "running_words",
+        )
     ]
-)
+)  # fmt: skip
 
 
 def quality_signals(array: pa.Array | pa.ChunkedArray) -> dict[str, npt.NDArray[np.float32]]:

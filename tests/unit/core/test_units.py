@@ -12,13 +12,11 @@ from bessemer.core.units import (
     format_flops,
     format_seconds,
     parse_bytes,
-    parse_seconds,
     parse_tokens,
 )
 
 TOKEN_RULE = 'a number of tokens, e.g. 4096, "500k", "1.2B"'
 BYTE_RULE = 'a size in bytes, e.g. 65536, "64MB", "1GiB"'
-SECOND_RULE = 'a duration, e.g. 30, "30s", "10m", "1.5h"'
 
 
 @pytest.mark.parametrize(
@@ -45,15 +43,6 @@ def test_sizes_are_read_exactly(text: object, size: int) -> None:
     assert parse_bytes(text) == size
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [(30, 30.0), (0.25, 0.25), ("30s", 30.0), ("10m", 600.0), ("1.5h", 5400.0), ("250 ms", 0.25),
-     ("2d", 172800.0)],
-)  # fmt: skip
-def test_durations_are_read_exactly(text: object, seconds: float) -> None:
-    assert parse_seconds(text) == seconds
-
-
 @given(st.integers(0, 10**18), st.sampled_from(["k", "M", "B", "T"]))
 def test_any_count_with_a_suffix_is_that_many_times_its_power(count: int, suffix: str) -> None:
     assert parse_tokens(f"{count}{suffix}") == count * 1000 ** ("kMBT".index(suffix) + 1)
@@ -76,13 +65,9 @@ WRONG = [
     (parse_bytes, "64", f"unit '' is unknown; expected {BYTE_RULE}"),
     (parse_bytes, "64 bytes", f"unit 'bytes' is unknown; expected {BYTE_RULE}"),
     (parse_bytes, "0.3B", f"'0.3B' is not a whole number; expected {BYTE_RULE}"),
-    (parse_seconds, "5 w", f"unit 'w' is unknown; expected {SECOND_RULE}"),
-    (parse_seconds, "5", f"unit '' is unknown; expected {SECOND_RULE}"),
     *[
         (parse, text, f"expected {rule}")
-        for parse, rule in [
-            (parse_tokens, TOKEN_RULE), (parse_bytes, BYTE_RULE), (parse_seconds, SECOND_RULE),
-        ]
+        for parse, rule in [(parse_tokens, TOKEN_RULE), (parse_bytes, BYTE_RULE)]
         for text in ["", "k", "-5k", "5k5", "1e9", ".5k", "1,5k", "٣k", None, True, [1], {}]
     ],
     (parse_tokens, 4096.0, f"expected {TOKEN_RULE}"),

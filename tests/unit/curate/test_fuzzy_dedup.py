@@ -5,18 +5,23 @@ from __future__ import annotations
 import functools
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import combinations, product
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from bessemer.config.data import FuzzyConfig
+from bessemer.core.keyed import derive_key
 from bessemer.core.schema import CLUSTER
 from bessemer.core.storage import read_table
 from bessemer.curate.fuzzy_dedup import fuzzy
 from bessemer.curate.ledger import read_decisions
 from bessemer.engine.tasks import Engine
+from bessemer.text.minhash import band_hashes, signatures
+from bessemer.text.minhash import shingles as hash_shingles
 
 IngestTexts = Callable[..., Path]
 
@@ -184,7 +189,8 @@ def test_documents_without_words_are_like_nothing(
     texts = ["", "", "?!", "?!", "… — …", "… — …", "👍🔥", "👍🔥", " \n ", "one word", "one word"]
     summary = run(ingest_texts(("web", texts)), tmp_path / "fuzzy")
     assert check(tmp_path / "fuzzy", texts_by_id(texts), 0.75) == {10: 9}
-    assert summary == {"num_candidates": 1, "num_verified": 1}  # they are not even compared
+    # Only the last two are even compared.
+    assert summary == {"num_candidates": 1, "num_verified": 1, "num_passed_over": 0}
 
 
 def test_a_document_dropped_before_takes_no_part(
@@ -203,7 +209,7 @@ def test_disabled_it_drops_nothing_and_clusters_nothing(
 ) -> None:
     ingested = ingest_texts(("web", ["the same text"] * 3), ("books", ["the same text"]))
     summary = run(ingested, tmp_path / "fuzzy", FuzzyConfig(enabled=False))
-    assert summary == {"num_candidates": 0, "num_verified": 0}
+    assert summary == {"num_candidates": 0, "num_verified": 0, "num_passed_over": 0}
     assert len(read_decisions([tmp_path / "fuzzy"])) == 0
     table = read_table(tmp_path / "fuzzy" / "clusters.parquet")
     assert (table.schema, len(table)) == (CLUSTER, 0)
@@ -222,12 +228,19 @@ def test_a_template_that_a_thousand_share_is_cleared_to_one(
     names = map("".join, product("abcdefghij", "klmnopqrst", "uvwyz"))
     texts = [f"{template} visitor {name}" for name in names]
     ingested = ingest_texts(("web", texts[:250]), ("web", texts[250:]))
-    run(ingested, tmp_path / "fuzzy", FuzzyConfig())
+    summary = run(ingested, tmp_path / "fuzzy", FuzzyConfig())
     dropped = check(tmp_path / "fuzzy", texts_by_id(texts[:250], texts[250:]), 0.75)
     assert set(dropped.values()) == {0}
     assert len(dropped) == 499
     table = read_table(tmp_path / "fuzzy" / "clusters.parquet").to_pydict()
     assert set(table["cluster_docs"]) == {500}
+    # Within a bucket, a pair is passed over if neither is among its first 64.
+    made = signatures(*hash_shingles(pa.array(texts), 5), 112, seed=derive_key(0, "fuzzy"))
+    buckets = Counter(
+        (at, key) for row in band_hashes(made, 14).tolist() for at, key in enumerate(row)
+    )
+    passed_over = (sum(range(num_docs - 64)) for num_docs in buckets.values() if num_docs > 64)
+    assert summary["num_passed_over"] == sum(passed_over) > 0
 
 
 def test_outputs_do_not_depend_on_the_number_of_threads(

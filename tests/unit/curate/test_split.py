@@ -49,7 +49,7 @@ def test_no_cluster_is_on_both_sides_and_every_source_is(
     documents: list[tuple[int, int]], frac: float, seed: int
 ) -> None:
     clusters, source = columns(documents)
-    heldout = draw_heldout(clusters, source, frac, seed)
+    heldout = draw_heldout(clusters, clusters, source, frac, seed)
     sides_by_source(clusters, source, heldout)
     # Where the draw gave both sides something, the draw is all that counts; elsewhere one moved.
     for name in np.unique(source):
@@ -74,13 +74,13 @@ def test_clusters_shared_by_sources_do_not_cost_another_source_its_side(
     able = np.array([own[name] > 1 for name in source])
     clusters, source = clusters[able], source[able]
     if len(clusters):
-        sides_by_source(clusters, source, draw_heldout(clusters, source, frac, seed))
+        sides_by_source(clusters, source, draw_heldout(clusters, clusters, source, frac, seed))
 
 
 def test_a_cluster_that_two_sources_share_is_not_the_one_that_moves() -> None:
     clusters, source = np.array([1, 2, 2, 3]), np.array(["a", "a", "b", "b"])
     for seed, frac in product(range(100), (0.3, 0.5, 0.7)):
-        sides_by_source(clusters, source, draw_heldout(clusters, source, frac, seed))
+        sides_by_source(clusters, source, draw_heldout(clusters, clusters, source, frac, seed))
 
 
 @given(DOCUMENTS, DOCUMENTS, FRACTIONS, SEEDS)
@@ -88,8 +88,9 @@ def test_added_documents_move_none_that_was_drawn(
     documents: list[tuple[int, int]], more: list[tuple[int, int]], frac: float, seed: int
 ) -> None:
     clusters, source = columns(documents)
-    before = draw_heldout(clusters, source, frac, seed)
-    after = draw_heldout(*columns(documents + more), frac, seed)[: len(documents)]
+    before = draw_heldout(clusters, clusters, source, frac, seed)
+    more_clusters, more_source = columns(documents + more)
+    after = draw_heldout(more_clusters, more_clusters, more_source, frac, seed)[: len(documents)]
     drawn = natural(clusters, frac, seed)
     # Only one that was moved, then or now, to give its source both sides may change.
     assert ((before == after) | (before != drawn) | (after != drawn)).all()
@@ -103,8 +104,8 @@ def test_the_order_of_documents_does_not_matter(
     order = list(range(len(documents)))
     random.shuffle(order)  # type: ignore[attr-defined]
     clusters, source = columns(documents)
-    heldout = draw_heldout(clusters, source, frac, seed)
-    mixed = draw_heldout(clusters[order], source[order], frac, seed)
+    heldout = draw_heldout(clusters, clusters, source, frac, seed)
+    mixed = draw_heldout(clusters[order], clusters[order], source[order], frac, seed)
     assert mixed.tolist() == heldout[order].tolist()
 
 
@@ -113,20 +114,20 @@ def test_the_order_of_documents_does_not_matter(
 def test_the_share_held_out_is_the_one_asked_for(frac: float, seed: int) -> None:
     num = 50_000
     clusters = np.arange(num) + (3 << 32)
-    heldout = draw_heldout(clusters, np.full(num, "web"), frac, seed)
+    heldout = draw_heldout(clusters, clusters, np.full(num, "web"), frac, seed)
     # A binomial count is within five standard deviations, but for once in two million draws.
     assert abs(heldout.sum() - frac * num) < 5 * (num * frac * (1 - frac)) ** 0.5
 
 
 def test_another_seed_holds_out_others() -> None:
     clusters, source = np.arange(1000), np.full(1000, "web")
-    held = [draw_heldout(clusters, source, 0.2, seed) for seed in (0, 1)]
+    held = [draw_heldout(clusters, clusters, source, 0.2, seed) for seed in (0, 1)]
     assert (held[0] & held[1]).sum() < 100
 
 
 def test_a_source_of_one_cluster_follows_the_draw() -> None:
     clusters, source = np.array([5, 5, 5]), np.array(["web"] * 3)
-    found = {draw_heldout(clusters, source, 0.5, seed).tolist()[0] for seed in range(20)}
+    found = {draw_heldout(clusters, clusters, source, 0.5, seed).tolist()[0] for seed in range(20)}
     assert found == {True, False}
 
 
@@ -189,3 +190,44 @@ def test_what_is_left_is_written_shard_by_shard_with_its_side(
     for total in result.conservation:
         total.check("split")
         assert total.docs_in == len([row for row in rows if row["source"] == total.source])
+
+
+def test_files_added_before_the_others_move_no_document(
+    ingest_texts: Callable[..., Path], tmp_path: Path
+) -> None:
+    texts = [f"document {n} of many" for n in range(200)]
+    sides = []
+    for name, shards in [("few", [("web", texts)]), ("more", [("a", ["new"] * 9), ("web", texts)])]:
+        base = tmp_path / name
+        base.mkdir()
+        ingested = ingest_texts(*shards).rename(base / "ingest")
+        (tmp_path / "texts").rename(base / "texts")
+        sources = [source for source, _ in shards]
+        fuzzy(ingested, [], sources, FuzzyConfig(enabled=False), 0, base / "fuzzy", Engine())
+        split(ingested, [], base / "fuzzy", sources, 0.3, 1, base / "split")
+        tables = [read_table(path) for path in sorted((base / "split" / "splits").iterdir())]
+        rows = [row for table in tables for row in table.to_pylist() if row["source"] == "web"]
+        sides.append([row["split"] for row in rows])
+    assert len(sides[0]) == 200
+    assert sides[0] == sides[1]
+    assert set(sides[0]) == {"train", "heldout"}
+
+
+def test_the_draw_is_the_smallest_content_hash_of_the_cluster(
+    pipeline: tuple[Path, list[Path], Path], tmp_path: Path
+) -> None:
+    ingested, ledgers, fuzzy_folder = pipeline
+    split(ingested, ledgers, fuzzy_folder, ["web", "books"], 0.4, 1, tmp_path / "split")
+    tables = [read_table(path) for path in sorted((tmp_path / "split" / "splits").iterdir())]
+    rows = [row for table in tables for row in table.to_pylist()]
+    hashes = {
+        row["doc_id"]: int.from_bytes(row["content_hash"][:8])
+        for path in sorted((ingested / "documents").iterdir())
+        for row in read_table(path).to_pylist()
+    }
+    lots = [
+        min(hashes[mate["doc_id"]] for mate in rows if mate["cluster_id"] == row["cluster_id"])
+        for row in rows
+    ]
+    drawn = natural(np.array(lots, np.uint64), 0.4, 1)
+    assert [row["split"] == "heldout" for row in rows] == drawn.tolist()

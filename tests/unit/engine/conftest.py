@@ -51,6 +51,17 @@ def die(folder, number, unless=None, after=None):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Unportable(Exception):
+    """Pickle calls __init__ with the message alone."""
+
+    def __init__(self, part, whole):
+        super().__init__(f"{part} of {whole} is bad")
+
+
+def fail_unportably(number):
+    raise Unportable(number, "everything")
+
+
 def quick(number):
     return {"number": number}
 '''

@@ -137,6 +137,18 @@ def test_a_killed_worker_is_a_machine_error_and_the_next_start_goes_on(
     assert runs_of(outputs)[0] == runs_of(outputs)[1] == 1
 
 
+def test_an_error_that_cannot_be_pickled_is_told_in_words(
+    tasks: ModuleType, tmp_path: Path
+) -> None:
+    work = [
+        Task(key="x", function=tasks.fail_unportably, arguments={"number": 7}),
+        Task(key="y", function=tasks.quick, arguments={"number": 8}),
+    ]
+    with pytest.raises(RuntimeError, match="Unportable: 7 of everything is bad") as error:
+        PROCESSES.map("work", tmp_path / "stage", work)
+    assert error.value.__notes__ == ["in task x"]
+
+
 def test_a_worker_killed_while_tasks_are_handed_in_is_a_machine_error_too(
     tasks: ModuleType, tmp_path: Path
 ) -> None:
