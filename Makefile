@@ -9,10 +9,6 @@ INSTALL := $(BIN)/pip install --quiet -c constraints.txt
 
 quickstart: $(VENV)/.installed
 	@$(BIN)/bessemer run recipes/quickstart.toml
-	@echo
-	@echo "report:  runs/quickstart/report.html   (open it in a browser)"
-	@echo "model:   runs/quickstart/model         (transformers loads it)"
-	@echo 'try:     $(BIN)/bessemer generate runs/quickstart "Alice was"'
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile

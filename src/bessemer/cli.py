@@ -7,6 +7,7 @@ core/errors.py.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -83,7 +84,7 @@ def run(
         run_file, overrides or (), first=first, last=last, display=display, launch=launch
     )
     if launch.rank == 0:
-        show.outcome(workspace, outcomes)
+        show.outcome(workspace, outcomes, program=_program())
 
 
 @app.command()
@@ -153,6 +154,14 @@ def generate(
         sys.stdout.write(piece if number else prompt + piece)
         sys.stdout.flush()
     sys.stdout.write("\n")
+
+
+def _program() -> str:
+    """How this program was called, to be typed again."""
+    called = sys.argv[0]
+    if Path(called).name == "__main__.py":
+        return "python -m bessemer"
+    return "bessemer" if called == shutil.which("bessemer") else called
 
 
 def main() -> None:

@@ -77,7 +77,7 @@ class CurateConfig(Section):
 
     languages: Strings = ()
     """ISO 639 codes to keep in web and book sources; empty keeps all."""
-    min_language_score: Fraction = 0.5
+    min_language_score: Fraction = 0.3
     max_document_bytes: Bytes = 16 * 2**20
     """A longer document is quarantined: it is a damaged file more often than a text."""
     shard_bytes: Bytes = 64 * 2**20

@@ -145,8 +145,8 @@ def estimate(found: Estimate) -> None:
     console.print(_facts(rows))
 
 
-def outcome(workspace: Workspace, outcomes: Sequence[StageOutcome]) -> None:
-    """Where the products of a run are, and what to try next."""
+def outcome(workspace: Workspace, outcomes: Sequence[StageOutcome], program: str) -> None:
+    """Where the products of a run are, and what to try next with the command `program`."""
     root = _short(workspace.root)
     names = {outcome.stage for outcome in outcomes}
     console = _console()
@@ -154,7 +154,7 @@ def outcome(workspace: Workspace, outcomes: Sequence[StageOutcome]) -> None:
         console.print(f"report  {root / REPORT}")
     if "export" in names:
         console.print(f"model   {root / MODEL}")
-        console.print(f'try     bessemer generate {root} "The"')
+        console.print(f'try     {program} generate {root} "The"')
 
 
 def status(workspace: Workspace) -> None:

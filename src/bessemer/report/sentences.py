@@ -113,7 +113,7 @@ def tell_gap(gap: GapRow) -> str:
     if gap.low > 0:
         told = (
             f"Held-out text costs {gap.gap:.3f} bits per byte more than text the model trained on: "
-            "beyond chance, it knows the latter better."
+            "beyond chance, it knows the latter better, or what is held out is harder."
         )
     elif gap.high < 0:
         told = (

@@ -73,6 +73,10 @@ def test_a_gap_whose_interval_is_beyond_its_bound_is_overfitting() -> None:
     assert verdict(gaps=[gap(low=0.05, high=0.3)], epochs={"web": 2.0}).word == "healthy"
 
 
+def test_a_gap_of_text_that_was_hardly_repeated_is_not_overfitting() -> None:
+    assert verdict(gaps=[gap(low=0.12, high=0.2)], epochs={"web": 1.9}).word == "healthy"
+
+
 def test_many_repetitions_are_data_limited() -> None:
     found = verdict(epochs={"web": 7.5})
     assert found.word == "data-limited"
