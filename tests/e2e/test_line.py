@@ -12,9 +12,10 @@ from subprocess import CompletedProcess
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from bessemer.core.layout import DIAGNOSIS, PARITY
-from bessemer.core.storage import read_json
+from bessemer.core.layout import DIAGNOSIS, EVALUATIONS, METRICS, PARITY, STEPS
+from bessemer.core.storage import read_json, read_jsonl
 from bessemer.line.explain import explain
 from bessemer.line.trace import trace_document, trace_step
 from bessemer.line.workspace import plan_workspace
@@ -49,6 +50,25 @@ def test_the_model_beats_byte_frequencies_on_every_source(finished_run: Path) ->
         assert row["heldout"] < row["baselines"]["unigram"]
         assert row["low"] <= row["gap"] <= row["high"]
     assert found["verdict"]["findings"]
+
+
+def test_tensorboard_shows_the_metrics_of_every_step(finished_run: Path) -> None:
+    metrics = plan_workspace(finished_run).folder("train") / METRICS
+    board = EventAccumulator(str(metrics / "tensorboard"), {"scalars": 0}).Reload()
+    steps = read_jsonl(metrics / STEPS)
+    assert len(steps) > 5
+    for name in ("loss", "bits_per_byte", "grad_norm", "lr", "tokens_per_s", "peak_bytes"):
+        shown = [(event.step, event.value) for event in board.Scalars(f"train/{name}")]
+        assert shown == [(row["step"], pytest.approx(row[name], rel=1e-6)) for row in steps]
+    for source in ("notes", "pages", "tools"):
+        shown = [
+            (event.step, event.value) for event in board.Scalars(f"heldout_bits_per_byte/{source}")
+        ]
+        assert shown == [
+            (row["step"], pytest.approx(row["bits_per_byte"], rel=1e-6))
+            for row in read_jsonl(metrics / EVALUATIONS)
+            if row["source"] == source
+        ]
 
 
 def test_running_again_reuses_everything(finished_run: Path, bessemer: Bessemer) -> None:
