@@ -71,16 +71,16 @@ def finish(options: argparse.Namespace, figures: dict[str, Any], packages: Seque
     options.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def run_json(python: Path | str, script: str, *script_arguments: str) -> dict[str, Any]:
-    """Run a script and return the JSON object on its last line of output."""
+def run_json(python: Path | str, module: str, *module_arguments: str) -> dict[str, Any]:
+    """Run a module by itself and return the JSON object on its last line of output."""
     done = subprocess.run(
-        [str(python), script, *script_arguments],
+        [str(python), "-m", module, *module_arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode != 0:
-        raise SystemExit(f"{script} failed:\n{done.stderr[-2000:]}")
+        raise SystemExit(f"{module} failed:\n{done.stderr[-2000:]}")
     result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return result

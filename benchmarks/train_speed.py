@@ -27,12 +27,12 @@ def main() -> None:
         shape=(str, "12m", "which of benchmarks/shapes.py"),
         threads=(int, num_usable_cores(), "threads"),
     )
-    script_arguments = (options.shape, str(options.steps), str(options.threads))
+    sizes = (options.shape, str(options.steps), str(options.threads))
     ours, theirs, shares, ratios = [], [], [], []
     peaks: dict[str, list[int]] = {"ours": [], "theirs": []}
     for _ in range(options.rounds):
-        our = run_json(sys.executable, "benchmarks/our_trainer.py", *script_arguments)
-        their = run_json(PEER_PYTHON, "benchmarks/peers/transformers_trainer.py", *script_arguments)
+        our = run_json(sys.executable, "benchmarks.our_trainer", *sizes)
+        their = run_json(PEER_PYTHON, "benchmarks.peers.transformers_trainer", *sizes)
         if our["num_parameters"] != their["num_parameters"]:
             raise SystemExit(f"unlike models: {our['num_parameters']}, {their['num_parameters']}")
         ours.append(TOKENS / statistics.median(our["step_s"][WARM_UP_STEPS:]))

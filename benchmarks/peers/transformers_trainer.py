@@ -12,14 +12,12 @@ import resource
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as bessemer's own command line sets it
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch
 import transformers
-from shapes import BATCH_SEQUENCES, SEQ_LEN, SHAPES, VOCAB_SIZE
+from benchmarks.shapes import BATCH_SEQUENCES, SEQ_LEN, SHAPES, VOCAB_SIZE
 from torch.utils.data import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
