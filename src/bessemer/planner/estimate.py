@@ -18,9 +18,9 @@ from bessemer.costs.compute import Parameters, count_parameters, shape_of, train
 from bessemer.costs.memory import TrainingMemory, training_memory
 
 # Share of the matrix-product rate that training reaches on a CPU in float32, from small models
-# (about 3 million parameters) to larger ones (about 50 million): low, usual, high. Measured with
+# (about 1 million parameters) to larger ones (about 50 million): low, usual, high. Measured with
 # benchmarks/train_speed.py on two cores; the log of measurements is docs/log.md.
-SHARE_OF_RATE = (0.35, 0.5, 0.75)
+SHARE_OF_RATE = (0.3, 0.55, 0.75)
 PROCESS_BYTES = 600 * 10**6  # resident memory of Python with torch and the run's tables loaded
 _TIMEOUT_S = 120
 
