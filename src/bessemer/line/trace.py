@@ -6,7 +6,6 @@ what the step was trained on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +83,7 @@ def trace_step(workspace: Workspace, step: int) -> StepTrace:
         place = 0
         for doc_id, start, length in _documents_of(order, sample):
             piece = tokens[sample][0][place : place + length]
-            anew = np.asarray(encoded[doc_id][start : start + length])
+            anew = encoded[doc_id][start : start + length]
             num_equal += int((piece == anew).sum()) if len(piece) == len(anew) else 0
             place += length
             ranges.append(
@@ -181,12 +180,12 @@ def _documents_of(order: SampleOrder, sample: int) -> list[tuple[int, int, int]]
 
 def _encode_anew(
     workspace: Workspace, doc_ids: np.ndarray
-) -> tuple[dict[int, Sequence[int]], dict[int, str]]:
+) -> tuple[dict[int, np.ndarray], dict[int, str]]:
     """Tokens and URL of documents, from their text."""
     ingest = workspace.require("ingest")
     corpus = Corpus(documents=ingest / DOCUMENTS, splits=workspace.require("split") / SPLITS)
     tokenizer = Tokenizer.load(workspace.require("tokenizer") / TOKENIZER)
-    tokens = tokenizer.encode_documents(list(corpus.texts(doc_ids)))
+    tokens = tokenizer.encode_documents(corpus.texts(doc_ids))
     return dict(zip(doc_ids.tolist(), tokens, strict=True)), _urls(ingest, doc_ids)
 
 

@@ -25,8 +25,6 @@ from bessemer.tokens.corpus import Corpus, sample_documents
 from bessemer.tokens.shard import write_shard
 from bessemer.tokens.tokenizer import Tokenizer, train_tokenizer
 
-_BATCH_DOCS = 256
-
 
 def learn_tokenizer(
     corpus: Corpus,
@@ -108,10 +106,8 @@ def encode_shard(
         return {"docs": 0}
     coder = Tokenizer.load(tokenizer)
     texts, doc_ids = table["text"].to_pylist(), table["doc_id"].to_pylist()
-    tokens: list[list[int]] = []
-    for first in range(0, len(texts), _BATCH_DOCS):
-        tokens += coder.encode_documents(texts[first : first + _BATCH_DOCS])
-    num_bytes = [int(coder.token_bytes[np.asarray(ids)].sum()) for ids in tokens]
+    tokens = coder.encode_documents(texts)
+    num_bytes = [int(coder.token_bytes[ids].sum()) for ids in tokens]
     for doc_id, found, expected in zip(
         doc_ids, num_bytes, table["num_bytes"].to_pylist(), strict=True
     ):

@@ -39,7 +39,7 @@ def token_dtype(vocab_size: int) -> np.dtype[Any]:
 
 def write_shard(
     prefix: Path,
-    tokens: Sequence[Sequence[int]],
+    tokens: Sequence[Sequence[int] | np.ndarray],
     doc_ids: Sequence[int],
     num_bytes: Sequence[int],
     vocab_size: int,

@@ -3,15 +3,20 @@
 Text is cut by the GPT-4 pattern with single digits, then merged by byte pairs; every byte has a
 token of its own, so any text round-trips exactly. Documents are framed by two special tokens,
 `BEGIN` and `END`, that no text can produce: special tokens are never matched in text.
+
+Encoding is by the core of `tiktoken`, several times as fast. It merges by the rank of what a pair
+makes, not by the rank of the pair. That is the same: within the bytes of a token the merges learned
+before it always end in the same two parts, so only one pair ever makes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import tiktoken
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as BackendTokenizer
 
@@ -26,6 +31,13 @@ _SPLIT_PATTERN = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|"
     r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+
+# Byte-level BPE spells a byte as one character: printable ones of Latin-1 as themselves, the others
+# as the characters from U+0100 on (GPT-2, Radford et al. 2019).
+_PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+_OTHERS = [byte for byte in range(256) if byte not in _PRINTABLE]
+_BYTE_OF = {chr(byte): byte for byte in _PRINTABLE}
+_BYTE_OF |= {chr(0x100 + place): byte for place, byte in enumerate(_OTHERS)}
 
 
 class Tokenizer:
@@ -44,7 +56,11 @@ class Tokenizer:
             backend = BackendTokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception
             raise IntegrityError(f"{path} is no readable tokenizer.json: {error}") from error
-        return cls(backend)
+        tokenizer = cls(backend)
+        missing = _BYTE_OF.keys() - backend.get_vocab().keys()
+        if missing:
+            raise IntegrityError(f"{path} lacks a token for {len(missing)} of the 256 bytes")
+        return tokenizer
 
     @property
     def vocab_size(self) -> int:
@@ -56,15 +72,35 @@ class Tokenizer:
         """Write tokenizer.json, which `tokenizers` and `transformers` read."""
         write_text(path, self._backend.to_str(pretty=True))
 
-    def encode_documents(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text as a document: BEGIN, the text, END."""
-        encodings = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [[self.begin_id, *encoding.ids, self.end_id] for encoding in encodings]
+    def encode_documents(self, texts: Iterable[str]) -> list[np.ndarray]:
+        """Token ids (uint32) of each text as a document: BEGIN, the text, END."""
+        begin, end = np.array([[self.begin_id], [self.end_id]], np.uint32)
+        return [np.concatenate((begin, self._ids(text), end)) for text in texts]
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text` alone."""
-        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        ids: list[int] = self._ids(text).tolist()
         return ids
+
+    def _ids(self, text: str) -> np.ndarray:
+        try:
+            return self._core.encode_to_numpy(text, disallowed_special=())
+        except ValueError:  # its regular expressions run out of stack on a long run of white space
+            encoding = self._backend.encode(text, add_special_tokens=False)
+            return np.array(encoding.ids, np.uint32)
+
+    @cached_property
+    def _core(self) -> tiktoken.Encoding:
+        """The same tokenizer for `tiktoken`: the bytes of each token, by rank."""
+        special, ranks = {}, {}
+        for token, index in self._backend.get_vocab().items():
+            if token in SPECIAL_TOKENS:
+                special[token] = index
+            else:
+                ranks[bytes(map(_BYTE_OF.__getitem__, token))] = index
+        return tiktoken.Encoding(
+            "bessemer", pat_str=_SPLIT_PATTERN, mergeable_ranks=ranks, special_tokens=special
+        )
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of token ids; special tokens vanish, bytes that are no UTF-8 become U+FFFD."""

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -68,10 +69,47 @@ def test_text_never_gives_a_special_token(tokenizer: Tokenizer, text: str) -> No
 
 
 def test_documents_are_framed_once_each_in_order(tokenizer: Tokenizer) -> None:
-    documents = tokenizer.encode_documents(HOSTILE)
+    documents = [ids.tolist() for ids in tokenizer.encode_documents(HOSTILE)]
     assert documents == [[0, *tokenizer.encode(text), 1] for text in HOSTILE]
     assert tokenizer.decode([id_ for ids in documents for id_ in ids]) == "".join(HOSTILE)
     assert tokenizer.encode_documents([]) == []
+
+
+def assert_as_exported(tokenizer: Tokenizer, texts: Sequence[str]) -> None:
+    """The ids are those that `tokenizers` finds with the exported tokenizer.json."""
+    found = tokenizer._backend.encode_batch(list(texts), add_special_tokens=False)
+    for text, theirs in zip(texts, found, strict=True):
+        assert tokenizer.encode(text) == theirs.ids, text[:80]
+
+
+def test_ids_are_those_of_the_exported_tokenizer(tokenizer: Tokenizer) -> None:
+    runs = [sign * 5000 for sign in ("ab", " \n", "\r\n ", "漢", "!", "' ", "\u0301", "'s")]
+    assert_as_exported(tokenizer, HOSTILE + runs)
+
+
+@given(text=st.text(st.one_of(st.characters(), st.sampled_from("aehinrst'S \n\r\t.,!?\u00a0019"))))
+def test_ids_of_any_text_are_those_of_the_exported_tokenizer(
+    tokenizer: Tokenizer, text: str
+) -> None:
+    assert_as_exported(tokenizer, [text])
+
+
+def test_every_code_point_is_cut_as_by_the_exported_tokenizer(tokenizer: Tokenizer) -> None:
+    """Two libraries of regular expressions, each with its own tables of Unicode."""
+    points = [point for point in range(0x110000) if not 0xD800 <= point < 0xE000]
+    texts = [
+        "".join(f"a{chr(point)}b {chr(point)}1! {chr(point)}?\n" for point in points[at : at + 512])
+        for at in range(0, len(points), 512)
+    ]
+    assert_as_exported(tokenizer, texts)
+
+
+def test_white_space_without_end_is_encoded(tokenizer: Tokenizer) -> None:
+    """On 2**20 blanks before a word tiktoken's regular expressions run out of stack."""
+    text = " " * 2**20 + "x"
+    assert_as_exported(tokenizer, [text])
+    with pytest.raises(ValueError, match="Max stack size exceeded"):
+        tokenizer._core.encode_to_numpy(text)
 
 
 def spelled(token: str) -> bytes:
@@ -163,7 +201,7 @@ def test_a_saved_tokenizer_is_the_same_and_saves_to_the_same_bytes(
     loaded = Tokenizer.load(tmp_path / "first.json")
     loaded.save(tmp_path / "second.json")
     assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
-    assert loaded.encode_documents(HOSTILE) == tokenizer.encode_documents(HOSTILE)
+    assert list(map(loaded.encode, HOSTILE)) == list(map(tokenizer.encode, HOSTILE))
     assert loaded.token_bytes.tolist() == tokenizer.token_bytes.tolist()
 
 
@@ -220,4 +258,9 @@ def test_what_is_no_tokenizer_of_ours_is_refused(tmp_path: Path) -> None:
     backend.train_from_iterator(["iron"], trainers.BpeTrainer(special_tokens=[BEGIN]))
     backend.save(str(path))
     with pytest.raises(IntegrityError, match=r"lacks the special token <\|end_of_text\|>"):
+        Tokenizer.load(path)
+    trainer = trainers.BpeTrainer(special_tokens=[BEGIN, END])
+    backend.train_from_iterator(["iron"], trainer=trainer)
+    backend.save(str(path))
+    with pytest.raises(IntegrityError, match="lacks a token for 251 of the 256 bytes"):
         Tokenizer.load(path)
