@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 from bessemer.core.keyed import Key, hash_indices
 from bessemer.core.storage import read_table
 
+WHERE_IT_WENT = "`bessemer status RUN` says which stage dropped it, `bessemer explain RUN DOC` why"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Corpus:

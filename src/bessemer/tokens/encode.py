@@ -21,7 +21,7 @@ from bessemer.core.manifest import Conservation, StageResult
 from bessemer.core.schema import SIDES, TRAIN
 from bessemer.core.storage import write_json
 from bessemer.engine.tasks import Engine, Task
-from bessemer.tokens.corpus import Corpus, sample_documents
+from bessemer.tokens.corpus import WHERE_IT_WENT, Corpus, sample_documents
 from bessemer.tokens.shard import write_shard
 from bessemer.tokens.tokenizer import Tokenizer, train_tokenizer
 
@@ -45,8 +45,8 @@ def learn_tokenizer(
     total = sum(shares.values())
     if not total:
         raise DataError(
-            "no training text is left of the sources that have a weight; see what was dropped in "
-            "the report, or change mix.weights"
+            f"no training text is left of the sources that have a weight: {WHERE_IT_WENT}; or "
+            "change mix.weights"
         )
     budget = {source: sample_bytes * share / total for source, share in shares.items()}
     keys = {source: derive_key(seed, "tokenizer", source) for source in shares}

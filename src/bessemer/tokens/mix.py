@@ -17,6 +17,7 @@ from bessemer.core.layout import PLAN, SHARDS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import MIX_PLAN, TRAIN
 from bessemer.core.storage import read_json, write_table
+from bessemer.tokens.corpus import WHERE_IT_WENT
 
 REPEAT_DECAY_EPOCHS = 15.387756  # R*_D, Muennighoff et al. 2023 (arXiv 2305.16264), appendix A
 
@@ -96,9 +97,9 @@ def _shares(
         if weight and not available[name]:
             raise DataError(
                 f"source {name!r} has weight {float(weight):g} but no training text is left of "
-                "it; see what was dropped in the report, or set its weight to 0"
+                f"it: {WHERE_IT_WENT}; or set its weight to 0"
             )
     total = sum(raw.values())
     if not total:
-        raise DataError("no training text is left; see what was dropped in the report")
+        raise DataError(f"no training text is left: {WHERE_IT_WENT}")
     return {name: weight / total for name, weight in raw.items()}

@@ -15,7 +15,12 @@ from bessemer.model.initialize import initialize
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.tokenizer import Tokenizer, train_tokenizer
 
-TEXTS = ["the iron was hot", "naïve café — 🙂\n\n  indented", "x" * 200]
+TEXTS = [
+    "the iron was hot",
+    "naïve café — 🙂\n\n  indented",
+    "an <|end_of_text|> in words",
+    "x" * 200,
+]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +54,7 @@ def test_what_transformers_loads_computes_the_same(
     found = check_parity(model, tokenizer, TEXTS, 64, tmp_path)
     assert found.max_logit_difference < 1e-5
     assert found.greedy_tokens == found.greedy_tokens_equal > 0
-    assert found.num_texts == 3
+    assert found.num_texts == 4
 
 
 def test_a_changed_weight_is_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -159,8 +159,8 @@ def test_a_weight_on_a_source_without_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         plan(tmp_path, {"web": 1, "books": 1, "code": 0.5})
     assert str(error.value) == (
-        "source 'code' has weight 0.5 but no training text is left of it; see what was dropped in "
-        "the report, or set its weight to 0"
+        "source 'code' has weight 0.5 but no training text is left of it: `bessemer status RUN` "
+        "says which stage dropped it, `bessemer explain RUN DOC` why; or set its weight to 0"
     )
 
 
