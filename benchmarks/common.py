@@ -50,13 +50,15 @@ def arguments(description: str, **more: tuple[type, Any, str]) -> argparse.Names
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table; all columns but the first are aligned to the right."""
-    table = Table(title=title, title_justify="left", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console = Console()
-    (console if console.is_terminal else Console(width=140)).print(table)
+    console = console if console.is_terminal else Console(width=140)
+    console.print(title, style="italic")
+    console.print(table)
 
 
 def finish(options: argparse.Namespace, figures: dict[str, Any], packages: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.common import ROOT
 
-BENCHMARKS = ("quickstart", "train_speed")
+BENCHMARKS = ("quickstart", "tokenize", "train_speed")
 
 
 def main() -> None:
