@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -45,6 +46,36 @@ class EvaluateConfig(Section):
     tokens_per_source: Tokens = 65536
 
 
+class BatchRampConfig(Section):
+    """`[train.batch_ramp]`: begin with a smaller batch, and grow it in equal increments."""
+
+    start_tokens: Tokens
+    """The first batch, in tokens."""
+    increment_tokens: Tokens
+    over_tokens: Tokens
+    """Tokens of training after which the batch is `global_batch_tokens`."""
+
+
+class PhaseConfig(Section):
+    """One `[[train.phase]]`: what changes once so many tokens were seen."""
+
+    from_tokens: Tokens
+    """Holds from the first step that begins at or after so many tokens."""
+    seq_len: int | None = Field(default=None, ge=8)
+    """Absent means as before."""
+    weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
+    """Share of each source in tokens, as in `[mix]`; absent means as before."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Phase:
+    """A phase with everything that holds in it; weights of None are those of `[mix]`."""
+
+    from_tokens: int
+    seq_len: int
+    weights: dict[str, float] | None
+
+
 class TrainConfig(Section):
     """`[train]`."""
 
@@ -56,6 +87,8 @@ class TrainConfig(Section):
     """Rounded down to whole steps."""
     document_mask: bool = True
     """Attention never looks across the border between two documents in a sequence."""
+    batch_ramp: BatchRampConfig | None = None
+    phase: Annotated[tuple[PhaseConfig, ...], Field(strict=False)] = ()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
@@ -75,6 +108,35 @@ class TrainConfig(Section):
     def num_samples(self) -> int:
         """Sequences of the whole run."""
         return self.num_steps * self.batch_samples
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """All phases in order, the first one from token 0, gaps filled from the one before."""
+        phases = [Phase(from_tokens=0, seq_len=self.seq_len, weights=None)]
+        for each in sorted(self.phase, key=lambda phase: phase.from_tokens):
+            phases.append(
+                Phase(
+                    from_tokens=each.from_tokens,
+                    seq_len=each.seq_len or phases[-1].seq_len,
+                    weights=phases[-1].weights if each.weights is None else each.weights,
+                )
+            )
+        return tuple(phases)
+
+    def ramp_batches(self) -> tuple[tuple[int, int], ...]:
+        """(from so many tokens, batch in tokens) as the batch grows, evenly over the ramp."""
+        if self.batch_ramp is None:
+            return ((0, self.global_batch_tokens),)
+        ramp = self.batch_ramp
+        sizes = range(ramp.start_tokens, self.global_batch_tokens, ramp.increment_tokens)
+        batches = [
+            (index * ramp.over_tokens // len(sizes), size) for index, size in enumerate(sizes)
+        ]
+        return (*batches, (ramp.over_tokens if batches else 0, self.global_batch_tokens))
+
+    def batch_tokens_at(self, tokens_seen: int) -> int:
+        """Tokens of a batch that begins after `tokens_seen` tokens."""
+        return [size for begin, size in self.ramp_batches() if begin <= tokens_seen][-1]
 
 
 class DiagnoseConfig(Section):

@@ -1,0 +1,121 @@
+"""When which batch is trained on: steps, samples and tokens of a run, cut into segments alike.
+
+A pure function of `[train]`. The phases of a run change its mixture and sequence length, the batch
+ramp its batch; between two such changes every step is like the one before it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bessemer.config.train import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segment:
+    """Consecutive optimizer steps of one mixture, sequence length and batch."""
+
+    first_step: int
+    num_steps: int
+    first_sample: int
+    first_token: int
+    phase: int  # index in TrainConfig.phases
+    seq_len: int
+    batch_samples: int
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens of one step."""
+        return self.batch_samples * self.seq_len
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of all its steps."""
+        return self.num_steps * self.batch_samples
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timetable:
+    """All steps of a run. Steps, samples and tokens are counted from 0."""
+
+    segments: tuple[Segment, ...]
+
+    @property
+    def num_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return self.segments[-1].first_step + self.segments[-1].num_steps
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of the whole run."""
+        return self.segments[-1].first_sample + self.segments[-1].num_samples
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the whole run."""
+        return self.tokens_before(self.num_steps)
+
+    def segment_of(self, step: int) -> Segment:
+        """The segment that holds `step`."""
+        return self._last(step, lambda segment: segment.first_step)
+
+    def samples_of(self, step: int) -> range:
+        """The samples of the global batch of `step`."""
+        segment = self.segment_of(step)
+        first = segment.first_sample + (step - segment.first_step) * segment.batch_samples
+        return range(first, first + segment.batch_samples)
+
+    def step_of(self, sample: int) -> int:
+        """The step whose batch holds `sample`."""
+        segment = self._last(sample, lambda segment: segment.first_sample)
+        return segment.first_step + (sample - segment.first_sample) // segment.batch_samples
+
+    def tokens_before(self, step: int) -> int:
+        """Tokens of all steps before `step`, which may be the number of steps."""
+        segment = self.segment_of(step)
+        return segment.first_token + (step - segment.first_step) * segment.batch_tokens
+
+    def _last(self, value: int, begin: Callable[[Segment], int]) -> Segment:
+        return self.segments[max(0, bisect_right(self.segments, value, key=begin) - 1)]
+
+
+def make_timetable(train: TrainConfig) -> Timetable:
+    """The timetable of a run; a change holds from the first step that begins at or after it.
+
+    Training ends before the step that would exceed `total_tokens`.
+    """
+    segments: list[Segment] = []
+    step = sample = token = 0
+    changes = sorted({change for change in _changes(train) if change < train.total_tokens})
+    for change, until in zip(changes, [*changes[1:], train.total_tokens], strict=True):
+        phase = max(i for i, each in enumerate(train.phases) if each.from_tokens <= change)
+        batch_tokens, seq_len = train.batch_tokens_at(change), train.phases[phase].seq_len
+        is_last = until == train.total_tokens
+        left = until - token
+        num_steps = max(0, left // batch_tokens if is_last else -(-left // batch_tokens))
+        num_steps = min(num_steps, (train.total_tokens - token) // batch_tokens)
+        if not num_steps:
+            continue
+        segment = Segment(
+            first_step=step,
+            num_steps=num_steps,
+            first_sample=sample,
+            first_token=token,
+            phase=phase,
+            seq_len=seq_len,
+            batch_samples=batch_tokens // seq_len,
+        )
+        segments.append(segment)
+        step += num_steps
+        sample += segment.num_samples
+        token += num_steps * batch_tokens
+    return Timetable(segments=tuple(segments))
+
+
+def _changes(train: TrainConfig) -> Iterator[int]:
+    """Token counts at which anything may change; the first is 0."""
+    yield from (phase.from_tokens for phase in train.phases)
+    if train.batch_ramp is not None:
+        yield from (begin for begin, _ in train.ramp_batches())
