@@ -24,7 +24,7 @@ def linear_cross_entropy(
 
     In float32 nats; 0 where the label is IGNORED. The logits are `hidden_ND @ weight_VD.T`.
     """
-    total, nats_N = _LinearCrossEntropy.apply(
+    total, nats_N = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden_ND, weight_VD, labels_N, torch.is_grad_enabled()
     )
     return total, nats_N
@@ -32,7 +32,7 @@ def linear_cross_entropy(
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, labels_N: Tensor, with_gradients: bool
     ) -> tuple[Tensor, Tensor]:
         nats_N = torch.empty(len(labels_N), dtype=torch.float32, device=hidden_ND.device)
@@ -60,6 +60,6 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return nats_N.sum(), nats_N
 
     @staticmethod
-    def backward(ctx: Any, d_total: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, d_total: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:
         d_hidden_ND, d_weight_VD = ctx.saved_tensors
         return d_hidden_ND * d_total, d_weight_VD * d_total, None, None
