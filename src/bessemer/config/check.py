@@ -78,21 +78,30 @@ def _rules(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
 
 
 def _model_dims(model: ModelConfig) -> Iterator[Fault]:
-    if model.hidden_dim % model.num_heads:
+    is_given = "head_dim" in model.model_fields_set
+    if not is_given and model.hidden_dim % model.num_heads:
         yield Fault(
             "model.hidden_dim",
             f"{model.hidden_dim} is not a multiple of num_heads ({model.num_heads})",
         )
     elif model.head_dim % 2:
+        here = f"{model.hidden_dim} over {model.num_heads} heads gives head width {model.head_dim}"
         yield Fault(
-            "model.hidden_dim",
-            f"{model.hidden_dim} over {model.num_heads} heads gives head width {model.head_dim}; "
-            "rotary positions need an even one",
+            "model.head_dim" if is_given else "model.hidden_dim",
+            f"{model.head_dim if is_given else here}; rotary positions need an even one",
         )
     if model.num_heads % model.num_kv_heads:
         yield Fault(
             "model.num_kv_heads",
             f"{model.num_kv_heads} does not divide num_heads ({model.num_heads})",
+        )
+    if model.full_attention_every is not None and model.sliding_window is None:
+        yield Fault("model.full_attention_every", "needs sliding_window beside it")
+    if model.logit_softcap is not None:
+        yield Fault(
+            "model.logit_softcap",
+            "no architecture of transformers that the export knows has it; leave it out "
+            "(train.loss.z_loss keeps logits small too)",
         )
 
 

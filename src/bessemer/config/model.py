@@ -2,59 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from bessemer.config.base import Section
+from bessemer.config.sizes import NAMED_SIZES
 
-# Shapes of published models (their Hugging Face config.json), and small ones for a CPU.
-NAMED_SIZES: dict[str, dict[str, Any]] = {
-    "1m": {"num_layers": 2, "hidden_dim": 128, "num_heads": 4, "num_kv_heads": 4, "ffn_dim": 352},
-    "3m": {"num_layers": 6, "hidden_dim": 192, "num_heads": 6, "num_kv_heads": 2, "ffn_dim": 512},
-    "12m": {"num_layers": 8, "hidden_dim": 320, "num_heads": 5, "num_kv_heads": 5, "ffn_dim": 896},
-    "135m": {  # HuggingFaceTB/SmolLM2-135M
-        "num_layers": 30,
-        "hidden_dim": 576,
-        "num_heads": 9,
-        "num_kv_heads": 3,
-        "ffn_dim": 1536,
-    },
-    "1b": {  # meta-llama/Llama-3.2-1B
-        "num_layers": 16,
-        "hidden_dim": 2048,
-        "num_heads": 32,
-        "num_kv_heads": 8,
-        "ffn_dim": 8192,
-        "rope_theta": 500000.0,
-    },
-    "8b": {  # meta-llama/Llama-3.1-8B
-        "num_layers": 32,
-        "hidden_dim": 4096,
-        "num_heads": 32,
-        "num_kv_heads": 8,
-        "ffn_dim": 14336,
-        "rope_theta": 500000.0,
-        "tie_embeddings": False,
-    },
-}
+
+class RopeScalingConfig(Section):
+    """`[model.rope_scaling]`: rotary positions stretched to a longer context than the first one."""
+
+    kind: Literal["linear", "llama3", "yarn"]
+    """`linear` divides positions (arXiv 2306.15595), `llama3` lowers low frequencies only
+    (Llama 3.1), `yarn` does so by its own ramp and sharpens attention (arXiv 2309.00071)."""
+    factor: float = Field(ge=1)
+    """How many times longer the context becomes."""
+    original_seq_len: int = Field(default=8192, ge=1)
+    """Tokens of context before; not used by `linear`."""
+    low_freq_factor: float = Field(default=1.0, gt=0)
+    """`llama3`: wavelengths above `original_seq_len` over this are stretched in full."""
+    high_freq_factor: float = Field(default=4.0, gt=0)
+    """`llama3`: wavelengths below `original_seq_len` over this stay."""
+    beta_fast: float = Field(default=32.0, gt=0)
+    """`yarn`: what turns more often than this within the old context stays."""
+    beta_slow: float = Field(default=1.0, gt=0)
+    """`yarn`: what turns less often than this is stretched in full."""
+
+
+def _default_head_dim(fields: dict[str, Any]) -> int:
+    """hidden_dim / num_heads; of a table that has faults there, anything that adds no other one."""
+    return int(fields.get("hidden_dim", 2)) // int(fields.get("num_heads", 1)) or 1
 
 
 class ModelConfig(Section):
-    """`[model]`: a Llama-shaped decoder. Keys given beside `size` replace those of the name."""
+    """`[model]`: a decoder of Llama's or Qwen3's shape. Keys beside `size` replace the name's."""
 
     size: str | None = None
+    """A named shape."""
     num_layers: int = Field(ge=1)
     hidden_dim: int = Field(ge=8)
     num_heads: int = Field(ge=1)
     num_kv_heads: int = Field(ge=1)
     """Key and value heads; fewer than `num_heads` is grouped-query attention."""
+    head_dim: int = Field(default_factory=_default_head_dim, ge=1)
+    """Width of one attention head; absent means hidden_dim / num_heads."""
     ffn_dim: int = Field(ge=8)
     """Inner width of the SwiGLU feed-forward layer."""
+    qk_norm: bool = False
+    """RMSNorm over each head's queries and keys, as in Qwen3: keeps attention from saturating."""
     rope_theta: float = Field(default=10000.0, gt=0)
+    rope_scaling: RopeScalingConfig | None = None
     norm_eps: float = Field(default=1e-5, gt=0)
+    sliding_window: int | None = Field(default=None, ge=1)
+    """A token sees this many tokens, itself included; absent means all before it."""
+    full_attention_every: int | None = Field(default=None, ge=1)
+    """With `sliding_window`: every so manyth layer sees everything; absent means none does."""
     tie_embeddings: bool = True
     """Use the token embedding as output projection too."""
+    logit_softcap: float | None = Field(default=None, gt=0)
+    """Logits become cap * tanh(logits / cap), as in Gemma 2."""
     init_std: float | None = Field(default=None, gt=0)
     """Spread of the initial weights; absent means 1 / sqrt(hidden_dim)."""
 
@@ -74,7 +81,7 @@ class ModelConfig(Section):
         with tied embeddings the first logits have a spread of one."""
         return self.hidden_dim**-0.5 if self.init_std is None else self.init_std
 
-    @property
-    def head_dim(self) -> int:
-        """Width of one attention head."""
-        return self.hidden_dim // self.num_heads
+    def window_of(self, layer: int) -> int | None:
+        """How many tokens a token sees in a layer (counted from 0), itself included; None: all."""
+        every = self.full_attention_every
+        return None if every and (layer + 1) % every == 0 else self.sliding_window

@@ -22,6 +22,7 @@ class Shape:
     head_dim: int
     ffn_dim: int
     vocab_size: int
+    qk_norm: bool
     tie_embeddings: bool
 
 
@@ -35,6 +36,7 @@ def shape_of(model: ModelConfig, vocab_size: int) -> Shape:
         head_dim=model.head_dim,
         ffn_dim=model.ffn_dim,
         vocab_size=vocab_size,
+        qk_norm=model.qk_norm,
         tie_embeddings=model.tie_embeddings,
     )
 
@@ -70,7 +72,8 @@ def count_parameters(shape: Shape) -> Parameters:
         embedding=embedding,
         attention=shape.num_layers * (2 * width * heads_width + 2 * width * kv_width),
         feed_forward=shape.num_layers * 3 * width * shape.ffn_dim,
-        norms=(2 * shape.num_layers + 1) * width,
+        norms=(2 * shape.num_layers + 1) * width
+        + (2 * shape.num_layers * shape.head_dim if shape.qk_norm else 0),
         head=0 if shape.tie_embeddings else embedding,
     )
 

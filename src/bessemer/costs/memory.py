@@ -35,14 +35,19 @@ def saved_activations(
 
     Per token and layer: for each of two norms its input, the normalised input, the output and
     one scale; queries, keys, values, the attention's output and one log-sum per head; four times
-    the feed-forward width. Once per token: the last norm, the rotary tables, the token id (8
-    bytes), and the mask's row.
+    the feed-forward width; with QK-norm, queries and keys before it and normalised, and their
+    scales; with packed documents, the attention's output once more, joined from its pieces. Once
+    per token: the last norm, the rotary tables, the token id (8 bytes).
     """
     heads_width = shape.num_heads * shape.head_dim
     kv_width = shape.num_kv_heads * shape.head_dim
     norm = 3 * shape.hidden_dim + 1
     layer = 2 * norm + 2 * heads_width + 2 * kv_width + shape.num_heads + 4 * shape.ffn_dim
-    once = norm + 2 + (2 * shape.head_dim + seq_len if document_mask else 0)
+    if shape.qk_norm:
+        layer += 2 * (heads_width + kv_width) + shape.num_heads + shape.num_kv_heads
+    if document_mask:
+        layer += heads_width
+    once = norm + 2 + (2 * shape.head_dim if document_mask else 0)
     shared = 0 if document_mask else 2 * seq_len * shape.head_dim  # one rotary table for all
     return num_sequences * seq_len * (shape.num_layers * layer + once) + shared
 

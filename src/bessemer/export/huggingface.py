@@ -1,7 +1,7 @@
 """A folder that `transformers` loads: weights, config, generation config and tokenizer.
 
-The decoder is Llama-shaped with Hugging Face's parameter names and rotary layout, so weights are
-copied as they are, under the prefix that LlamaForCausalLM expects.
+The decoder has Hugging Face's parameter names and rotary layout, so weights are copied as they are,
+under the prefix that is expected there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
+from bessemer.config.hugging_face import architecture_keys
 from bessemer.config.model import ModelConfig
 from bessemer.core.layout import TOKENIZER
 from bessemer.core.storage import atomic_path, write_json
@@ -56,27 +57,12 @@ def write_model(model: Decoder, tokenizer: Tokenizer, seq_len: int, folder: Path
 
 
 def model_config(config: ModelConfig, tokenizer: Tokenizer, seq_len: int) -> dict[str, Any]:
-    """config.json of a LlamaForCausalLM; transformers 4 reads rope_theta, 5 rope_parameters."""
+    """config.json of the architecture that computes what the decoder does."""
     return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
+        **architecture_keys(config),
         "vocab_size": tokenizer.vocab_size,
-        "hidden_size": config.hidden_dim,
-        "intermediate_size": config.ffn_dim,
-        "num_hidden_layers": config.num_layers,
-        "num_attention_heads": config.num_heads,
-        "num_key_value_heads": config.num_kv_heads,
-        "head_dim": config.head_dim,
-        "hidden_act": "silu",
         "max_position_embeddings": seq_len,
         "initializer_range": config.initial_std,
-        "rms_norm_eps": config.norm_eps,
-        "rope_theta": config.rope_theta,
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
-        "tie_word_embeddings": config.tie_embeddings,
-        "attention_bias": False,
-        "attention_dropout": 0.0,
-        "mlp_bias": False,
         "bos_token_id": tokenizer.begin_id,
         "eos_token_id": tokenizer.end_id,
         "pad_token_id": tokenizer.end_id,

@@ -1,8 +1,8 @@
-"""The decoder: a Llama-shaped Transformer that exports to what the world loads.
+"""The decoder: a Transformer of Llama's or Qwen3's shape that exports to what the world loads.
 
 Shapes: B sequences, T tokens, D model width, F feed-forward width, V vocabulary. Pre-norm blocks
 of attention and SwiGLU with RMSNorm, rotary positions, no biases. Parameter names are those of
-Hugging Face's Llama, so export renames nothing.
+Hugging Face, so export renames nothing.
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bessemer.config.model import ModelConfig
-from bessemer.model.attention import (
-    Attention,
-    Past,
-    document_mask,
-    document_positions,
-    rotary_tables,
-)
+from bessemer.model.attend import Pieces, find_pieces, whole_pieces
+from bessemer.model.attention import Attention, Past
+from bessemer.model.moe import Routing
+from bessemer.model.rotary import rotary_tables
 
 
 class FeedForward(nn.Module):
@@ -40,10 +37,10 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """One layer: x + attention(norm(x)), then x + feed_forward(norm(x))."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.input_layernorm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
-        self.self_attn = Attention(config)
+        self.self_attn = Attention(config, layer)
         self.post_attention_layernorm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
         self.mlp = FeedForward(config)
 
@@ -51,26 +48,31 @@ class Block(nn.Module):
         self,
         x_BTD: Tensor,
         rotary: tuple[Tensor, Tensor],
-        mask_B1TT: Tensor | None,
+        pieces: Pieces,
         past: Past | None = None,
     ) -> Tensor:
-        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, mask_B1TT, past)
+        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, pieces, past)
         out: Tensor = x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
         return out
 
 
 class Decoder(nn.Module):
-    """Token ids in, logits out."""
+    """Token ids in, hidden states or logits out."""
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
         self.embed_tokens = nn.Embedding(vocab_size, config.hidden_dim)
-        self.layers = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
         self.norm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
         self.lm_head = nn.Linear(config.hidden_dim, vocab_size, bias=False)
         if config.tie_embeddings:
             self.lm_head.weight = self.embed_tokens.weight
+
+    @property
+    def output_weight(self) -> Tensor:
+        """[V, D]: logits are hidden states times its transpose, soft-capped if so configured."""
+        return self.lm_head.weight
 
     def forward(
         self,
@@ -78,28 +80,37 @@ class Decoder(nn.Module):
         documents_BT: Tensor | None = None,
         past: Sequence[Past] | None = None,
     ) -> Tensor:
-        """Logits [B, T, V] of the token after each token.
+        """Logits [B, T, V] of the token after each token; arguments as in `hidden_states`."""
+        x_BTD, _ = self.hidden_states(input_ids_BT, documents_BT, past)
+        logits_BTV: Tensor = self.lm_head(x_BTD)
+        cap = self.config.logit_softcap
+        return logits_BTV if cap is None else cap * torch.tanh(logits_BTV / cap)
 
-        `documents_BT` holds the document id of each token; tokens of different documents do not
-        see each other and positions start anew. None: each sequence is one document. `past`, one
-        per layer, takes in the tokens; a filled one goes with one token per sequence.
+    def hidden_states(
+        self,
+        input_ids_BT: Tensor,
+        documents_BT: Tensor | None = None,
+        past: Sequence[Past] | None = None,
+    ) -> tuple[Tensor, Routing | None]:
+        """What the output projection takes, [B, T, D], and how tokens went to experts, if any.
+
+        `documents_BT` holds a number for each token that differs between neighbours of different
+        documents, which then do not see each other, and positions start anew; None: each sequence
+        is one document. `past`, one per layer, takes in the tokens; a filled one goes with one
+        token per sequence.
         """
         if documents_BT is None:
-            mask_B1TT = None
-            begin = past[0].length if past else 0
-            places_T = torch.arange(
-                begin, begin + input_ids_BT.shape[1], device=input_ids_BT.device
-            )
-            positions_BT = places_T[None]
+            pieces = whole_pieces(input_ids_BT)
         else:
-            mask_B1TT = document_mask(documents_BT, self.embed_tokens.weight.dtype)
-            positions_BT = document_positions(documents_BT)
-        rotary = rotary_tables(positions_BT, self.config.head_dim, self.config.rope_theta)
+            pieces = find_pieces(documents_BT)
+        positions_BT = pieces.positions_BT
+        if pieces.is_whole:  # one row of tables serves all
+            positions_BT = positions_BT[:1] + (past[0].length if past else 0)
+        rotary = rotary_tables(self.config, positions_BT)
         x_BTD = self.embed_tokens(input_ids_BT)
         for index, layer in enumerate(self.layers):
-            x_BTD = layer(x_BTD, rotary, mask_B1TT, past[index] if past else None)
-        logits_BTV: Tensor = self.lm_head(self.norm(x_BTD))
-        return logits_BTV
+            x_BTD = layer(x_BTD, rotary, pieces, past[index] if past else None)
+        return self.norm(x_BTD), None
 
     def num_parameters(self) -> int:
         """Trainable parameters; a tied embedding counts once."""

@@ -1,0 +1,54 @@
+"""Shapes of decoders by name: small ones for a CPU, and published ones under their own names.
+
+A published shape is what config.json of its Hugging Face repository says; the vocabulary is that
+of the run's tokenizer, not the published one. Scaling of rotary positions is left out: it came
+after pretraining, when the context was lengthened.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _llama(
+    num_layers: int, hidden_dim: int, num_heads: int, num_kv_heads: int, ffn_dim: int, **more: Any
+) -> dict[str, Any]:
+    return {
+        "num_layers": num_layers,
+        "hidden_dim": hidden_dim,
+        "num_heads": num_heads,
+        "num_kv_heads": num_kv_heads,
+        "ffn_dim": ffn_dim,
+        **more,
+    }
+
+
+def _llama3(*dims: int, tie: bool = False) -> dict[str, Any]:
+    return _llama(*dims, rope_theta=500_000.0, tie_embeddings=tie)
+
+
+def _qwen3(*dims: int, tie: bool = False) -> dict[str, Any]:
+    return _llama(
+        *dims, head_dim=128, qk_norm=True, rope_theta=1e6, norm_eps=1e-6, tie_embeddings=tie
+    )
+
+
+NAMED_SIZES: dict[str, dict[str, Any]] = {
+    "1m": _llama(2, 128, 4, 4, 352),
+    "3m": _llama(6, 192, 6, 2, 512),
+    "12m": _llama(8, 320, 5, 5, 896),
+    "smollm2-135m": _llama(30, 576, 9, 3, 1536, rope_theta=1e5),  # HuggingFaceTB/SmolLM2-135M
+    "smollm2-360m": _llama(32, 960, 15, 5, 2560, rope_theta=1e5),  # HuggingFaceTB/SmolLM2-360M
+    "smollm2-1.7b": _llama(24, 2048, 32, 32, 8192, rope_theta=1.3e5),  # HuggingFaceTB/SmolLM2-1.7B
+    "llama-3.2-1b": _llama3(16, 2048, 32, 8, 8192, tie=True),  # meta-llama/Llama-3.2-1B
+    "llama-3.2-3b": _llama3(28, 3072, 24, 8, 8192, tie=True),  # meta-llama/Llama-3.2-3B
+    "llama-3.1-8b": _llama3(32, 4096, 32, 8, 14336),  # meta-llama/Llama-3.1-8B
+    "llama-3.1-70b": _llama3(80, 8192, 64, 8, 28672),  # meta-llama/Llama-3.1-70B
+    "llama-3.1-405b": _llama3(126, 16384, 128, 8, 53248),  # meta-llama/Llama-3.1-405B
+    "qwen3-0.6b": _qwen3(28, 1024, 16, 8, 3072, tie=True),  # Qwen/Qwen3-0.6B
+    "qwen3-1.7b": _qwen3(28, 2048, 16, 8, 6144, tie=True),  # Qwen/Qwen3-1.7B
+    "qwen3-4b": _qwen3(36, 2560, 32, 8, 9728, tie=True),  # Qwen/Qwen3-4B
+    "qwen3-8b": _qwen3(36, 4096, 32, 8, 12288),  # Qwen/Qwen3-8B
+    "qwen3-14b": _qwen3(40, 5120, 40, 8, 17408),  # Qwen/Qwen3-14B
+    "qwen3-32b": _qwen3(64, 5120, 64, 8, 25600),  # Qwen/Qwen3-32B
+}
