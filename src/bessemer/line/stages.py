@@ -138,7 +138,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="train",
-        version=1,
+        version=2,
         inputs=("tokenizer", "encode", "mix", "baselines"),
         settings=lambda config: {
             "seed": config.run.seed,
