@@ -7,12 +7,13 @@ reported already.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.data import CurateConfig, MixConfig, SourceConfig
 from bessemer.config.model import ModelConfig
+from bessemer.config.timetable import Segment, list_changes, make_timetable
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import Fault
 
@@ -32,12 +33,12 @@ def cross_check(sections: dict[str, Any]) -> list[Fault]:
     return faults
 
 
-def microbatch_samples(train: TrainConfig, cluster: ClusterConfig, num_ranks: int) -> int:
+def microbatch_samples(segment: Segment, cluster: ClusterConfig, num_ranks: int) -> int:
     """Sequences per forward pass of one rank; a divisor of the rank's share of the batch."""
-    share = train.batch_samples // num_ranks
+    share = segment.batch_samples // num_ranks
     if cluster.microbatch_tokens is not None:
-        return cluster.microbatch_tokens // train.seq_len
-    most = max(1, DEFAULT_MICROBATCH_TOKENS // train.seq_len)
+        return cluster.microbatch_tokens // segment.seq_len
+    most = max(1, DEFAULT_MICROBATCH_TOKENS // segment.seq_len)
     return max(size for size in range(1, min(most, share) + 1) if share % size == 0)
 
 
@@ -52,17 +53,26 @@ def _sources(sources: tuple[SourceConfig, ...]) -> Iterator[Fault]:
         yield Fault("source", "at least one [[source]] is required")
 
 
-def _weights(names: list[str], mix: MixConfig) -> Iterator[Fault]:
-    if mix.weights is None:
-        return
-    for name in mix.weights:
+def _mix_weights(names: list[str], mix: MixConfig) -> Iterator[Fault]:
+    if mix.weights is not None:
+        yield from _weights("mix.weights", names, mix.weights)
+
+
+def _phase_weights(names: list[str], train: TrainConfig) -> Iterator[Fault]:
+    for index, phase in enumerate(train.phase):
+        if phase.weights is not None:
+            yield from _weights(f"train.phase[{index}].weights", names, phase.weights)
+
+
+def _weights(where: str, names: list[str], weights: Mapping[str, float]) -> Iterator[Fault]:
+    for name in weights:
         if name not in names:
-            yield Fault(f"mix.weights.{name}", f"no such source; sources: {', '.join(names)}")
+            yield Fault(f"{where}.{name}", f"no such source; sources: {', '.join(names)}")
     for name in names:
-        if name not in mix.weights:
-            yield Fault("mix.weights", f"source {name!r} has no weight; give one (0 leaves it out)")
-    if not any(mix.weights.values()):
-        yield Fault("mix.weights", "at least one weight must be above 0")
+        if name not in weights:
+            yield Fault(where, f"source {name!r} has no weight; give one (0 leaves it out)")
+    if not any(weights.values()):
+        yield Fault(where, "at least one weight must be above 0")
 
 
 def _rules(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
@@ -105,55 +115,115 @@ def _model_dims(model: ModelConfig) -> Iterator[Fault]:
         )
 
 
-def _batches(train: TrainConfig) -> Iterator[Fault]:
-    batch, seq_len = train.global_batch_tokens, train.seq_len
-    if batch % seq_len:
-        below = batch - batch % seq_len
-        nearest = [size for size in (below, below + seq_len) if size]
+def _phases(train: TrainConfig) -> Iterator[Fault]:
+    longest = max(phase.seq_len for phase in train.phases)
+    seq_lens = {"train.seq_len": train.seq_len}
+    before = 0
+    for index, phase in enumerate(train.phase):
+        where = f"train.phase[{index}]"
+        if phase.from_tokens <= before:
+            yield Fault(
+                f"{where}.from_tokens",
+                f"{phase.from_tokens} is not above {before}: phases stand in their order, the "
+                "first one begins with [train] itself",
+            )
+        elif phase.from_tokens >= train.total_tokens:
+            yield Fault(
+                f"{where}.from_tokens",
+                f"{phase.from_tokens} is not below total_tokens ({train.total_tokens})",
+            )
+        before = max(before, phase.from_tokens)
+        if phase.seq_len is not None:
+            seq_lens[f"{where}.seq_len"] = phase.seq_len
+    for where, seq_len in seq_lens.items():
+        if longest % seq_len:
+            yield Fault(where, f"{seq_len} does not divide the longest seq_len ({longest})")
+
+
+def _ramp(train: TrainConfig) -> Iterator[Fault]:
+    ramp, full = train.batch_ramp, train.global_batch_tokens
+    if ramp is None:
+        return
+    if ramp.start_tokens >= full:
         yield Fault(
-            "train.global_batch_tokens",
-            f"{batch} is no multiple of seq_len ({seq_len}); "
-            f"nearest: {' or '.join(map(str, nearest))}",
+            "train.batch_ramp.start_tokens",
+            f"{ramp.start_tokens} is not below global_batch_tokens ({full})",
         )
-    if train.total_tokens < batch:
+    elif (full - ramp.start_tokens) % ramp.increment_tokens:
+        yield Fault(
+            "train.batch_ramp.increment_tokens",
+            f"{ramp.increment_tokens} does not lead from start_tokens ({ramp.start_tokens}) to "
+            f"global_batch_tokens ({full}) in whole increments",
+        )
+    if ramp.over_tokens > train.total_tokens:
+        yield Fault(
+            "train.batch_ramp.over_tokens",
+            f"{ramp.over_tokens} is above total_tokens ({train.total_tokens})",
+        )
+
+
+def _batches(train: TrainConfig) -> Iterator[Fault]:
+    changes = list_changes(train)
+    for batch, seq_len in dict.fromkeys((each.batch_tokens, each.seq_len) for each in changes):
+        if batch % seq_len:
+            below = batch - batch % seq_len
+            nearest = [size for size in (below, below + seq_len) if size]
+            is_full = batch == train.global_batch_tokens
+            yield Fault(
+                "train.global_batch_tokens" if is_full else "train.batch_ramp",
+                f"{batch} is no multiple of seq_len ({seq_len}); "
+                f"nearest: {' or '.join(map(str, nearest))}",
+            )
+    if train.total_tokens < changes[0].batch_tokens:
         yield Fault(
             "train.total_tokens",
-            f"{train.total_tokens} is less than one batch (global_batch_tokens = {batch})",
+            f"{train.total_tokens} is less than one batch ({changes[0].batch_tokens} tokens)",
         )
 
 
 def _layout(train: TrainConfig, cluster: ClusterConfig) -> Iterator[Fault]:
-    if train.global_batch_tokens % train.seq_len:
+    if any(_batches(train)):
         return
     num_ranks = cluster.dp_replicate or 1
-    if train.batch_samples % num_ranks:
+    for segment in make_timetable(train).segments:
+        for fault in _segment_layout(segment, cluster, num_ranks):
+            since = f", from step {segment.first_step + 1} on" if segment.first_step else ""
+            yield Fault(fault.where, fault.what + since)
+            return  # those of later segments are its like
+
+
+def _segment_layout(segment: Segment, cluster: ClusterConfig, num_ranks: int) -> Iterator[Fault]:
+    share, uneven = divmod(segment.batch_samples, num_ranks)
+    if uneven:
         yield Fault(
             "cluster.dp_replicate",
-            f"{num_ranks} ranks cannot share a batch of {train.batch_samples} sequences evenly",
+            f"{num_ranks} ranks cannot share a batch of {segment.batch_samples} sequences evenly",
         )
         return
-    micro = cluster.microbatch_tokens
-    if micro is None:
+    if cluster.microbatch_tokens is None:
         return
-    if micro % train.seq_len:
+    size, uneven = divmod(cluster.microbatch_tokens, segment.seq_len)
+    if uneven:
         yield Fault(
             "cluster.microbatch_tokens",
-            f"{micro} is no multiple of train.seq_len ({train.seq_len})",
+            f"{cluster.microbatch_tokens} is no multiple of seq_len ({segment.seq_len})",
         )
-    elif (train.batch_samples // num_ranks) % (micro // train.seq_len):
+    elif share % size:
         yield Fault(
             "cluster.microbatch_tokens",
-            f"{micro // train.seq_len} sequences do not divide a rank's share of the batch "
-            f"({train.batch_samples // num_ranks} sequences)",
+            f"{size} sequences do not divide a rank's share of the batch ({share} sequences)",
         )
 
 
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("source",), _sources),
     (("source_names",), _source_names),
-    (("source_names", "mix"), _weights),
+    (("source_names", "mix"), _mix_weights),
+    (("source_names", "train"), _phase_weights),
     (("source_names", "curate"), _rules),
     (("model",), _model_dims),
+    (("train",), _phases),
+    (("train",), _ramp),
     (("train",), _batches),
     (("train", "cluster"), _layout),
 )

@@ -7,10 +7,20 @@ ramp its batch; between two such changes every step is like the one before it.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bessemer.config.train import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What `[train]` asks for from some token on; it may be no whole number of samples."""
+
+    from_tokens: int
+    phase: int  # index in TrainConfig.phases
+    seq_len: int
+    batch_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,34 +98,43 @@ def make_timetable(train: TrainConfig) -> Timetable:
     """
     segments: list[Segment] = []
     step = sample = token = 0
-    changes = sorted({change for change in _changes(train) if change < train.total_tokens})
-    for change, until in zip(changes, [*changes[1:], train.total_tokens], strict=True):
-        phase = max(i for i, each in enumerate(train.phases) if each.from_tokens <= change)
-        batch_tokens, seq_len = train.batch_tokens_at(change), train.phases[phase].seq_len
-        is_last = until == train.total_tokens
-        left = until - token
-        num_steps = max(0, left // batch_tokens if is_last else -(-left // batch_tokens))
-        num_steps = min(num_steps, (train.total_tokens - token) // batch_tokens)
-        if not num_steps:
+    changes = list_changes(train)
+    ends = [*(change.from_tokens for change in changes[1:]), train.total_tokens]
+    for change, until in zip(changes, ends, strict=True):
+        # Up to the first step that begins at or after the next change, and not beyond the end.
+        wanted = -(-(until - token) // change.batch_tokens)
+        num_steps = min(wanted, (train.total_tokens - token) // change.batch_tokens)
+        if num_steps <= 0:
             continue
         segment = Segment(
             first_step=step,
             num_steps=num_steps,
             first_sample=sample,
             first_token=token,
-            phase=phase,
-            seq_len=seq_len,
-            batch_samples=batch_tokens // seq_len,
+            phase=change.phase,
+            seq_len=change.seq_len,
+            batch_samples=change.batch_tokens // change.seq_len,
         )
         segments.append(segment)
         step += num_steps
         sample += segment.num_samples
-        token += num_steps * batch_tokens
+        token += num_steps * change.batch_tokens
     return Timetable(segments=tuple(segments))
 
 
-def _changes(train: TrainConfig) -> Iterator[int]:
-    """Token counts at which anything may change; the first is 0."""
-    yield from (phase.from_tokens for phase in train.phases)
-    if train.batch_ramp is not None:
-        yield from (begin for begin, _ in train.ramp_batches())
+def list_changes(train: TrainConfig) -> tuple[Change, ...]:
+    """What is asked for from which token on, in order; the first from 0, all below the total."""
+    phases, ramp = train.phases, train.ramp_batches()
+    begins = {phase.from_tokens for phase in phases} | {begin for begin, _ in ramp}
+    changes = []
+    for begin in sorted(begin for begin in begins if begin < train.total_tokens):
+        phase = max(i for i, each in enumerate(phases) if each.from_tokens <= begin)
+        changes.append(
+            Change(
+                from_tokens=begin,
+                phase=phase,
+                seq_len=phases[phase].seq_len,
+                batch_tokens=train.batch_tokens_at(begin),
+            )
+        )
+    return tuple(changes)

@@ -95,21 +95,6 @@ class TrainConfig(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
 
     @property
-    def num_steps(self) -> int:
-        """Optimizer steps of the whole run."""
-        return self.total_tokens // self.global_batch_tokens
-
-    @property
-    def batch_samples(self) -> int:
-        """Sequences per optimizer step."""
-        return self.global_batch_tokens // self.seq_len
-
-    @property
-    def num_samples(self) -> int:
-        """Sequences of the whole run."""
-        return self.num_steps * self.batch_samples
-
-    @property
     def phases(self) -> tuple[Phase, ...]:
         """All phases in order, the first one from token 0, gaps filled from the one before."""
         phases = [Phase(from_tokens=0, seq_len=self.seq_len, weights=None)]

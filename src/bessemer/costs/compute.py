@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bessemer.config.model import ModelConfig
+from bessemer.config.timetable import Timetable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,3 +94,11 @@ def forward_flops(shape: Shape, num_sequences: int, seq_len: int) -> int:
 def training_flops(shape: Shape, num_sequences: int, seq_len: int) -> int:
     """Operations of forward and backward: three times the forward ones, nothing recomputed."""
     return 3 * forward_flops(shape, num_sequences, seq_len)
+
+
+def run_flops(shape: Shape, timetable: Timetable) -> int:
+    """Operations of all optimizer steps of a run."""
+    return sum(
+        training_flops(shape, segment.num_samples, segment.seq_len)
+        for segment in timetable.segments
+    )

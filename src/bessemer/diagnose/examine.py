@@ -17,15 +17,25 @@ from bessemer.config.model import ModelConfig
 from bessemer.config.train import DiagnoseConfig, TrainConfig
 from bessemer.core.events import Display
 from bessemer.core.keyed import derive_key
-from bessemer.core.layout import BASELINES, CHECKPOINTS, DIAGNOSIS, EVALUATIONS, METRICS, STEPS
+from bessemer.core.layout import (
+    BASELINES,
+    CHECKPOINTS,
+    DIAGNOSIS,
+    EVALUATIONS,
+    METRICS,
+    PLAN,
+    STEPS,
+)
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import HELDOUT
-from bessemer.core.storage import read_json, read_jsonl, write_json
+from bessemer.core.storage import read_json, read_jsonl, read_table, write_json
 from bessemer.diagnose.gap import Gap, measure_gap
 from bessemer.diagnose.verdict import Curve, judge
 from bessemer.model.generate import generate
 from bessemer.model.transformer import Decoder
-from bessemer.tokens.order import SampleOrder, permute
+from bessemer.tokens.order import SampleOrder
+from bessemer.tokens.permutation import Permutation
+from bessemer.tokens.sample import NO_DOCUMENT
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import load_model
 from bessemer.train.evaluate import EvaluationSet, TextLosses, make_evaluation_sets, measure
@@ -72,11 +82,7 @@ def diagnose(exam: Examination, folder: Path, display: Display) -> StageResult:
             samples.append(_continue_text(model, part, tokenizer, exam))
             bar.advance()
     steps = read_jsonl(exam.trained / METRICS / STEPS)
-    epochs = {
-        source: int((order.source_of == index).sum()) / order.streams[index].num_chunks
-        for index, source in enumerate(order.sources)
-        if order.streams[index].num_chunks
-    }
+    epochs = {row["source"]: row["epochs"] for row in read_table(exam.plan / PLAN).to_pylist()}
     verdict = judge(
         gaps,
         _curves(exam.trained),
@@ -111,20 +117,23 @@ def _seen_chunks(order: SampleOrder, source: str, num_tokens: int, seed: int) ->
     index = order.sources.index(source)
     samples = (order.source_of == index).nonzero()[0]
     wanted = max(1, num_tokens // order.seq_len)
-    key = derive_key(seed, "seen", source)
-    chunks: dict[int, None] = {}
+    permutation = Permutation(max(1, len(samples)), derive_key(seed, "seen", source))
+    first_with: dict[int, int] = {}
     for turn in range(len(samples)):
-        chunks[order.chunk_of(int(samples[permute(turn, len(samples), key)]))[2]] = None
-        if len(chunks) == wanted:
+        sample = int(samples[permutation.image(turn)])
+        first_with.setdefault(order.chunk_of(sample)[2], sample)
+        if len(first_with) == wanted:
             break
-    return EvaluationSet(source=source, stream=order.streams[index], chunks=tuple(sorted(chunks)))
+    chunks = tuple(sorted(first_with.values()))
+    return EvaluationSet(source=source, seq_len=order.seq_len, chunks=chunks, read=order.read)
 
 
 def _continue_text(
     model: Decoder, part: EvaluationSet, tokenizer: Tokenizer, exam: Examination
 ) -> dict[str, str]:
     """What the model writes after the beginning of a held-out chunk, and what stood there."""
-    tokens, _ = part.stream.read(part.chunks[len(part.chunks) // 2])
+    sample = part.read(part.chunks[len(part.chunks) // 2])
+    tokens = sample.input_ids[sample.doc_ids != NO_DOCUMENT]
     prompt = tokens[:_PROMPT_TOKENS].tolist()
     written = generate(
         model,

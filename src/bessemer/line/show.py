@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bessemer.config.timetable import Timetable, make_timetable
 from bessemer.core.ids import format_doc_id
 from bessemer.core.layout import MODEL, REPORT
 from bessemer.core.schema import EDIT
@@ -53,7 +54,7 @@ def _facts(rows: Sequence[tuple[str, str]]) -> Table:
 
 def check(workspace: Workspace) -> None:
     """The run in numbers, and what each stage would do."""
-    config, train = workspace.config, workspace.config.train
+    config, timetable = workspace.config, make_timetable(workspace.config.train)
     parameters = count_parameters(shape_of(config.model, config.tokenizer.vocab_size))
     size = sum(file.size_bytes for file in workspace.files)
     console = _console()
@@ -67,8 +68,8 @@ def check(workspace: Workspace) -> None:
                 ("model", f"{format_count(parameters.total)} parameters"),
                 (
                     "training",
-                    f"{train.num_steps:,} steps of {train.global_batch_tokens:,} tokens = "
-                    f"{train.num_steps * train.global_batch_tokens:,} tokens",
+                    f"{timetable.num_steps:,} steps of {_batches(timetable)} tokens = "
+                    f"{timetable.num_tokens:,} tokens",
                 ),
             ]
         )
@@ -78,6 +79,12 @@ def check(workspace: Workspace) -> None:
         state = "reused" if workspace.manifest(stage.name) else "run"
         table.add_row(stage.name, workspace.fingerprints[stage.name], state)
     console.print(table)
+
+
+def _batches(timetable: Timetable) -> str:
+    """Tokens of the first step, and of the last one if it is another number."""
+    sizes = [timetable.segments[place].batch_tokens for place in (0, -1)]
+    return " to ".join(f"{size:,}" for size in dict.fromkeys(sizes))
 
 
 def estimate(found: Estimate) -> None:
@@ -129,8 +136,8 @@ def estimate(found: Estimate) -> None:
     )
     console.print("[bold]time of training[/bold]")
     rows = [("machine", f"{found.machine.cpu}, {found.machine.num_cores} cores")]
-    if found.matmul_flops and found.step_s:
-        fast, usual, slow = (seconds * found.steps for seconds in found.step_s)
+    if found.matmul_flops and found.step_s and found.total_s:
+        fast, usual, slow = found.total_s
         rows += [
             ("rate", f"{format_flops(found.matmul_flops)}/s in matrix products, measured now"),
             ("per step", format_seconds(found.step_s[1])),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bessemer.config.run import RunConfig
+from bessemer.config.timetable import make_timetable
 from bessemer.core.manifest import StageResult
 from bessemer.line.work import (
     Work,
@@ -120,10 +121,10 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="mix",
-        version=1,
+        version=2,
         inputs=("encode",),
         settings=lambda config: {
-            "num_samples": config.train.num_samples,
+            "num_samples": make_timetable(config.train).num_samples,
             "seq_len": config.train.seq_len,
             **_plain(config.mix),
         },

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bessemer.config.timetable import make_timetable
 from bessemer.core.errors import ConfigError, DataError
 from bessemer.core.ids import format_doc_id
 from bessemer.core.layout import DOCUMENTS, SHARDS, SPLITS, TOKENIZER
@@ -20,6 +21,7 @@ from bessemer.curate.ledger import shard_name, shard_of
 from bessemer.line.workspace import Workspace
 from bessemer.tokens.corpus import Corpus
 from bessemer.tokens.order import SampleOrder
+from bessemer.tokens.sample import IGNORED, NO_DOCUMENT
 from bessemer.tokens.shard import TokenShard
 from bessemer.tokens.tokenizer import Tokenizer
 
@@ -45,7 +47,7 @@ class StepTrace:
     samples: range
     ranges: tuple[DocumentRange, ...]
     num_tokens: int
-    num_equal: int  # tokens that encoding the documents anew gives too
+    num_equal: int  # tokens that encoding the documents anew gives too, with what they predict
 
     @property
     def is_proven(self) -> bool:
@@ -67,24 +69,26 @@ class DocumentTrace:
 
 def trace_step(workspace: Workspace, step: int) -> StepTrace:
     """The documents of optimizer step `step` (from 1), proven by encoding them anew."""
-    train = workspace.config.train
-    if not 1 <= step <= train.num_steps:
-        raise ConfigError(f"--step {step}: this run has steps 1 to {train.num_steps}")
+    timetable = make_timetable(workspace.config.train)
+    if not 1 <= step <= timetable.num_steps:
+        raise ConfigError(f"--step {step}: this run has steps 1 to {timetable.num_steps}")
     order = _order(workspace)
-    first = (step - 1) * train.batch_samples
-    samples = range(first, first + train.batch_samples)
-    tokens = {sample: order.read(sample) for sample in samples}
-    doc_ids = np.unique(np.concatenate([ids for _, ids in tokens.values()]))
-    encoded, urls = _encode_anew(workspace, doc_ids)
+    samples = timetable.samples_of(step - 1)
+    read = {number: order.read(number) for number in samples}
+    doc_ids = np.unique(np.concatenate([sample.doc_ids for sample in read.values()]))
+    encoded, urls = _encode_anew(workspace, doc_ids[doc_ids != NO_DOCUMENT])
     ranges = []
-    num_equal = 0
+    num_tokens = num_equal = 0
     for sample in samples:
         located = order.locate(sample)
         place = 0
         for doc_id, start, length in _documents_of(order, sample):
-            piece = tokens[sample][0][place : place + length]
-            anew = encoded[doc_id][start : start + length]
-            num_equal += int((piece == anew).sum()) if len(piece) == len(anew) else 0
+            tokens = read[sample].input_ids[place : place + length]
+            labels = read[sample].labels[place : place + length]
+            whole = np.append(encoded[doc_id], IGNORED)  # nothing is predicted after the end
+            is_equal = (tokens == whole[start:][:length]) & (labels == whole[start + 1 :][:length])
+            num_equal += int(is_equal.sum())
+            num_tokens += length
             place += length
             ranges.append(
                 DocumentRange(
@@ -101,7 +105,7 @@ def trace_step(workspace: Workspace, step: int) -> StepTrace:
         step=step,
         samples=samples,
         ranges=tuple(ranges),
-        num_tokens=sum(len(ids) for ids, _ in tokens.values()),
+        num_tokens=num_tokens,
         num_equal=num_equal,
     )
 
@@ -136,20 +140,11 @@ def trace_document(workspace: Workspace, doc_id: int) -> DocumentTrace:
 
 def _steps_of(workspace: Workspace, source: str, shard: str, start: int, end: int) -> list[int]:
     """Steps (from 1) whose samples hold any of the tokens start..end of a shard."""
-    order = _order(workspace)
+    order, timetable = _order(workspace), make_timetable(workspace.config.train)
     index = order.sources.index(source)
-    stream = order.streams[index]
-    offset = int(stream.starts[stream.names.index(shard)])
-    first, last = (offset + start) // order.seq_len, (offset + end - 1) // order.seq_len
-    chunks = range(max(0, first - 1), min(last + 1, stream.num_chunks))
-    steps = set()
-    for chunk in chunks:
-        begin = chunk * order.seq_len
-        if begin + order.seq_len + 1 <= offset + start or begin >= offset + end:
-            continue
-        for sample in order.samples_of(index, chunk):
-            steps.add(sample // workspace.config.train.batch_samples + 1)
-    return sorted(steps)
+    begin = order.streams[index].position_of(shard, start)
+    samples = order.samples_with(index, begin, begin + end - start)
+    return sorted({timetable.step_of(sample) + 1 for sample in samples})
 
 
 def _order(workspace: Workspace) -> SampleOrder:
@@ -163,11 +158,11 @@ def _order(workspace: Workspace) -> SampleOrder:
 
 def _documents_of(order: SampleOrder, sample: int) -> list[tuple[int, int, int]]:
     """(document id, first token within the document, tokens) of the pieces of a sample."""
-    source = order.chunk_of(sample)[0]
-    stream = order.streams[source]
+    located = order.locate(sample)
+    stream = order.streams[order.sources.index(located.source)]
     pieces = []
-    for part in order.locate(sample).ranges:
-        shard = stream.shards[stream.names.index(part.shard)]
+    for part in located.ranges:
+        shard = stream.shard(part.shard)
         position, stop = part.token_start, part.token_start + part.num_tokens
         while position < stop:
             index = int(np.searchsorted(shard.ends, position, side="right"))

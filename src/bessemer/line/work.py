@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bessemer.config.run import RunConfig
+from bessemer.config.timetable import make_timetable
 from bessemer.core.layout import BASELINES, CHECKPOINTS, DOCUMENTS, METRICS, SPLITS, TOKENIZER
 from bessemer.core.manifest import StageResult
 from bessemer.engine.tasks import Engine
@@ -149,7 +150,7 @@ def run_mix(work: Work) -> StageResult:
         work.inputs["encode"],
         work.source_names,
         config.mix.weights,
-        config.train.num_samples,
+        make_timetable(config.train).num_samples,
         config.train.seq_len,
         config.mix.max_epochs,
         work.folder,

@@ -12,9 +12,16 @@ from dataclasses import dataclass
 
 from bessemer.config.check import microbatch_samples
 from bessemer.config.run import RunConfig
+from bessemer.config.timetable import make_timetable
 from bessemer.core.errors import MachineError
 from bessemer.core.hardware import Machine, describe_machine
-from bessemer.costs.compute import Parameters, count_parameters, shape_of, training_flops
+from bessemer.costs.compute import (
+    Parameters,
+    count_parameters,
+    run_flops,
+    shape_of,
+    training_flops,
+)
 from bessemer.costs.memory import TrainingMemory, training_memory
 
 # Share of the matrix-product rate that training reaches on a CPU in float32, from small models
@@ -27,23 +34,23 @@ _TIMEOUT_S = 120
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """What a run takes. Seconds are low, usual and high; None if the rate was not measured."""
+    """What a run takes. Seconds are low, usual and high; None if the rate was not measured.
+
+    Where batches or sequences grow, memory and a step are those of the most costly one.
+    """
 
     machine: Machine
     parameters: Parameters
     steps: int
     tokens: int
     flops_per_step: int
+    total_flops: int
     microbatch_samples: int
     memory: TrainingMemory
     checkpoint_bytes: int
     matmul_flops: float | None
     step_s: tuple[float, float, float] | None
-
-    @property
-    def total_flops(self) -> int:
-        """Operations of the whole training."""
-        return self.flops_per_step * self.steps
+    total_s: tuple[float, float, float] | None
 
     @property
     def memory_bytes(self) -> int:
@@ -60,27 +67,44 @@ class Estimate:
 def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
     """The estimate for one process, at a rate in operations per second."""
     shape = shape_of(config.model, config.tokenizer.vocab_size)
-    train = config.train
-    micro = microbatch_samples(train, config.cluster, config.cluster.dp_replicate or 1)
-    flops = training_flops(shape, train.batch_samples, train.seq_len)
+    timetable = make_timetable(config.train)
     parameters = count_parameters(shape)
-    step_s = None
-    if matmul_flops:
-        slow, usual, fast = SHARE_OF_RATE
-        ideal = flops / matmul_flops
-        step_s = (ideal / fast, ideal / usual, ideal / slow)
+    flops_per_step = max(
+        training_flops(shape, segment.batch_samples, segment.seq_len)
+        for segment in timetable.segments
+    )
+    num_ranks = config.cluster.dp_replicate or 1
+    micro, memory = max(
+        (
+            (size, training_memory(shape, size, segment.seq_len))
+            for segment in timetable.segments
+            for size in [microbatch_samples(segment, config.cluster, num_ranks)]
+        ),
+        key=lambda pair: pair[1].total,
+    )
+    total_flops = run_flops(shape, timetable)
     return Estimate(
         machine=describe_machine(),
         parameters=parameters,
-        steps=train.num_steps,
-        tokens=train.num_steps * train.global_batch_tokens,
-        flops_per_step=flops,
+        steps=timetable.num_steps,
+        tokens=timetable.num_tokens,
+        flops_per_step=flops_per_step,
+        total_flops=total_flops,
         microbatch_samples=micro,
-        memory=training_memory(shape, micro, train.seq_len),
+        memory=memory,
         checkpoint_bytes=3 * 4 * parameters.total,  # weights and two moments in float32
         matmul_flops=matmul_flops,
-        step_s=step_s,
+        step_s=_seconds(flops_per_step, matmul_flops),
+        total_s=_seconds(total_flops, matmul_flops),
     )
+
+
+def _seconds(flops: int, matmul_flops: float | None) -> tuple[float, float, float] | None:
+    """What `flops` take at the shares of the rate that training reaches: low, usual, high."""
+    if not matmul_flops:
+        return None
+    slow, usual, fast = (flops / matmul_flops / share for share in SHARE_OF_RATE)
+    return fast, usual, slow
 
 
 def measure_rate() -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bessemer.config.model import ModelConfig
+from bessemer.config.timetable import make_timetable
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import IntegrityError
 from bessemer.core.layout import (
@@ -28,7 +29,7 @@ from bessemer.core.manifest import StageManifest, read_manifest
 from bessemer.core.schema import HELDOUT, TRAIN
 from bessemer.core.storage import read_json, read_jsonl, read_table
 from bessemer.core.units import format_count
-from bessemer.costs.compute import count_parameters, shape_of, training_flops
+from bessemer.costs.compute import count_parameters, run_flops, shape_of
 from bessemer.report.curves import make_curves, make_heldout
 from bessemer.report.facts import (
     Amount,
@@ -200,7 +201,7 @@ def _total_flops(
     shape = shape_of(model, read_json(exported)["vocab_size"])
     if count_parameters(shape).total != summary["num_parameters"]:
         return None
-    return training_flops(shape, train.batch_samples, train.seq_len) * int(summary["steps"])
+    return run_flops(shape, make_timetable(train))
 
 
 def _gap(row: Mapping[str, Any]) -> GapRow:

@@ -6,18 +6,19 @@ Bits per byte, not loss per token, is compared: it does not depend on the tokeni
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from bessemer.core.keyed import derive_key
-from bessemer.core.layout import SHARDS
-from bessemer.core.storage import read_json
 from bessemer.model.transformer import Decoder
-from bessemer.tokens.order import TokenStream, permute
+from bessemer.tokens.permutation import Permutation
+from bessemer.tokens.sample import Sample
+from bessemer.tokens.stream import TokenStream, open_streams
 from bessemer.train.loader import make_batch
 from bessemer.train.loss import token_losses
 from bessemer.train.mesh import sum_over_ranks
@@ -44,24 +45,29 @@ class EvaluationSet:
     """A fixed part of one source on one side of the split: the same chunks at every evaluation."""
 
     source: str
-    stream: TokenStream
+    seq_len: int
     chunks: tuple[int, ...]
+    read: Callable[[int], Sample]  # a chunk, of `seq_len` tokens
 
 
 def make_evaluation_sets(
     encoded: Path, side: str, seq_len: int, tokens_per_source: int, seed: int
 ) -> tuple[EvaluationSet, ...]:
     """Per source, chunks drawn by key from its shards on `side`, up to `tokens_per_source`."""
-    shards = [entry for entry in read_json(encoded / SHARDS) if entry["side"] == side]
     sets = []
-    for source in dict.fromkeys(entry["source"] for entry in shards):
-        names = [entry["shard"] for entry in shards if entry["source"] == source]
-        stream = TokenStream(encoded, names, seq_len)
-        key = derive_key(seed, "evaluate", side, source)
-        wanted = min(stream.num_chunks, max(1, tokens_per_source // seq_len))
-        chunks = sorted(permute(turn, stream.num_chunks, key) for turn in range(wanted))
-        sets.append(EvaluationSet(source=source, stream=stream, chunks=tuple(chunks)))
+    for source, stream in open_streams(encoded, side).items():
+        num_chunks = max(1, -(-(stream.num_tokens - 1) // seq_len))
+        permutation = Permutation(num_chunks, derive_key(seed, "evaluate", side, source))
+        wanted = min(num_chunks, max(1, tokens_per_source // seq_len))
+        chunks = sorted(permutation.images(np.arange(wanted)).tolist())
+        read = partial(_read_chunk, stream, seq_len)
+        sets.append(EvaluationSet(source=source, seq_len=seq_len, chunks=tuple(chunks), read=read))
     return tuple(sets)
+
+
+def _read_chunk(stream: TokenStream, seq_len: int, chunk: int) -> Sample:
+    """One of the stretches that a stream is cut into; the last one is padded."""
+    return stream.read(stream.ranges(chunk * seq_len, seq_len), seq_len, source=0)
 
 
 @torch.no_grad()
@@ -82,14 +88,14 @@ def measure(
     mine = part.chunks[rank::num_ranks]
     columns = []
     for first in range(0, len(mine), microbatch_samples):
-        some = np.array(mine[first : first + microbatch_samples])
-        batch = make_batch((part.stream.read(chunk) for chunk in some), part.stream.seq_len)
+        some = mine[first : first + microbatch_samples]
+        batch = make_batch({chunk: part.read(chunk) for chunk in some})
         losses = token_losses(model, batch.to(device), token_bytes, document_mask)
         is_text = (losses.num_bytes > 0).cpu()
         columns.append(
             (
-                np.repeat(some, part.stream.seq_len)[is_text.numpy()],
-                batch.documents_BT.flatten()[is_text].numpy(),
+                np.repeat(some, part.seq_len)[is_text.numpy()],
+                batch.doc_ids_BT.flatten()[is_text].numpy(),
                 losses.nats.cpu()[is_text].double().numpy(),
                 losses.num_bytes.cpu()[is_text].numpy(),
             )

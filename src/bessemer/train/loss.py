@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bessemer.train.loader import IGNORED, Batch
+from bessemer.tokens.sample import IGNORED
+from bessemer.train.loader import Batch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

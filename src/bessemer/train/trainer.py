@@ -20,9 +20,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from bessemer.config.check import microbatch_samples
+from bessemer.config.check import DEFAULT_MICROBATCH_TOKENS
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
+from bessemer.config.timetable import Segment, make_timetable
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import TrainingError
 from bessemer.core.events import Display, Silent
@@ -72,11 +73,12 @@ class Trainer:
         self.device = choose_device(job.cluster, launch)
         tokenizer = Tokenizer.load(job.tokenizer)
         self.token_bytes = torch.from_numpy(tokenizer.token_bytes).long().to(self.device)
+        self.timetable = make_timetable(job.train)
         order = SampleOrder(job.encoded, job.plan, job.train.seq_len, job.seed)
         self.loader = Loader(
             order=order,
-            batch_samples=job.train.batch_samples,
-            microbatch_samples=microbatch_samples(job.train, job.cluster, launch.num_ranks),
+            timetable=self.timetable,
+            cluster=job.cluster,
             rank=launch.rank,
             num_ranks=launch.num_ranks,
         )
@@ -105,23 +107,24 @@ class Trainer:
         self._resume()
         rate = measure_matmul_flops(self.device) * self.launch.num_ranks
         shape = shape_of(job.model, self.decoder.embed_tokens.num_embeddings)
-        flops = training_flops(shape, job.train.batch_samples, job.train.seq_len)
         is_first = self.launch.rank == 0
         watch: AbstractContextManager[Monitor | None] = nullcontext()
         if is_first:
             watch = Monitor(job.folder / METRICS, self.step)
         with (
             watch as monitor,
-            self.display.bar("train", total=job.train.num_steps, done=self.step) as bar,
+            self.display.bar("train", total=self.timetable.num_steps, done=self.step) as bar,
         ):
             if self.step == 0:
                 self._evaluate(monitor)
-            while self.step < job.train.num_steps:
-                record = self._train_step(flops / rate)
+            while self.step < self.timetable.num_steps:
+                segment = self.timetable.segment_of(self.step)
+                flops = training_flops(shape, segment.batch_samples, segment.seq_len)
+                record = self._train_step(segment, flops / rate)
                 if monitor is not None:
                     monitor.step(record)
                 bar.advance(note=f"loss {record.loss:.3f}, {record.tokens_per_s:,.0f} tokens/s")
-                is_last = self.step == job.train.num_steps
+                is_last = self.step == self.timetable.num_steps
                 if is_last or self.step % job.train.evaluate.every_steps == 0:
                     self._evaluate(monitor)
                 if is_last or self.step % job.train.checkpoint.every_steps == 0:
@@ -138,11 +141,13 @@ class Trainer:
             "matmul_flops": rate,
         }
 
-    def _train_step(self, ideal_s: float) -> StepRecord:
+    def _train_step(self, segment: Segment, ideal_s: float) -> StepRecord:
         """One optimizer step; `ideal_s` is what its matrix products would take at full rate."""
         begin = time.perf_counter()
         config = self.job.train
-        rate = learning_rate(self.step, config.num_steps, config.optimizer.lr, config.schedule)
+        rate = learning_rate(
+            self.step, self.timetable.num_steps, config.optimizer.lr, config.schedule
+        )
         set_learning_rate(self.optimizer, rate)
         nats, text, num_bytes, num_labels = self._accumulate_gradients()
         norm = float(
@@ -157,7 +162,7 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        self.tokens_seen += config.global_batch_tokens
+        self.tokens_seen += segment.batch_tokens
         step_s = time.perf_counter() - begin
         return StepRecord(
             step=self.step,
@@ -167,7 +172,7 @@ class Trainer:
             grad_norm=norm,
             lr=rate,
             step_s=step_s,
-            tokens_per_s=config.global_batch_tokens / step_s,
+            tokens_per_s=segment.batch_tokens / step_s,
             mfu=ideal_s / step_s,
             peak_bytes=_peak_bytes(self.device),
         )
@@ -207,7 +212,7 @@ class Trainer:
                 part,
                 self.token_bytes,
                 document_mask=self.job.train.document_mask,
-                microbatch_samples=self.loader.microbatch_samples,
+                microbatch_samples=max(1, DEFAULT_MICROBATCH_TOKENS // self.job.train.seq_len),
                 rank=self.launch.rank,
                 num_ranks=self.launch.num_ranks,
             )
@@ -238,7 +243,7 @@ class Trainer:
             self.optimizer,
             step=self.step,
             tokens_seen=self.tokens_seen,
-            next_sample=self.step * self.job.train.batch_samples,
+            next_sample=self.timetable.samples_of(self.step).start,
             keep=self.job.train.checkpoint.keep,
         )
 
@@ -246,7 +251,7 @@ class Trainer:
         found = load_latest(self.job.folder / CHECKPOINTS, self.model, self.optimizer)
         if found is not None:
             self.step, self.tokens_seen = found.step, found.tokens_seen
-            _LOG.info("going on from step %d of %d", self.step, self.job.train.num_steps)
+            _LOG.info("going on from step %d of %d", self.step, self.timetable.num_steps)
 
 
 def _data_parallel(model: nn.Module) -> DistributedDataParallel:

@@ -161,7 +161,7 @@ ONE_FAULT = [
     ),
     (
         "train.total_tokens=511",
-        "train.total_tokens: 511 is less than one batch (global_batch_tokens = 512)",
+        "train.total_tokens: 511 is less than one batch (512 tokens)",
     ),
     (
         "cluster.dp_replicate=3",
@@ -169,7 +169,7 @@ ONE_FAULT = [
     ),
     (
         "cluster.microbatch_tokens=100",
-        "cluster.microbatch_tokens: 100 is no multiple of train.seq_len (64)",
+        "cluster.microbatch_tokens: 100 is no multiple of seq_len (64)",
     ),
     (
         "cluster.microbatch_tokens=192",
@@ -181,14 +181,91 @@ ONE_FAULT = [
         "cluster.microbatch_tokens: 16 sequences do not divide a rank's share of the batch "
         "(8 sequences)",
     ),
+    # Phases and the batch ramp.
+    (
+        "train.phase=[{from_tokens=2048, weights={web=1}}]",
+        "train.phase[0].weights: source 'books' has no weight; give one (0 leaves it out)",
+    ),
+    (
+        "train.phase=[{from_tokens=2048}, {from_tokens=3000, weights={web=1, books=0, bks=1}}]",
+        "train.phase[1].weights.bks: no such source; sources: web, books",
+    ),
+    (
+        "train.phase=[{from_tokens=2048, weights={web=0, books=0}}]",
+        "train.phase[0].weights: at least one weight must be above 0",
+    ),
+    (
+        "train.phase=[{from_tokens=2048}, {from_tokens=2048}]",
+        "train.phase[1].from_tokens: 2048 is not above 2048: phases stand in their order, the "
+        "first one begins with [train] itself",
+    ),
+    (
+        "train.phase=[{from_tokens=4000}]",
+        "train.phase[0].from_tokens: 4000 is not below total_tokens (4000)",
+    ),
+    (
+        "train.phase=[{from_tokens=2048, seq_len=48}]",
+        "train.phase[0].seq_len: 48 does not divide the longest seq_len (64)",
+        "train.global_batch_tokens: 512 is no multiple of seq_len (48); nearest: 480 or 528",
+    ),
+    (
+        "train.phase=[{from_tokens=2048, seq_len=1024}]",
+        "train.global_batch_tokens: 512 is no multiple of seq_len (1024); nearest: 1024",
+    ),
+    (
+        "train.batch_ramp={start_tokens=512, increment_tokens=64, over_tokens=1024}",
+        "train.batch_ramp.start_tokens: 512 is not below global_batch_tokens (512)",
+    ),
+    (
+        "train.batch_ramp={start_tokens=128, increment_tokens=256, over_tokens=1024}",
+        "train.batch_ramp.increment_tokens: 256 does not lead from start_tokens (128) to "
+        "global_batch_tokens (512) in whole increments",
+    ),
+    (
+        "train.batch_ramp={start_tokens=128, increment_tokens=128, over_tokens=4001}",
+        "train.batch_ramp.over_tokens: 4001 is above total_tokens (4000)",
+    ),
+    (
+        "train.batch_ramp={start_tokens=32, increment_tokens=480, over_tokens=1024}",
+        "train.batch_ramp: 32 is no multiple of seq_len (64); nearest: 64",
+    ),
+]
+
+# A batch must fit the ranks at every step, not only at the first.
+LATER_FAULTS = [
+    (
+        "train.phase=[{from_tokens=2048, seq_len=256}]",
+        "cluster.dp_replicate=4",
+        "cluster.dp_replicate: 4 ranks cannot share a batch of 2 sequences evenly, from step 5 on",
+    ),
+    (
+        "train.batch_ramp={start_tokens=256, increment_tokens=64, over_tokens=1024}",
+        "cluster.dp_replicate=2",
+        "cluster.dp_replicate: 2 ranks cannot share a batch of 5 sequences evenly, from step 2 on",
+    ),
+    (
+        "train.phase=[{from_tokens=2048, seq_len=128}]",
+        "cluster.microbatch_tokens=64",
+        "cluster.microbatch_tokens: 64 is no multiple of seq_len (128), from step 5 on",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("override", "fault"), ONE_FAULT, ids=[each for each, _ in ONE_FAULT])
-def test_one_wrong_key_is_one_fault_in_words(tmp_path: Path, override: str, fault: str) -> None:
+@pytest.mark.parametrize(("train", "cluster", "fault"), LATER_FAULTS)
+def test_a_layout_that_fits_only_at_first_is_refused(
+    tmp_path: Path, train: str, cluster: str, fault: str
+) -> None:
+    assert faults_of(tmp_path, train, cluster) == [fault]
+    assert faults_of(tmp_path, cluster) == []
+
+
+@pytest.mark.parametrize("case", ONE_FAULT, ids=[case[0] for case in ONE_FAULT])
+def test_one_wrong_key_is_told_in_words(tmp_path: Path, case: tuple[str, ...]) -> None:
+    override, *faults = case
     given = read_toml(write(tmp_path, RIGHT), [override])["model"]
     assert faults_of(tmp_path, override) == [
         fault.replace("GIVEN", repr(given)).replace("SIZES", ", ".join(NAMED_SIZES))
+        for fault in faults
     ]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
+from bessemer.config.timetable import make_timetable
 from bessemer.config.train import CheckpointConfig, EvaluateConfig, OptimizerConfig, TrainConfig
 from bessemer.core.layout import DOCUMENTS, SPLITS, TOKENIZER
 from bessemer.core.schema import DOCUMENT, HELDOUT, SPLIT, TRAIN
@@ -104,7 +105,7 @@ def make_job(encoded_corpus: Path, tmp_path: Path) -> Callable[..., TrainingJob]
             job.encoded,
             ["notes", "logs"],
             {"notes": 2.0, "logs": 1.0},
-            job.train.num_samples,
+            make_timetable(job.train).num_samples,
             job.train.seq_len,
             1000.0,
             job.plan,

@@ -1,4 +1,4 @@
-"""Batches: what is predicted, and that ranks and microbatches only slice one global batch."""
+"""Batches: that ranks and microbatches only slice one global batch, and what is predicted."""
 
 from __future__ import annotations
 
@@ -7,25 +7,43 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+import xxhash
 
+from bessemer.config.cluster import ClusterConfig
+from bessemer.config.timetable import make_timetable
 from bessemer.tokens.order import SampleOrder
-from bessemer.train.loader import IGNORED, Batch, Loader, make_batch
+from bessemer.tokens.sample import IGNORED, Sample
+from bessemer.train.loader import Loader, make_batch
 from bessemer.train.trainer import TrainingJob
 
-
-def test_labels_stop_at_the_border_of_documents_and_in_padding() -> None:
-    batch = make_batch([(np.array([0, 5, 6, 1, 0, 7]), np.array([3, 3, 3, 3, 4, 4]))], seq_len=7)
-    assert batch.input_ids_BT.tolist() == [[0, 5, 6, 1, 0, 0, 0]]
-    assert batch.labels_BT.tolist() == [[5, 6, 1, IGNORED, 7, IGNORED, IGNORED]]
-    assert batch.documents_BT.tolist() == [[3, 3, 3, 3, 4, -1, -1]]
-    assert batch.num_labels == 4
+TENSORS = (
+    "input_ids_BT", "labels_BT", "documents_BT", "doc_ids_BT", "sources_B", "samples_B",
+)  # fmt: skip
 
 
-def concatenate(batches: list[Batch]) -> tuple[torch.Tensor, ...]:
-    return tuple(
-        torch.cat([getattr(batch, name) for batch in batches])
-        for name in ("input_ids_BT", "labels_BT", "documents_BT")
-    )
+def make_sample(*rows: tuple[int, int, int, int], source: int = 0) -> Sample:
+    """From (token, label, document, piece) for each place."""
+    columns = [np.array(column, np.int64) for column in zip(*rows, strict=True)]
+    input_ids, labels, doc_ids, pieces = columns
+    return Sample(input_ids=input_ids, labels=labels, doc_ids=doc_ids, pieces=pieces, source=source)
+
+
+def test_a_batch_is_its_samples_side_by_side() -> None:
+    first = make_sample((0, 5, 30, 0), (5, IGNORED, 30, 0), (0, 6, 31, 1), source=1)
+    second = make_sample((7, 8, 40, 0), (8, IGNORED, 40, 0), (0, IGNORED, -1, -1))
+    batch = make_batch({12: first, 9: second})
+    assert batch.input_ids_BT.tolist() == [[0, 5, 0], [7, 8, 0]]
+    assert batch.labels_BT.tolist() == [[5, IGNORED, 6], [8, IGNORED, IGNORED]]
+    assert batch.documents_BT.tolist() == [[0, 0, 1], [0, 0, -1]]
+    assert batch.doc_ids_BT.tolist() == [[30, 30, 31], [40, 40, -1]]
+    assert (batch.sources_B.tolist(), batch.samples_B.tolist()) == ([1, 0], [12, 9])
+    assert all(getattr(batch, name).dtype == torch.int64 for name in TENSORS)
+    assert batch.num_labels == 3
+    hashes = [
+        xxhash.xxh3_64_intdigest(b"".join(token.to_bytes(8, "little") for token in row), number)
+        for number, row in ((12, [0, 5, 0]), (9, [7, 8, 0]))
+    ]
+    assert batch.digest == sum(hashes) % 2**64
 
 
 @pytest.mark.parametrize(("num_ranks", "micro"), [(1, 1), (1, 4), (2, 2), (2, 4), (4, 1), (8, 1)])
@@ -34,33 +52,42 @@ def test_every_layout_slices_the_same_global_batch(
 ) -> None:
     job = make_job()
     order = SampleOrder(job.encoded, job.plan, job.train.seq_len, job.seed)
-    for step in range(job.train.num_steps):
-        whole = make_batch((order.read(i) for i in range(step * 8, step * 8 + 8)), 16)
+    timetable = make_timetable(job.train)
+    cluster = ClusterConfig(microbatch_tokens=16 * micro)
+    for step in range(timetable.num_steps):
+        whole = make_batch({i: order.read(i) for i in range(step * 8, step * 8 + 8)})
         parts = [
             batch
             for rank in range(num_ranks)
             for batch in Loader(
-                order=order,
-                batch_samples=8,
-                microbatch_samples=micro,
-                rank=rank,
-                num_ranks=num_ranks,
+                order=order, timetable=timetable, cluster=cluster, rank=rank, num_ranks=num_ranks
             ).microbatches(step)
         ]
         assert all(len(part.input_ids_BT) == micro for part in parts)
-        for ours, expected in zip(concatenate(parts), concatenate([whole]), strict=True):
-            assert torch.equal(ours, expected)
+        for name in TENSORS:
+            together = torch.cat([getattr(part, name) for part in parts])
+            assert torch.equal(together, getattr(whole, name)), name
+        assert sum(part.digest for part in parts) % 2**64 == whole.digest
 
 
-def test_every_token_of_a_document_but_its_first_is_predicted_once_per_epoch(
+def test_every_token_of_a_document_but_its_first_is_predicted_in_an_epoch(
     make_job: Callable[..., TrainingJob],
 ) -> None:
-    job = make_job()
+    job = make_job(num_steps=120)  # more than an epoch of either source
     order = SampleOrder(job.encoded, job.plan, job.train.seq_len, job.seed)
-    for stream in order.streams:
-        predicted = sum(
-            make_batch([stream.read(chunk)], stream.seq_len).num_labels
-            for chunk in range(stream.num_chunks)
-        )
-        num_documents = sum(len(shard.doc_ids) for shard in stream.shards)
-        assert predicted == stream.num_tokens - num_documents
+    for source, stream in enumerate(order.streams):
+        predicted = set()
+        for chunk in range(order.num_chunks(source)):
+            (sample, *_) = order.samples_of(source, chunk)
+            place = 0
+            for part in order.locate(sample).ranges:
+                start = stream.position_of(part.shard, part.token_start)
+                labels = order.read(sample).labels[place : place + part.num_tokens]
+                place += part.num_tokens
+                predicted |= {start + at + 1 for at in np.flatnonzero(labels != IGNORED)}
+        begins = {
+            stream.position_of(name, row["token_start"])
+            for name in stream.names
+            for row in stream.shard(name).documents().to_pylist()
+        }
+        assert predicted == set(range(stream.num_tokens)) - begins

@@ -17,6 +17,7 @@ from bessemer.core.errors import IntegrityError, TrainingError
 from bessemer.core.layout import CHECKPOINTS, EVALUATIONS, METRICS, STEPS
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import read_jsonl
+from bessemer.tokens.stream import open_streams
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import find_latest, load_model
 from bessemer.train.evaluate import make_evaluation_sets, measure
@@ -118,7 +119,8 @@ def test_held_out_bits_per_byte_equal_a_document_by_document_count(make_job: Mak
     )
     tokenizer = Tokenizer.load(job.tokenizer)
     bits, num_bytes = 0.0, 0
-    for shard in part.stream.shards:
+    stream = open_streams(job.encoded, HELDOUT)[part.source]
+    for shard in map(stream.shard, stream.names):
         for row in shard.documents().to_pylist():
             ids = shard.tokens[row["token_start"] :][: row["num_tokens"]].astype(int)
             with torch.no_grad():
