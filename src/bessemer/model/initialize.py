@@ -1,33 +1,80 @@
-"""Initial weights as a pure function of (seed, parameter name): the same in every process.
+"""Initial weights as a pure function of (seed, parameter name, index of the element).
 
-Matrices are normal with `initial_std`; the projections that write into the residual stream are
-narrowed by sqrt(2 * num_layers), as in GPT-2 (Radford et al. 2019, section 2.3); norms are one.
+So any part of a parameter can be made alone, and the weights are the same for every layout and on
+every machine. Matrices are normal with `initial_std`; the projections that write into the residual
+stream are narrowed by sqrt(2 * num_layers), as in GPT-2 (Radford et al. 2019, section 2.3); norms
+are one.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
+from bessemer.config.model import ModelConfig
 from bessemer.core.keyed import derive_key
+from bessemer.model.normal import fill_normal
 from bessemer.model.transformer import Decoder
 
 _RESIDUAL_WRITERS = ("o_proj.weight", "down_proj.weight")
+_CHUNK = 1 << 20  # elements made at a time by one thread: 4 MB
 
 
 @torch.no_grad()
 def initialize(model: Decoder, seed: int) -> None:
-    """Fill every parameter of `model` in place. Values are drawn on the CPU in float32."""
-    config = model.config
+    """Fill every parameter of `model` in place, with as many threads as torch uses."""
+    for tensor in model.parameters():
+        tensor.fill_(torch.nan)  # what is forgotten below shows
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        for name, parameter in model.named_parameters():
+            flat = parameter.detach().view(-1)
+
+            def fill(begin: int, name: str = name, flat: Tensor = flat) -> None:
+                count = min(_CHUNK, len(flat) - begin)
+                values = _draw(model.config, name, seed, np.array([begin]), count)
+                flat[begin : begin + count] = values[0]
+
+            list(threads.map(fill, range(0, len(flat), _CHUNK)))
     for name, parameter in model.named_parameters():
-        if parameter.ndim == 1:
-            nn.init.ones_(parameter)
-            continue
-        std = config.initial_std
-        if name.endswith(_RESIDUAL_WRITERS):
-            std /= math.sqrt(2 * config.num_layers)
-        generator = torch.Generator().manual_seed(derive_key(seed, "initialize", name) >> 1)
-        values = torch.empty(parameter.shape, dtype=torch.float32)
-        parameter.copy_(values.normal_(0.0, std, generator=generator))
+        assert not parameter.isnan().any(), f"{name} was not initialised"
+
+
+def initial_part(
+    config: ModelConfig, name: str, shape: Sequence[int], part: Sequence[slice], seed: int
+) -> Tensor:
+    """The part of a parameter's initial value that slices (step 1) cut out: float32, on the CPU.
+
+    Exactly what `initialize` gives there, whatever else is made: a process that holds a shard of
+    a parameter needs no more. `shape` is that of the whole parameter, one slice per dim.
+    """
+    places = [range(*cut.indices(size)) for cut, size in zip(part, shape, strict=True)]
+    begins = np.zeros(1, dtype=np.int64)
+    for dim, size in zip(places, shape, strict=True):
+        is_last = dim is places[-1]
+        steps = np.array([dim.start]) if is_last else np.arange(dim.start, dim.stop)
+        begins = (begins[:, None] * size + steps).reshape(-1)
+    values = _draw(config, name, seed, begins, len(places[-1]))
+    return values.view([len(dim) for dim in places])
+
+
+def _draw(config: ModelConfig, name: str, seed: int, begins: np.ndarray, count: int) -> Tensor:
+    """float32 [R, count]: the elements of a parameter from each of R flat indices on."""
+    values = np.empty((len(begins), count), dtype=np.float32)
+    if name.endswith("norm.weight"):
+        values.fill(1.0)
+    else:
+        fill_normal(values, derive_key(seed, "initialize", name), begins)
+        values *= np.float32(_spread(config, name))
+    return torch.from_numpy(values)
+
+
+def _spread(config: ModelConfig, name: str) -> float:
+    """Standard deviation of a matrix."""
+    if name.endswith(_RESIDUAL_WRITERS):
+        return config.initial_std / math.sqrt(2 * config.num_layers)
+    return config.initial_std
