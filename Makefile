@@ -19,7 +19,7 @@ check: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed benchmarks/.venv/.installed
+bench: $(VENV)/.installed benchmarks/.venv/.installed benchmarks/.venv-litgpt/.installed
 	$(BIN)/python -m benchmarks.run_all
 
 docs: $(VENV)/.installed-docs
@@ -27,7 +27,7 @@ docs: $(VENV)/.installed-docs
 	@echo "docs:    docs/_build/html/index.html"
 
 clean:
-	rm -rf $(VENV) benchmarks/.venv docs/_build
+	rm -rf $(VENV) benchmarks/.venv benchmarks/.venv-litgpt docs/_build
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -47,4 +47,10 @@ $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
 benchmarks/.venv/.installed: benchmarks/peers.txt constraints.txt
 	$(PYTHON) -m venv benchmarks/.venv
 	benchmarks/.venv/bin/pip install --quiet -c constraints.txt -r benchmarks/peers.txt
+	@touch $@
+
+# litgpt wants other versions of the libraries that transformers needs.
+benchmarks/.venv-litgpt/.installed: benchmarks/peers-litgpt.txt
+	$(PYTHON) -m venv benchmarks/.venv-litgpt
+	benchmarks/.venv-litgpt/bin/pip install --quiet -r benchmarks/peers-litgpt.txt
 	@touch $@

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from bessemer.core.hardware import describe_machine
 
 ROOT = Path(__file__).parent.parent
 PEER_PYTHON = ROOT / "benchmarks" / ".venv" / "bin" / "python"
+LITGPT_PYTHON = ROOT / "benchmarks" / ".venv-litgpt" / "bin" / "python"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,10 +76,17 @@ def finish(options: argparse.Namespace, figures: dict[str, Any], packages: Seque
 
 
 def run_json(python: Path | str, module: str, *module_arguments: str) -> dict[str, Any]:
-    """Run a module by itself and return the JSON object on its last line of output."""
+    """Run a module by itself and return the JSON object on its last line of output.
+
+    Whatever Python runs it finds bessemer's source, of which it may use what needs no library that
+    it lacks. Threads wait as under bessemer's own command line.
+    """
+    environment = {"OMP_WAIT_POLICY": "passive"} | os.environ
+    environment["PYTHONPATH"] = str(ROOT / "src")
     done = subprocess.run(
         [str(python), "-m", module, *module_arguments],
         cwd=ROOT,
+        env=environment,
         capture_output=True,
         text=True,
         check=False,

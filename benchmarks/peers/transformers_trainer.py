@@ -6,49 +6,41 @@ checkpoints, logging off: the best case for the peer.
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import sys
 import tempfile
 import time
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as bessemer's own command line sets it
-
-import torch
 import transformers
-from benchmarks.shapes import BATCH_SEQUENCES, SEQ_LEN, SHAPES, VOCAB_SIZE
+from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
+from benchmarks.measured import matmul_flops, random_tokens, read_arguments, report
+from benchmarks.shapes import BATCH_SEQUENCES, SEQ_LEN, SHAPES, VOCAB_SIZE
 
-class RandomTokens(Dataset):
-    def __init__(self, size: int) -> None:
-        generator = torch.Generator().manual_seed(0)
-        self.rows = torch.randint(0, VOCAB_SIZE, (size, SEQ_LEN), generator=generator)
+
+class _Rows(Dataset[dict[str, Tensor]]):
+    def __init__(self, num_rows: int) -> None:
+        self.rows = random_tokens(num_rows)[:, :-1]
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        return {"input_ids": self.rows[index], "labels": self.rows[index]}
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {"input_ids": self.rows[index], "labels": self.rows[index]}  # it shifts them itself
 
 
-class Clock(TrainerCallback):
+class _Clock(TrainerCallback):
     def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    def on_step_begin(self, *_: object, **__: object) -> None:
-        self.begin = time.perf_counter()
+        self.ends_s: list[float] = []
 
     def on_step_end(self, *_: object, **__: object) -> None:
-        self.seconds.append(time.perf_counter() - self.begin)
+        self.ends_s.append(time.perf_counter())
 
 
 def main() -> None:
-    name, steps, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    torch.set_num_threads(threads)
-    shape = SHAPES[name]
+    options = read_arguments()
+    rate = matmul_flops()
+    shape = SHAPES[options.shape]
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=VOCAB_SIZE,
@@ -61,36 +53,34 @@ def main() -> None:
             max_position_embeddings=SEQ_LEN,
         )
     )
-    clock = Clock()
+    clock = _Clock()
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
             model=model,
             args=TrainingArguments(
                 output_dir=folder,
                 per_device_train_batch_size=BATCH_SEQUENCES,
-                max_steps=steps,
+                max_steps=options.steps,
                 learning_rate=3e-4,
                 max_grad_norm=1.0,
                 optim="adamw_torch_fused",
+                torch_compile=options.compile,
                 save_strategy="no",
                 logging_strategy="no",
                 report_to=[],
                 use_cpu=True,
                 disable_tqdm=True,
             ),
-            train_dataset=RandomTokens(BATCH_SEQUENCES * steps),
+            train_dataset=_Rows(BATCH_SEQUENCES * options.steps),
             callbacks=[clock],
         )
         trainer.train()
-    print(
-        json.dumps(
-            {
-                "step_s": clock.seconds,
-                "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                "num_parameters": sum(p.numel() for p in model.parameters()),
-                "version": transformers.__version__,
-            }
-        )
+    report(
+        ends_s=clock.ends_s,
+        rate=rate,
+        num_parameters=model.num_parameters(),
+        num_matmul_parameters=sum(p.numel() for p in model.parameters() if p.ndim == 2),
+        version=transformers.__version__,
     )
 
 
