@@ -12,7 +12,8 @@ from typing import Any
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.data import CurateConfig, MixConfig, SourceConfig
-from bessemer.config.model import ModelConfig
+from bessemer.config.hugging_face import obstacles
+from bessemer.config.model import ExpertsConfig, ModelConfig
 from bessemer.config.timetable import Segment, list_changes, make_timetable
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import Fault
@@ -107,11 +108,22 @@ def _model_dims(model: ModelConfig) -> Iterator[Fault]:
         )
     if model.full_attention_every is not None and model.sliding_window is None:
         yield Fault("model.full_attention_every", "needs sliding_window beside it")
-    if model.logit_softcap is not None:
+    if model.experts is not None:
+        yield from _experts(model, model.experts)
+    for key, reason in obstacles(model):
+        yield Fault(key, f"no architecture of transformers computes this decoder: {reason}")
+
+
+def _experts(model: ModelConfig, experts: ExpertsConfig) -> Iterator[Fault]:
+    if experts.experts_per_token > experts.num_experts:
         yield Fault(
-            "model.logit_softcap",
-            "no architecture of transformers that the export knows has it; leave it out "
-            "(train.loss.z_loss keeps logits small too)",
+            "model.experts.experts_per_token",
+            f"{experts.experts_per_token} of {experts.num_experts} experts cannot be chosen",
+        )
+    if experts.num_dense_layers >= model.num_layers:
+        yield Fault(
+            "model.experts.num_dense_layers",
+            f"{experts.num_dense_layers} leaves none of {model.num_layers} layers to the experts",
         )
 
 

@@ -6,10 +6,11 @@ architecture expresses is found here too, before anything is trained.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bessemer.config.model import ModelConfig
+from bessemer.config.model import ExpertsConfig, ModelConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,16 +21,30 @@ class Architecture:
     model_type: str
     qk_norm: bool
     window: Literal["none", "everywhere", "by layer"]
+    scoring: Literal["sigmoid", "softmax"] | None = None  # of experts; None: it has none
 
     def expresses(self, model: ModelConfig) -> bool:
         """Whether it computes what `model` asks for."""
-        if model.logit_softcap is not None or model.qk_norm != self.qk_norm:
-            return False
-        if model.sliding_window is None:
-            return True
-        return self.window == "by layer" or (
-            self.window == "everywhere" and model.full_attention_every is None
+        return (
+            model.logit_softcap is None
+            and model.qk_norm == self.qk_norm
+            and self._has_window(model)
+            and self._has_experts(model.experts)
         )
+
+    def _has_window(self, model: ModelConfig) -> bool:
+        if model.sliding_window is None or self.window == "by layer":
+            return True
+        return self.window == "everywhere" and model.full_attention_every is None
+
+    def _has_experts(self, experts: ExpertsConfig | None) -> bool:
+        if experts is None or self.scoring is None:
+            return experts is None and self.scoring is None
+        if self.scoring == "softmax":
+            has_all = experts.num_shared == 0 and experts.scale == 1
+        else:
+            has_all = experts.num_shared > 0
+        return experts.scoring == self.scoring and has_all
 
 
 ARCHITECTURES = (
@@ -41,7 +56,42 @@ ARCHITECTURES = (
         name="MinistralForCausalLM", model_type="ministral", qk_norm=False, window="by layer"
     ),
     Architecture(name="Qwen3ForCausalLM", model_type="qwen3", qk_norm=True, window="by layer"),
+    Architecture(
+        name="Qwen3MoeForCausalLM",
+        model_type="qwen3_moe",
+        qk_norm=True,
+        window="everywhere",
+        scoring="softmax",
+    ),
+    Architecture(
+        name="Dots1ForCausalLM",
+        model_type="dots1",
+        qk_norm=True,
+        window="by layer",
+        scoring="sigmoid",
+    ),
 )
+
+
+def obstacles(model: ModelConfig) -> Iterator[tuple[str, str]]:
+    """(key, reason) for all that keeps every architecture from computing what `model` asks for."""
+    if choose_architecture(model) is not None:
+        return
+    experts = model.experts
+    if model.logit_softcap is not None:
+        yield "model.logit_softcap", "none has it beside this shape; train.z_loss bounds logits too"
+    if experts is None:
+        return
+    if not model.qk_norm:
+        yield "model.qk_norm", "those with experts have it: set it to true"
+    if experts.scoring == "sigmoid" and not experts.num_shared:
+        yield "model.experts.num_shared", "with sigmoid scoring at least one is needed"
+    if experts.scoring == "softmax" and experts.num_shared:
+        yield "model.experts.num_shared", "with softmax scoring there are none: set it to 0"
+    if experts.scoring == "softmax" and experts.scale != 1:
+        yield "model.experts.scale", "with softmax scoring there is none: leave it out"
+    if experts.scoring == "softmax" and model.full_attention_every is not None:
+        yield "model.full_attention_every", "with softmax scoring all layers have the same window"
 
 
 def choose_architecture(model: ModelConfig) -> Architecture | None:
@@ -70,6 +120,7 @@ def architecture_keys(model: ModelConfig) -> dict[str, Any]:
         "mlp_bias": False,
         **_rope_keys(model),
         **_window_keys(model, architecture),
+        **_expert_keys(model),
     }
 
 
@@ -98,11 +149,38 @@ def _rope_keys(model: ModelConfig) -> dict[str, Any]:
 def _window_keys(model: ModelConfig, architecture: Architecture) -> dict[str, Any]:
     if architecture.window == "none":
         return {}
-    keys: dict[str, Any] = {"sliding_window": model.sliding_window}
+    keys: dict[str, Any] = {
+        "sliding_window": model.sliding_window,
+        "use_sliding_window": model.sliding_window is not None,
+    }
     if architecture.window == "by layer":
-        keys["use_sliding_window"] = model.sliding_window is not None
         keys["layer_types"] = [
             "full_attention" if model.window_of(layer) is None else "sliding_attention"
             for layer in range(model.num_layers)
         ]
     return keys
+
+
+def _expert_keys(model: ModelConfig) -> dict[str, Any]:
+    experts = model.experts
+    if experts is None:
+        return {}
+    keys: dict[str, Any] = {
+        "moe_intermediate_size": experts.ffn_dim,
+        "num_experts_per_tok": experts.experts_per_token,
+        "norm_topk_prob": experts.normalize,
+    }
+    if experts.scoring == "softmax":
+        return keys | {
+            "num_experts": experts.num_experts,
+            "mlp_only_layers": list(range(experts.num_dense_layers)),
+            "decoder_sparse_step": 1,
+        }
+    return keys | {
+        "n_routed_experts": experts.num_experts,
+        "n_shared_experts": experts.num_shared,
+        "first_k_dense_replace": experts.num_dense_layers,
+        "routed_scaling_factor": experts.scale,
+        "n_group": 1,
+        "topk_group": 1,
+    }

@@ -30,6 +30,28 @@ class RopeScalingConfig(Section):
     """`yarn`: what turns less often than this is stretched in full."""
 
 
+class ExpertsConfig(Section):
+    """`[model.experts]`: a mixture of experts in place of the feed-forward layer."""
+
+    num_experts: int = Field(ge=2)
+    """Experts that the router chooses from, in each layer."""
+    experts_per_token: int = Field(ge=1)
+    """How many of them each token passes."""
+    ffn_dim: int = Field(ge=8)
+    """Inner width of one expert."""
+    num_shared: int = Field(default=1, ge=0)
+    """Experts besides that every token passes."""
+    scoring: Literal["sigmoid", "softmax"] = "sigmoid"
+    """`sigmoid` balances experts by a bias in their selection, without a loss (DeepSeek-V3, arXiv
+    2412.19437); `softmax` is Qwen3-MoE's, balanced by a loss; it has no shared experts."""
+    normalize: bool = True
+    """Let the weights of a token's experts add up to one (times `scale`)."""
+    scale: float = Field(default=1.0, gt=0)
+    """What the chosen experts' weights are multiplied by."""
+    num_dense_layers: int = Field(default=0, ge=0)
+    """How many of the first layers keep a plain feed-forward layer of width `model.ffn_dim`."""
+
+
 def _default_head_dim(fields: dict[str, Any]) -> int:
     """hidden_dim / num_heads; of a table that has faults there, anything that adds no other one."""
     return int(fields.get("hidden_dim", 2)) // int(fields.get("num_heads", 1)) or 1
@@ -48,7 +70,7 @@ class ModelConfig(Section):
     head_dim: int = Field(default_factory=_default_head_dim, ge=1)
     """Width of one attention head; absent means hidden_dim / num_heads."""
     ffn_dim: int = Field(ge=8)
-    """Inner width of the SwiGLU feed-forward layer."""
+    """Inner width of the SwiGLU feed-forward layer; of those without experts if there are any."""
     qk_norm: bool = False
     """RMSNorm over each head's queries and keys, as in Qwen3: keeps attention from saturating."""
     rope_theta: float = Field(default=10000.0, gt=0)
@@ -58,6 +80,7 @@ class ModelConfig(Section):
     """A token sees this many tokens, itself included; absent means all before it."""
     full_attention_every: int | None = Field(default=None, ge=1)
     """With `sliding_window`: every so manyth layer sees everything; absent means none does."""
+    experts: ExpertsConfig | None = None
     tie_embeddings: bool = True
     """Use the token embedding as output projection too."""
     logit_softcap: float | None = Field(default=None, gt=0)
@@ -85,3 +108,7 @@ class ModelConfig(Section):
         """How many tokens a token sees in a layer (counted from 0), itself included; None: all."""
         every = self.full_attention_every
         return None if every and (layer + 1) % every == 0 else self.sliding_window
+
+    def has_experts(self, layer: int) -> bool:
+        """Whether a layer (counted from 0) has a mixture of experts."""
+        return self.experts is not None and layer >= self.experts.num_dense_layers

@@ -33,6 +33,17 @@ def _qwen3(*dims: int, tie: bool = False) -> dict[str, Any]:
     )
 
 
+def _experts(num_experts: int, experts_per_token: int, ffn_dim: int, **more: Any) -> dict[str, Any]:
+    return {
+        "num_experts": num_experts,
+        "experts_per_token": experts_per_token,
+        "ffn_dim": ffn_dim,
+        **more,
+    }
+
+
+_SOFTMAX = {"scoring": "softmax", "num_shared": 0}
+
 NAMED_SIZES: dict[str, dict[str, Any]] = {
     "1m": _llama(2, 128, 4, 4, 352),
     "3m": _llama(6, 192, 6, 2, 512),
@@ -51,4 +62,26 @@ NAMED_SIZES: dict[str, dict[str, Any]] = {
     "qwen3-8b": _qwen3(36, 4096, 32, 8, 12288),  # Qwen/Qwen3-8B
     "qwen3-14b": _qwen3(40, 5120, 40, 8, 17408),  # Qwen/Qwen3-14B
     "qwen3-32b": _qwen3(64, 5120, 64, 8, 25600),  # Qwen/Qwen3-32B
+    "moe-8m": _llama(6, 192, 6, 2, 512, qk_norm=True, experts=_experts(16, 2, 128)),
+    # Qwen/Qwen3-30B-A3B
+    "qwen3-30b-a3b": _qwen3(48, 2048, 32, 4, 6144) | {"experts": _experts(128, 8, 768, **_SOFTMAX)},
+    # Qwen/Qwen3-235B-A22B
+    "qwen3-235b-a22b": _qwen3(94, 4096, 64, 4, 12288)
+    | {"experts": _experts(128, 8, 1536, **_SOFTMAX)},
+    # allenai/OLMoE-1B-7B-0924; its QK-norm spans all heads, here each has its own
+    "olmoe-1b-7b": _llama(
+        *(16, 2048, 16, 16, 1024),
+        qk_norm=True,
+        tie_embeddings=False,
+        experts=_experts(64, 8, 1024, normalize=False, **_SOFTMAX),
+    ),
+    # rednote-hilab/dots.llm1.base
+    "dots.llm1": _llama(
+        *(62, 4096, 32, 32, 10944),
+        head_dim=128,
+        qk_norm=True,
+        rope_theta=1e7,
+        tie_embeddings=False,
+        experts=_experts(128, 6, 1408, num_shared=2, scale=2.5, num_dense_layers=1),
+    ),
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bessemer.costs.compute import Shape, count_parameters
+from bessemer.costs.compute import ExpertShape, Shape, count_parameters
 
 _FLOAT_BYTES = 4
 
@@ -33,23 +33,53 @@ def saved_activations(
 ) -> int:
     """Floats that the forward pass keeps for the backward pass, up to the logits.
 
-    Per token and layer: for each of two norms its input, the normalised input, the output and
-    one scale; queries, keys, values, the attention's output and one log-sum per head; four times
-    the feed-forward width; with QK-norm, queries and keys before it and normalised, and their
-    scales; with packed documents, the attention's output once more, joined from its pieces. Once
-    per token: the last norm, the rotary tables, the token id (8 bytes).
+    Once per token: the last norm, the rotary tables of packed documents, the token id (8 bytes).
+    Once: the rotary tables if all sequences share them, a window's mask, and for routers a byte
+    for each token that may be padding.
     """
+    tokens = num_sequences * seq_len
+    layers = sum(
+        _saved_by_attention(shape, document_mask or (window or seq_len) < seq_len)
+        for window in shape.windows
+    )
+    layers += (shape.num_layers - shape.num_expert_layers) * 4 * shape.ffn_dim
+    if shape.experts is not None:
+        layers += shape.num_expert_layers * _saved_by_experts(shape.experts, shape.hidden_dim)
+    tables = 2 * shape.head_dim
+    once = _saved_by_norm(shape.hidden_dim) + 2 + (tables if document_mask else 0)
+    shared = 0 if document_mask else seq_len * tables
+    shared += sum(2 * w**2 for w in {w for w in shape.windows if w is not None and w < seq_len})
+    if document_mask and shape.experts is not None:
+        shared += tokens // _FLOAT_BYTES
+    return tokens * (layers + once) + shared
+
+
+def _saved_by_norm(width: int) -> int:
+    """Per token: the input, the normalised input, the output and one scale."""
+    return 3 * width + 1
+
+
+def _saved_by_attention(shape: Shape, is_joined: bool) -> int:
+    """Per token: the two norms of a layer; queries, keys, values, the output and one log-sum per
+    head; with QK-norm, queries and keys before it and normalised, and their scales; the output
+    once more if it is joined from several parts."""
     heads_width = shape.num_heads * shape.head_dim
     kv_width = shape.num_kv_heads * shape.head_dim
-    norm = 3 * shape.hidden_dim + 1
-    layer = 2 * norm + 2 * heads_width + 2 * kv_width + shape.num_heads + 4 * shape.ffn_dim
+    saved = 2 * _saved_by_norm(shape.hidden_dim)
+    saved += 2 * heads_width + 2 * kv_width + shape.num_heads
     if shape.qk_norm:
-        layer += 2 * (heads_width + kv_width) + shape.num_heads + shape.num_kv_heads
-    if document_mask:
-        layer += heads_width
-    once = norm + 2 + (2 * shape.head_dim if document_mask else 0)
-    shared = 0 if document_mask else 2 * seq_len * shape.head_dim  # one rotary table for all
-    return num_sequences * seq_len * (shape.num_layers * layer + once) + shared
+        saved += 2 * (heads_width + kv_width) + shape.num_heads + shape.num_kv_heads
+    return saved + (heads_width if is_joined else 0)
+
+
+def _saved_by_experts(experts: ExpertShape, hidden_dim: int) -> int:
+    """Per token: the router's logits, scores and log-sum; per chosen expert its input and output,
+    four times its width, its id and two places (8 bytes each) and its weight, before and after
+    normalisation by one sum; four times the width of the shared experts."""
+    chosen = 2 * hidden_dim + 4 * experts.ffn_dim + 3 * 2 + (2 if experts.normalize else 1)
+    router = 2 * experts.num_experts + 1 + (1 if experts.normalize else 0)
+    shared = 4 * experts.num_shared * experts.ffn_dim
+    return experts.experts_per_token * chosen + router + shared
 
 
 def training_memory(shape: Shape, num_sequences: int, seq_len: int) -> TrainingMemory:

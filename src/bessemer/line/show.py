@@ -98,9 +98,15 @@ def estimate(found: Estimate) -> None:
                 ("embedding", f"{parts.embedding:,}"),
                 ("attention", f"{parts.attention:,}"),
                 ("feed-forward", f"{parts.feed_forward:,}"),
+                *(
+                    [("experts", f"{parts.experts:,}, {parts.active_experts:,} for each token")]
+                    if parts.experts
+                    else []
+                ),
                 ("norms", f"{parts.norms:,}"),
                 ("output head", f"{parts.head:,}" if parts.head else "tied to the embedding"),
                 ("total", f"{parts.total:,}"),
+                *([("for each token", f"{parts.active:,}")] if parts.experts else []),
             ]
         )
     )

@@ -11,7 +11,6 @@ On a GPU in half precision, PyTorch's variable-length kernel; else the mask.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+PADDING = -1  # the document of tokens that belong to none
 # A piece costs a call; shorter ones than this on average are cheaper under a mask (docs/log.md).
 _LEAST_MEAN_PIECE_TOKENS = 16
 
@@ -30,7 +30,8 @@ class Pieces:
     positions_BT: Tensor  # int64: the place of each token in its piece
     starts_S: Tensor  # int32 [pieces + 1]: where pieces begin in the batch as one row of N; last, N
     lengths: tuple[int, ...]  # tokens of each piece
-    _masks: dict[tuple[int | None, torch.dtype], Tensor] = field(default_factory=dict)
+    real_BT: Tensor | None  # bool: false for padding; None if there is none
+    _made: dict[tuple[str, int | None, torch.dtype], Tensor] = field(default_factory=dict)
 
     @cached_property
     def is_whole(self) -> bool:
@@ -40,14 +41,23 @@ class Pieces:
     def mask(self, window: int | None, dtype: torch.dtype) -> Tensor:
         """[B, 1, T, T], to be added to scores: 0 where a token (third dim) sees another (fourth
         dim), else -inf. Made at the first use."""
-        key = (window, dtype)
-        if key not in self._masks:
-            self._masks[key] = visibility_mask(self.positions_BT, window, dtype)
-        return self._masks[key]
+        key = ("mask", window, dtype)
+        if key not in self._made:
+            self._made[key] = visibility_mask(self.positions_BT, window, dtype)
+        return self._made[key]
+
+    def band(self, window: int, dtype: torch.dtype) -> Tensor:
+        """[W, 2 W]: the same for the second of two blocks as long as the window, which sees
+        itself and the first. Made at the first use."""
+        key = ("band", window, dtype)
+        if key not in self._made:
+            positions = torch.arange(2 * window, device=self.positions_BT.device)[None]
+            self._made[key] = visibility_mask(positions, window, dtype)[0, 0, window:].clone()
+        return self._made[key]
 
 
 def find_pieces(documents_BT: Tensor) -> Pieces:
-    """The runs of equal numbers in each sequence, whatever the numbers are."""
+    """The runs of equal numbers in each sequence, whatever the numbers are; -1 is padding."""
     batch, length = documents_BT.shape
     begins_BT = torch.ones_like(documents_BT, dtype=torch.bool)
     begins_BT[:, 1:] = documents_BT[:, 1:] != documents_BT[:, :-1]
@@ -59,6 +69,7 @@ def find_pieces(documents_BT: Tensor) -> Pieces:
         positions_BT=(places - first).view(batch, length),
         starts_S=ends.int(),
         lengths=tuple(ends.diff().tolist()),
+        real_BT=documents_BT != PADDING,
     )
 
 
@@ -69,6 +80,7 @@ def whole_pieces(input_ids_BT: Tensor) -> Pieces:
         positions_BT=torch.arange(length, device=device).expand(batch, length),
         starts_S=torch.arange(0, (batch + 1) * length, length, device=device, dtype=torch.int32),
         lengths=(length,) * batch,
+        real_BT=None,
     )
 
 
@@ -97,9 +109,9 @@ def attend(
         window = None
     if q_BTHK.device.type == "cpu":
         if pieces.is_whole:
-            return _attend_piece(q_BTHK, k_BTGK, v_BTGK, window)
+            return _attend_piece(q_BTHK, k_BTGK, v_BTGK, pieces, window)
         if batch * length >= _LEAST_MEAN_PIECE_TOKENS * len(pieces.lengths):
-            return _attend_each(q_BTHK, k_BTGK, v_BTGK, pieces.lengths, window)
+            return _attend_each(q_BTHK, k_BTGK, v_BTGK, pieces, window)
     elif q_BTHK.dtype in (torch.float16, torch.bfloat16):
         return _attend_varlen(q_BTHK, k_BTGK, v_BTGK, pieces, window)
     return _sdpa(q_BTHK, k_BTGK, v_BTGK, pieces.mask(window, q_BTHK.dtype))
@@ -111,36 +123,32 @@ def attend_past(q_B1HK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> Tensor:
 
 
 def _attend_each(
-    q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor, lengths: Iterable[int], window: int | None
+    q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor, pieces: Pieces, window: int | None
 ) -> Tensor:
     """Piece by piece."""
-    sizes = list(lengths)
+    sizes = list(pieces.lengths)
     parts = [x.flatten(0, 1)[None].split_with_sizes(sizes, 1) for x in (q_BTHK, k_BTGK, v_BTGK)]
-    pieces = [_attend_piece(q, k, v, window) for q, k, v in zip(*parts, strict=True)]
-    y_1NHK = torch.cat(pieces, dim=1)
-    return y_1NHK.view_as(q_BTHK)
+    each = [_attend_piece(q, k, v, pieces, window) for q, k, v in zip(*parts, strict=True)]
+    return torch.cat(each, dim=1).view_as(q_BTHK)
 
 
-def _attend_piece(q_BLHK: Tensor, k_BLGK: Tensor, v_BLGK: Tensor, window: int | None) -> Tensor:
+def _attend_piece(
+    q_BLHK: Tensor, k_BLGK: Tensor, v_BLGK: Tensor, pieces: Pieces, window: int | None
+) -> Tensor:
     """Each row is one piece. A window is cut into blocks of its own length: a block of queries
     sees its own block of keys and the one before, and nothing else is computed."""
     length = q_BLHK.shape[1]
     if window is None or window >= length:
         return _sdpa(q_BLHK, k_BLGK, v_BLGK, None, is_causal=True)
-    places = torch.arange(2 * window, device=q_BLHK.device)
-    back = places[window:, None] - places[None, :]
-    band = torch.zeros(back.shape, dtype=q_BLHK.dtype, device=q_BLHK.device)
-    band.masked_fill_((back < 0) | (back >= window), float("-inf"))
-    parts = []
-    for begin in range(0, length, window):
-        q = q_BLHK[:, begin : begin + window]
-        seen = slice(max(0, begin - window), begin + window)
+    band = pieces.band(window, q_BLHK.dtype)
+    blocks = [
+        _sdpa(q_BLHK[:, :window], k_BLGK[:, :window], v_BLGK[:, :window], None, is_causal=True)
+    ]
+    for begin in range(window, length, window):
+        q, seen = q_BLHK[:, begin : begin + window], slice(begin - window, begin + window)
         k, v = k_BLGK[:, seen], v_BLGK[:, seen]
-        if begin == 0:
-            parts.append(_sdpa(q, k, v, None, is_causal=True))
-        else:
-            parts.append(_sdpa(q, k, v, band[: q.shape[1], : k.shape[1]]))
-    return torch.cat(parts, dim=1)
+        blocks.append(_sdpa(q, k, v, band[: q.shape[1], : k.shape[1]]))
+    return torch.cat(blocks, dim=1)
 
 
 def _attend_varlen(

@@ -3,7 +3,7 @@
 So any part of a parameter can be made alone, and the weights are the same for every layout and on
 every machine. Matrices are normal with `initial_std`; the projections that write into the residual
 stream are narrowed by sqrt(2 * num_layers), as in GPT-2 (Radford et al. 2019, section 2.3); norms
-are one.
+are one. Routers begin without any leaning.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from torch import Tensor
 
 from bessemer.config.model import ModelConfig
 from bessemer.core.keyed import derive_key
+from bessemer.model.moe import reset_balance
 from bessemer.model.normal import fill_normal
 from bessemer.model.transformer import Decoder
 
-_RESIDUAL_WRITERS = ("o_proj.weight", "down_proj.weight")
+_RESIDUAL_WRITERS = ("o_proj.weight", "down_proj.weight", "experts.down_proj")
 _CHUNK = 1 << 20  # elements made at a time by one thread: 4 MB
 
 
 @torch.no_grad()
 def initialize(model: Decoder, seed: int) -> None:
-    """Fill every parameter of `model` in place, with as many threads as torch uses."""
-    for tensor in model.parameters():
+    """Fill every parameter and buffer of `model` in place, with as many threads as torch uses."""
+    for tensor in (*model.parameters(), *model.buffers()):
         tensor.fill_(torch.nan)  # what is forgotten below shows
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         for name, parameter in model.named_parameters():
@@ -40,8 +41,9 @@ def initialize(model: Decoder, seed: int) -> None:
                 flat[begin : begin + count] = values[0]
 
             list(threads.map(fill, range(0, len(flat), _CHUNK)))
-    for name, parameter in model.named_parameters():
-        assert not parameter.isnan().any(), f"{name} was not initialised"
+    reset_balance(model)
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        assert not tensor.isnan().any(), f"{name} was not initialised"
 
 
 def initial_part(

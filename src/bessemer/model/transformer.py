@@ -1,8 +1,8 @@
-"""The decoder: a Transformer of Llama's or Qwen3's shape that exports to what the world loads.
+"""The decoder: a Transformer of a shape that the world loads: Llama's, Qwen3's, with experts.
 
-Shapes: B sequences, T tokens, D model width, F feed-forward width, V vocabulary. Pre-norm blocks
-of attention and SwiGLU with RMSNorm, rotary positions, no biases. Parameter names are those of
-Hugging Face, so export renames nothing.
+Shapes: B sequences, T tokens, D model width, V vocabulary. Pre-norm blocks of attention and SwiGLU,
+one or a mixture, with RMSNorm, rotary positions, no biases. Names of parameters are those of
+Hugging Face.
 """
 
 from __future__ import annotations
@@ -11,27 +11,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from bessemer.config.model import ModelConfig
 from bessemer.model.attend import Pieces, find_pieces, whole_pieces
 from bessemer.model.attention import Attention, Past
-from bessemer.model.moe import Routing
+from bessemer.model.feed_forward import FeedForward
+from bessemer.model.moe import LayerRouting, MixtureOfExperts, Routing, join_routing
 from bessemer.model.rotary import rotary_tables
-
-
-class FeedForward(nn.Module):
-    """SwiGLU (Shazeer 2020, arXiv 2002.05202)."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.gate_proj = nn.Linear(config.hidden_dim, config.ffn_dim, bias=False)
-        self.up_proj = nn.Linear(config.hidden_dim, config.ffn_dim, bias=False)
-        self.down_proj = nn.Linear(config.ffn_dim, config.hidden_dim, bias=False)
-
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        out: Tensor = self.down_proj(functional.silu(self.gate_proj(x_BTD)) * self.up_proj(x_BTD))
-        return out
 
 
 class Block(nn.Module):
@@ -42,7 +28,12 @@ class Block(nn.Module):
         self.input_layernorm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
         self.self_attn = Attention(config, layer)
         self.post_attention_layernorm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
-        self.mlp = FeedForward(config)
+        self.mlp: FeedForward | MixtureOfExperts
+        if config.has_experts(layer):
+            assert config.experts is not None
+            self.mlp = MixtureOfExperts(config.experts, config.hidden_dim)
+        else:
+            self.mlp = FeedForward(config.hidden_dim, config.ffn_dim)
 
     def forward(
         self,
@@ -50,10 +41,14 @@ class Block(nn.Module):
         rotary: tuple[Tensor, Tensor],
         pieces: Pieces,
         past: Past | None = None,
-    ) -> Tensor:
+    ) -> tuple[Tensor, LayerRouting | None]:
+        """The next hidden states, and how tokens went to experts if the layer has any."""
         x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, pieces, past)
-        out: Tensor = x_BTD + self.mlp(self.post_attention_layernorm(x_BTD))
-        return out
+        normed_BTD = self.post_attention_layernorm(x_BTD)
+        if isinstance(self.mlp, FeedForward):
+            return x_BTD + self.mlp(normed_BTD), None
+        y_BTD, routing = self.mlp(normed_BTD, pieces.real_BT)
+        return x_BTD + y_BTD, routing
 
 
 class Decoder(nn.Module):
@@ -95,9 +90,9 @@ class Decoder(nn.Module):
         """What the output projection takes, [B, T, D], and how tokens went to experts, if any.
 
         `documents_BT` holds a number for each token that differs between neighbours of different
-        documents, which then do not see each other, and positions start anew; None: each sequence
-        is one document. `past`, one per layer, takes in the tokens; a filled one goes with one
-        token per sequence.
+        documents, which then do not see each other, and positions start anew; -1 is padding, which
+        routers do not count. None: each sequence is one document. `past`, one per layer, takes in
+        the tokens; a filled one goes with one token per sequence.
         """
         if documents_BT is None:
             pieces = whole_pieces(input_ids_BT)
@@ -108,9 +103,12 @@ class Decoder(nn.Module):
             positions_BT = positions_BT[:1] + (past[0].length if past else 0)
         rotary = rotary_tables(self.config, positions_BT)
         x_BTD = self.embed_tokens(input_ids_BT)
+        routings: list[LayerRouting] = []
         for index, layer in enumerate(self.layers):
-            x_BTD = layer(x_BTD, rotary, pieces, past[index] if past else None)
-        return self.norm(x_BTD), None
+            x_BTD, routing = layer(x_BTD, rotary, pieces, past[index] if past else None)
+            if routing is not None:
+                routings.append(routing)
+        return self.norm(x_BTD), join_routing(routings)
 
     def num_parameters(self) -> int:
         """Trainable parameters; a tied embedding counts once."""

@@ -154,6 +154,10 @@ PUBLISHED = {
     "qwen3-8b": (151936, 8_190_735_360),
     "qwen3-14b": (151936, 14_768_307_200),
     "qwen3-32b": (151936, 32_762_123_264),
+    "qwen3-30b-a3b": (151936, 30_532_122_624),
+    "qwen3-235b-a22b": (151936, 235_093_634_560),
+    "dots.llm1": (152064, 142_774_381_696 - 61 * 128),  # less the selection biases, not trained
+    "olmoe-1b-7b": (50304, 6_919_161_856 - 16 * 2 * (2048 - 128)),  # QK-norm spans a head here
 }
 
 
@@ -164,7 +168,7 @@ def test_a_named_size_is_a_sound_model_of_its_name(size: str) -> None:
     vocab_size, published = PUBLISHED.get(size, (4096, None))
     total = count_parameters(shape_of(sections["model"], vocab_size)).total
     if published is None:
-        named = float(size[:-1]) * {"m": 1e6, "b": 1e9}[size[-1]]
+        named = float(size.removeprefix("moe-")[:-1]) * {"m": 1e6, "b": 1e9}[size[-1]]
         assert 0.9 * named < total < 1.25 * named
     else:
         assert total == published

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -24,29 +26,75 @@ SHAPES = [
         "head_dim": 16,
         "qk_norm": True,
     },
+    {
+        "num_layers": 3,
+        "hidden_dim": 40,
+        "num_heads": 4,
+        "num_kv_heads": 2,
+        "ffn_dim": 72,
+        "head_dim": 16,
+        "sliding_window": 10,
+        "full_attention_every": 3,
+    },
+    {
+        "num_layers": 3,
+        "hidden_dim": 48,
+        "num_heads": 4,
+        "num_kv_heads": 2,
+        "ffn_dim": 72,
+        "qk_norm": True,
+        "experts": {
+            "num_experts": 8,
+            "experts_per_token": 3,
+            "ffn_dim": 40,
+            "num_shared": 2,
+            "num_dense_layers": 1,
+        },
+    },
+    {
+        "num_layers": 2,
+        "hidden_dim": 48,
+        "num_heads": 4,
+        "num_kv_heads": 2,
+        "ffn_dim": 72,
+        "qk_norm": True,
+        "experts": {
+            "num_experts": 6,
+            "experts_per_token": 2,
+            "ffn_dim": 24,
+            "num_shared": 0,
+            "scoring": "softmax",
+            "normalize": False,
+        },
+    },
 ]
 
 
-def build(dims: dict[str, int], tie: bool, vocab_size: int = 300) -> Decoder:
-    return Decoder(ModelConfig(**dims, tie_embeddings=tie), vocab_size)
+def build(dims: dict[str, Any], tie: bool, vocab_size: int = 300) -> Decoder:
+    return Decoder(ModelConfig.model_validate({**dims, "tie_embeddings": tie}), vocab_size)
 
 
 @pytest.mark.parametrize("dims", SHAPES)
 @pytest.mark.parametrize("tie", [True, False])
-def test_parameters_equal_the_real_model(dims: dict[str, int], tie: bool) -> None:
+def test_parameters_equal_the_real_model(dims: dict[str, Any], tie: bool) -> None:
     model = build(dims, tie)
     parts = count_parameters(shape_of(model.config, 300))
     assert parts.total == model.num_parameters()
     named = dict(model.named_parameters())
     assert parts.norms == sum(p.numel() for p in named.values() if p.ndim == 1)
     assert parts.attention == sum(p.numel() for n, p in named.items() if "attn" in n and p.ndim > 1)
-    assert parts.feed_forward == sum(p.numel() for n, p in named.items() if ".mlp." in n)
+    experts = sum(p.numel() for n, p in named.items() if ".experts." in n)
+    assert parts.experts == experts
+    assert parts.feed_forward == sum(p.numel() for n, p in named.items() if ".mlp." in n) - experts
+    if model.config.experts is not None:
+        share = model.config.experts.experts_per_token / model.config.experts.num_experts
+        assert parts.active == parts.total - experts * (1 - share)
     assert parts.head == (0 if tie else 300 * dims["hidden_dim"])
 
 
 @pytest.mark.parametrize("dims", SHAPES)
 @pytest.mark.parametrize("tie", [True, False])
-def test_operations_equal_torchs_counter(dims: dict[str, int], tie: bool) -> None:
+def test_operations_equal_torchs_counter(dims: dict[str, Any], tie: bool) -> None:
     model = build(dims, tie)
     shape = shape_of(model.config, 300)
     ids = torch.randint(0, 300, (2, 24))
@@ -65,9 +113,10 @@ def test_operations_equal_torchs_counter(dims: dict[str, int], tie: bool) -> Non
 
 @pytest.mark.parametrize("dims", SHAPES)
 @pytest.mark.parametrize("packed", [True, False])
-def test_saved_activations_equal_what_autograd_keeps(dims: dict[str, int], packed: bool) -> None:
+def test_saved_activations_equal_what_autograd_keeps(dims: dict[str, Any], packed: bool) -> None:
     model = build(dims, tie=True)
-    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    state = (*model.parameters(), *model.buffers())
+    weights = {tensor.untyped_storage().data_ptr() for tensor in state}
     kept: dict[int, torch.Tensor] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:

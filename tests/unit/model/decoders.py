@@ -23,6 +23,7 @@ _SHAPE = {
     "init_std": 0.2,
 }
 _QWEN3 = {"qk_norm": True, "head_dim": 16, "norm_eps": 1e-6, "rope_theta": 1e6}
+_EXPERTS = {"num_experts": 6, "experts_per_token": 2, "ffn_dim": 24}
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama": {},
     "llama, one head each": {"num_kv_heads": 4},
@@ -41,6 +42,23 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "ministral": {"sliding_window": 3, "full_attention_every": 2},
     "qwen3": _QWEN3,
     "qwen3, sliding": {**_QWEN3, "sliding_window": 4, "full_attention_every": 3},
+    "qwen3_moe": {
+        **_QWEN3,
+        "experts": {**_EXPERTS, "scoring": "softmax", "num_shared": 0, "num_dense_layers": 1},
+    },
+    "qwen3_moe, not normalized, sliding": {
+        **_QWEN3,
+        "sliding_window": 6,
+        "experts": {**_EXPERTS, "scoring": "softmax", "num_shared": 0, "normalize": False},
+    },
+    "dots1": {**_QWEN3, "experts": {**_EXPERTS, "num_shared": 2, "scale": 2.5}},
+    "dots1, sliding": {
+        **_QWEN3,
+        "head_dim": 8,  # Dots1Config names none: hidden_dim / num_heads unless config.json does
+        "sliding_window": 4,
+        "full_attention_every": 3,
+        "experts": {**_EXPERTS, "normalize": False, "num_dense_layers": 1},
+    },
 }
 
 
@@ -49,11 +67,11 @@ def make_decoder(family: str = "llama", seed: int = 3, **changes: Any) -> Decode
     config = ModelConfig.model_validate({**_SHAPE, **FAMILIES[family], **changes})
     model = Decoder(config, VOCAB)
     initialize(model, seed)
-    with torch.no_grad():  # norms of one would hide a norm that is not applied
-        for name, parameter in model.named_parameters():
-            if parameter.ndim == 1:
+    with torch.no_grad():  # norms of one, biases of zero would hide one that is not applied
+        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+            if tensor.ndim == 1:
                 generator = torch.Generator().manual_seed(len(name))
-                parameter.add_(torch.empty_like(parameter).normal_(0, 0.3, generator=generator))
+                tensor.add_(torch.empty_like(tensor).normal_(0, 0.3, generator=generator))
     return model
 
 
@@ -64,15 +82,25 @@ def make_twin(model: Decoder) -> PreTrainedModel:
         "max_position_embeddings": 128,
         "pad_token_id": None,
     }
-    twin = AutoModelForCausalLM.from_config(AutoConfig.for_model(**keys)).eval()
+    config = AutoConfig.for_model(**keys)
+    twin = AutoModelForCausalLM.from_config(config, experts_implementation="eager").eval()
     assert type(twin).__name__ == keys["architectures"][0]
-    twin.load_state_dict(
-        {
-            name if name.startswith("lm_head.") else f"model.{name}": tensor
-            for name, tensor in model.state_dict().items()
-        }
-    )
+    twin.load_state_dict(as_theirs(model.state_dict()))
     return twin
+
+
+def as_theirs(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Our tensors under the names that they have in a loaded model of `transformers`: there, gate
+    and up projections of experts are one."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        theirs = name if name.startswith("lm_head.") else f"model.{name}"
+        if name.endswith("experts.gate_proj"):
+            up = tensors[name.replace("gate_proj", "up_proj")]
+            renamed[theirs.replace("gate_proj", "gate_up_proj")] = torch.cat([tensor, up], dim=1)
+        elif not name.endswith(("experts.up_proj", "gate.load")):
+            renamed[theirs] = tensor
+    return renamed
 
 
 def random_ids(batch: int, length: int) -> torch.Tensor:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from .decoders import FAMILIES, VOCAB, make_decoder, make_twin, random_ids
+from bessemer.model.transformer import Decoder
+
+from .decoders import FAMILIES, VOCAB, as_theirs, make_decoder, make_twin, random_ids
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -18,9 +20,11 @@ def test_logits_and_gradients_equal_transformers(family: str) -> None:
     torch.testing.assert_close(our_logits, their_logits, atol=2e-5, rtol=1e-5)
     our_logits.square().mean().backward()
     their_logits.square().mean().backward()
-    their_grads = {name.removeprefix("model."): p.grad for name, p in theirs.named_parameters()}
-    for name, parameter in ours.named_parameters():
-        torch.testing.assert_close(parameter.grad, their_grads[name], atol=2e-5, rtol=1e-3)
+    theirs_found = {name: p.grad for name, p in theirs.named_parameters()}
+    ours_found = as_theirs({name: p.grad for name, p in ours.named_parameters()})
+    assert ours_found.keys() == theirs_found.keys()
+    for name, gradient in ours_found.items():
+        torch.testing.assert_close(gradient, theirs_found[name], atol=2e-5, rtol=1e-3)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -46,8 +50,17 @@ def test_changing_one_document_leaves_the_others_untouched(family: str, piece_to
     changed = torch.where(is_changed, (ids + 7) % VOCAB, ids)
     with torch.no_grad():
         before, after = model(ids, documents), model(changed, documents)
-    assert torch.equal(before[~is_changed], after[~is_changed])
-    assert not torch.equal(before[is_changed], after[is_changed])
+        assert_untouched(model, before[~is_changed], after[~is_changed])
+    assert not torch.isclose(before[is_changed], after[is_changed]).all()
+
+
+def assert_untouched(model: Decoder, before: torch.Tensor, after: torch.Tensor) -> None:
+    """Bit for bit; but with experts, how many rows an expert's product has depends on all tokens,
+    and with it the order in which a library adds: equal to rounding only."""
+    if model.config.experts is None:
+        assert torch.equal(before, after)
+    else:
+        torch.testing.assert_close(before, after, atol=2e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -58,8 +71,8 @@ def test_no_token_sees_the_future(family: str) -> None:
     changed[0, 8] = (changed[0, 8] + 1) % VOCAB
     with torch.no_grad():
         before, after = model(ids), model(changed)
-    assert torch.equal(before[0, :8], after[0, :8])
-    assert not torch.equal(before[0, 8:], after[0, 8:])
+    assert_untouched(model, before[0, :8], after[0, :8])
+    assert not torch.isclose(before[0, 8:], after[0, 8:]).all()
 
 
 def test_a_window_hides_what_is_further_back() -> None:
