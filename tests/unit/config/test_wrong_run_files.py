@@ -42,6 +42,7 @@ total_tokens = "4k"
 """
 SECTIONS = "run, source, curate, split, tokenizer, mix, model, train, diagnose, report, cluster"
 TOKENS = 'expected a number of tokens, e.g. 4096, "500k", "1.2B"'
+NONE = "no architecture of transformers computes this decoder"
 BYTES = 'expected a size in bytes, e.g. 65536, "64MB", "1GiB"'
 
 
@@ -150,6 +151,41 @@ ONE_FAULT = [
     (
         'model.size=["1b"]',
         "model: size ['1b'] is unknown; known: SIZES (got GIVEN)",
+    ),
+    ("model.head_dim=15", "model.head_dim: 15; rotary positions need an even one"),
+    ("model.full_attention_every=2", "model.full_attention_every: needs sliding_window beside it"),
+    (
+        'model.rope_scaling={kind="ntk", factor=2}',
+        "model.rope_scaling.kind: should be 'linear', 'llama3' or 'yarn' (got 'ntk')",
+    ),
+    # Experts, and what no architecture of transformers computes.
+    (
+        "model.experts={num_experts=4, experts_per_token=5, ffn_dim=32}",
+        "model.experts.experts_per_token: 5 of 4 experts cannot be chosen",
+        f"model.qk_norm: {NONE}: those with experts have it: set it to true",
+    ),
+    (
+        "model.experts={num_experts=4, experts_per_token=2, ffn_dim=32, num_dense_layers=2}",
+        "model.experts.num_dense_layers: 2 leaves none of 2 layers to the experts",
+        f"model.qk_norm: {NONE}: those with experts have it: set it to true",
+    ),
+    (
+        "model.logit_softcap=30",
+        f"model.logit_softcap: {NONE}: none has it beside this shape; train.z_loss bounds logits "
+        "too",
+    ),
+    (
+        "model={num_layers=2, hidden_dim=64, num_heads=4, num_kv_heads=2, ffn_dim=96, qk_norm=true,"
+        "experts={num_experts=4, experts_per_token=2, ffn_dim=32, num_shared=0}}",
+        f"model.experts.num_shared: {NONE}: with sigmoid scoring at least one is needed",
+    ),
+    (
+        "model={num_layers=2, hidden_dim=64, num_heads=4, num_kv_heads=2, ffn_dim=96, qk_norm=true,"
+        "sliding_window=8, full_attention_every=2,"
+        'experts={num_experts=4, experts_per_token=2, ffn_dim=32, scale=2, scoring="softmax"}}',
+        f"model.experts.num_shared: {NONE}: with softmax scoring there are none: set it to 0",
+        f"model.experts.scale: {NONE}: with softmax scoring there is none: leave it out",
+        f"model.full_attention_every: {NONE}: with softmax scoring all layers have the same window",
     ),
     (
         "train.global_batch_tokens=500",
