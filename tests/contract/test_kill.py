@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -18,11 +19,11 @@ from bessemer.line.workspace import Workspace, plan_workspace
 SETTINGS = ("--set", 'cluster.engine.runner="processes"', "--set", "cluster.engine.workers=2")
 
 
-def start(run_file: Path) -> subprocess.Popen[bytes]:
+def start(run_file: Path, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "bessemer", "run", str(run_file), *SETTINGS],
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
     )
 
 
@@ -86,6 +87,28 @@ def test_killed_at_random_moments(
     assert last.returncode == 0, last.stderr
     assert digests(plan_workspace(run_file)) == digests(plan_workspace(finished_run))
     assert not list((run_file.parent / "out").rglob(".tmp-*"))
+
+
+def test_asked_to_leave_it_saves_and_says_start_me_again(
+    run_file: Path,
+    finished_run: Path,
+    bessemer: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    process = start(run_file, stderr=subprocess.PIPE)
+    root = run_file.parent / "out"
+    while not has_step(4)(root):
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 75, said
+    found = re.search(r"SIGTERM asked to leave: step (\d+) of 20 is saved", said.decode())
+    assert found is not None, said
+    assert has_step(int(found[1]))(root)
+    last = bessemer("run", str(run_file))
+    assert last.returncode == 0, last.stderr
+    assert f"going on from step {found[1]} of 20" in last.stderr
+    assert digests(plan_workspace(run_file)) == digests(plan_workspace(finished_run))
 
 
 def test_a_second_run_in_the_same_root_is_refused(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -27,4 +27,13 @@ class ClusterConfig(Section):
     """Data-parallel ranks; absent means as many as torchrun started."""
     microbatch_tokens: Tokens | None = None
     """Tokens per forward and backward pass of one rank; absent means 8,192 or one sequence."""
+    compile: bool = False
+    """Compile every layer with torch.compile; needs a C++ compiler on a CPU."""
+    recompute: Literal["none", "selective", "full"] = "none"
+    """Activations that the backward pass computes anew instead of keeping: those between matrix
+    products, or all of a layer."""
+    profile_steps: Annotated[tuple[int, ...], Field(strict=False)] = ()
+    """Steps (from 1) to trace with torch's profiler, into `<root>/metrics/profile`."""
+    wandb_project: str | None = None
+    """Report metrics to this Weights & Biases project too; needs `bessemer[wandb]`."""
     engine: EngineConfig = EngineConfig()

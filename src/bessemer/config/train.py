@@ -39,6 +39,27 @@ class CheckpointConfig(Section):
     """How many of the latest checkpoints to keep; the final one always is."""
 
 
+GuardAction = Literal["record", "stop", "skip", "rewind"]
+
+
+class GuardConfig(Section):
+    """`[train.guard]`: what becomes of a batch whose loss, gradient or update is out of bounds.
+
+    "record" writes the evidence (documents and their losses) and goes on; "skip" leaves the batch
+    out; "rewind" also takes weights and optimizer back to the last checkpoint; "stop" ends the run.
+    """
+
+    spike: GuardAction = "record"
+    nonfinite: Literal["stop", "skip", "rewind"] = "stop"
+    max_deviations: float = Field(default=20.0, gt=0)
+    """A spike is this many robust standard deviations (median, MAD) above the last steps."""
+    window_steps: int = Field(default=128, ge=8)
+    min_steps: int = Field(default=32, ge=8)
+    """Steps before the guard can tell what is usual."""
+    max_interventions: int = Field(default=10, ge=0)
+    """Batches skipped and rewinds made before the run stops after all."""
+
+
 class EvaluateConfig(Section):
     """`[train.evaluate]`: held-out bits per byte while training."""
 
@@ -87,10 +108,14 @@ class TrainConfig(Section):
     """Rounded down to whole steps."""
     document_mask: bool = True
     """Attention never looks across the border between two documents in a sequence."""
+    precision: Literal["auto", "fp32", "bf16", "float8"] = "auto"
+    """Of matrix products; weights and optimizer stay in fp32. "auto" is bf16 on a GPU and fp32 on a
+    CPU, which multiplies bf16 many times more slowly."""
     batch_ramp: BatchRampConfig | None = None
     phase: Annotated[tuple[PhaseConfig, ...], Field(strict=False)] = ()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    guard: GuardConfig = GuardConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 

@@ -5,7 +5,8 @@
     ├── DataError            3  the data is wrong
     │   └── IntegrityError   3  a file differs from what its manifest says
     ├── MachineError         4  the machine cannot do it (memory, disk, device, missing library)
-    └── TrainingError        5  training cannot go on
+    ├── TrainingError        5  training cannot go on
+    └── RequeueError        75  asked to leave, all is saved: start me again (BSD's EX_TEMPFAIL)
 
 A message says what was wrong (field, value), the rule, and what to do.
 """
@@ -66,3 +67,9 @@ class TrainingError(BessemerError):
     """Training cannot go on."""
 
     exit_code = 5
+
+
+class RequeueError(BessemerError):
+    """A signal asked the process to leave; what was done is saved, and the run wants to go on."""
+
+    exit_code = 75

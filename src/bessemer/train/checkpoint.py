@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,31 @@ class CheckpointManifest:
     next_sample: int  # the loader's whole state
     num_ranks: int
     files: tuple[FileRecord, ...]
+    memory: dict[str, Any]  # small things to go on from, as JSON: the guard's windows, ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainState:
+    """All tensors of a training run; loading fills them in place."""
+
+    model: nn.Module
+    optimizers: Sequence[torch.optim.Optimizer]
+    average: Mapping[str, torch.Tensor] = field(default_factory=dict)  # of the weights, by name
+
+    def tensors(self) -> dict[str, Any]:
+        """As DCP saves them: nested dicts of tensors."""
+        weights, moments = get_state_dict(self.model, self.optimizers)
+        return {"model": weights, "optimizer": moments, "average": dict(self.average)}
 
 
 def save_checkpoint(
     folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    state: TrainState,
     *,
     step: int,
     tokens_seen: int,
     next_sample: int,
+    memory: Mapping[str, Any],
     keep: int,
 ) -> None:
     """Save the state after `step` steps; called by all ranks. Older ones than `keep` go."""
@@ -64,7 +79,7 @@ def save_checkpoint(
         working.mkdir()
     wait_for_ranks()
     with _quiet():
-        dcp_save(_state(model, optimizer), checkpoint_id=working)
+        dcp_save(state.tensors(), checkpoint_id=working)
     if is_first:
         record = CheckpointManifest(
             step=step,
@@ -72,6 +87,7 @@ def save_checkpoint(
             next_sample=next_sample,
             num_ranks=dist.get_world_size() if dist.is_initialized() else 1,
             files=record_files(working),
+            memory=dict(memory),
         )
         write_json(working / _RECORD, asdict(record))
         shutil.rmtree(final, ignore_errors=True)
@@ -81,33 +97,39 @@ def save_checkpoint(
     wait_for_ranks()
 
 
-def load_latest(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> CheckpointManifest | None:
-    """Load the newest sound checkpoint into `model` and `optimizer`; None if there is none."""
+def load_latest(folder: Path, state: TrainState) -> CheckpointManifest | None:
+    """Load the newest sound checkpoint into `state`; None if there is none."""
     found = find_latest(folder)
     if found is None:
         return None
     path, manifest = found
-    state = _state(model, optimizer)
+    tensors = state.tensors()
     with _quiet():
-        dcp_load(state, checkpoint_id=path)
+        dcp_load(tensors, checkpoint_id=path)
     set_state_dict(
-        model, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"]
+        state.model,
+        state.optimizers,
+        model_state_dict=tensors["model"],
+        optim_state_dict=tensors["optimizer"],
     )
     return manifest
 
 
-def load_model(folder: Path, model: nn.Module) -> CheckpointManifest:
-    """Load the weights of the newest sound checkpoint; IntegrityError if there is none."""
+def load_model(folder: Path, model: nn.Module, averaged: bool = False) -> CheckpointManifest:
+    """Load the weights of the newest sound checkpoint, or their average where one was kept.
+
+    Raises IntegrityError if there is no sound checkpoint.
+    """
     found = find_latest(folder)
     if found is None:
         raise IntegrityError(f"no sound checkpoint in {folder}; run the train stage again")
     path, manifest = found
-    state = {"model": model.state_dict()}
+    weights = model.state_dict()  # shares the model's memory, which loading fills
     with _quiet():
-        dcp_load(state, checkpoint_id=path)
-    model.load_state_dict(state["model"])
+        dcp_load({"model": weights}, checkpoint_id=path)
+        if averaged:  # over the weights; what is not averaged (buffers) stays
+            average = {name: each.detach() for name, each in model.named_parameters()}
+            dcp_load({"average": average}, checkpoint_id=path)
     return manifest
 
 
@@ -126,14 +148,14 @@ def find_latest(folder: Path) -> tuple[Path, CheckpointManifest] | None:
     return None
 
 
-def digest_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, str]:
-    """xxh3-128 of the bytes of every tensor of weights and optimizer state, by name.
+def digest_state(state: TrainState) -> dict[str, str]:
+    """xxh3-128 of the bytes of every tensor of weights, optimizer state and average, by name.
 
     Checkpoint files cannot be compared byte by byte: DCP writes a random id into each.
     """
     digests = {}
-    for part, state in _state(model, optimizer).items():
-        for name, value in sorted(_flatten(state, part)):
+    for part, tensors in state.tensors().items():
+        for name, value in sorted(_flatten(tensors, part)):
             digests[name] = digest_bytes(value.detach().cpu().contiguous().numpy().tobytes())
     return digests
 
@@ -157,8 +179,3 @@ def _quiet() -> Iterator[None]:
 def _list_checkpoints(folder: Path) -> list[Path]:
     """Checkpoints by step, oldest first."""
     return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.is_dir())
-
-
-def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    weights, moments = get_state_dict(model, optimizer)
-    return {"model": weights, "optimizer": moments}

@@ -1,4 +1,4 @@
-"""Metrics of a training run: one JSON line per step and per evaluation, and TensorBoard.
+"""Metrics of a training run: JSON lines, TensorBoard, and Weights & Biases if asked for.
 
 On resume, lines after the checkpoint are cut off, so that each step stands in the files once.
 """
@@ -6,33 +6,42 @@ On resume, lines after the checkpoint are cut off, so that each step stands in t
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from torch.utils.tensorboard import SummaryWriter
 
-from bessemer.core.layout import EVALUATIONS, STEPS
+from bessemer.core.errors import MachineError
+from bessemer.core.layout import EVALUATIONS, GUARD, STEPS
 from bessemer.core.storage import read_jsonl, write_text
+from bessemer.train.evidence import Incident
 
 _TENSORBOARD = "tensorboard"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepRecord:
-    """One optimizer step, summed over all ranks."""
+    """One update of the weights, summed over all ranks."""
 
-    step: int  # from 1: steps done
+    step: int  # from 1: batches seen
     tokens_seen: int
     loss: float  # nats per predicted token
-    bits_per_byte: float
+    bits_per_byte: float | None  # None if the batch holds no text
+    losses: Mapping[str, float]  # of each source in the batch
+    bits_per_byte_of: Mapping[str, float]  # of each source in the batch
     grad_norm: float  # before clipping
+    update_norm: float  # how far the weights moved; large tensors sampled
     lr: float
+    batch_tokens: int
+    seq_len: int
     step_s: float
     tokens_per_s: float
     mfu: float | None  # share of the measured matmul rate of all ranks
     peak_bytes: int  # resident memory on a CPU, allocated on a GPU; of rank 0
+    samples_digest: str  # chained over all samples up to here; see tokens/order.py
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,14 +57,15 @@ class EvaluationRecord:
 class Monitor:
     """Writes records as they come; a context manager."""
 
-    def __init__(self, folder: Path, resume_step: int) -> None:
+    def __init__(self, folder: Path, resume_step: int, wandb_project: str | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (STEPS, EVALUATIONS):
+        self._files = {}
+        for name in (STEPS, EVALUATIONS, GUARD):
             kept = [row for row in read_jsonl(folder / name) if row["step"] <= resume_step]
             write_text(folder / name, "".join(json.dumps(row) + "\n" for row in kept))
-        self._steps = (folder / STEPS).open("a", encoding="utf-8")
-        self._evaluations = (folder / EVALUATIONS).open("a", encoding="utf-8")
+            self._files[name] = (folder / name).open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder / _TENSORBOARD), purge_step=resume_step + 1)
+        self._wandb = _start_wandb(wandb_project, folder) if wandb_project else None
 
     def __enter__(self) -> Self:
         return self
@@ -66,23 +76,56 @@ class Monitor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._steps.close()
-        self._evaluations.close()
+        for file in self._files.values():
+            file.close()
         self._board.close()
+        if self._wandb is not None:
+            self._wandb.finish(exit_code=0 if error is None else 1)
 
     def step(self, record: StepRecord) -> None:
-        """Record one optimizer step."""
+        """Record one update of the weights."""
         row = asdict(record)
-        self._steps.write(json.dumps(row) + "\n")
-        self._steps.flush()
-        for name, value in row.items():
-            if name not in ("step", "tokens_seen") and value is not None:
-                self._board.add_scalar(f"train/{name}", value, record.step)
+        self._write(STEPS, row)
+        self._draw(record.step, dict(_scalars("train", row)))
 
     def evaluation(self, record: EvaluationRecord) -> None:
         """Record one source's evaluation."""
-        self._evaluations.write(json.dumps(asdict(record)) + "\n")
-        self._evaluations.flush()
-        self._board.add_scalar(
-            f"heldout_bits_per_byte/{record.source}", record.bits_per_byte, record.step
-        )
+        self._write(EVALUATIONS, asdict(record))
+        name = f"heldout_bits_per_byte/{record.source}"
+        self._draw(record.step, {name: record.bits_per_byte})
+
+    def guard(self, incident: Incident, evidence: str) -> None:
+        """Record a step that the guard noticed; `evidence` is a path below the metrics."""
+        alarms = list(map(str, incident.alarms))
+        row = {"step": incident.step, "action": incident.action, "alarms": alarms}
+        self._write(GUARD, row | {"evidence": evidence})
+
+    def _write(self, name: str, row: Mapping[str, Any]) -> None:
+        self._files[name].write(json.dumps(row) + "\n")
+        self._files[name].flush()
+
+    def _draw(self, step: int, scalars: Mapping[str, float]) -> None:
+        for name, value in scalars.items():
+            self._board.add_scalar(name, value, step)
+        if self._wandb is not None:
+            self._wandb.log(dict(scalars), step=step)
+
+
+def _scalars(prefix: str, row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """The numbers of a record that make a curve, by name; a record within it is a folder."""
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            yield from _scalars(f"{prefix}_{name}", value)
+        elif isinstance(value, (int, float)) and name not in ("step", "tokens_seen"):
+            yield f"{prefix}/{name}", value
+
+
+def _start_wandb(project: str, folder: Path) -> Any:
+    """A run of the service whose local files lie beside the other metrics."""
+    try:
+        import wandb
+    except ImportError:
+        raise MachineError(
+            'cluster.wandb_project needs Weights & Biases: pip install "bessemer[wandb]"'
+        ) from None
+    return wandb.init(project=project, dir=folder, resume="allow", id=folder.parent.name)

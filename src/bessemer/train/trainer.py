@@ -1,7 +1,8 @@
 """The training loop: one optimizer step per global batch, the same for one rank or many.
 
 A step: load this rank's microbatches, agree on the number of predicted tokens, sum losses and
-gradients over microbatches and ranks, divided once by that number, clip, step, record.
+gradients over microbatches and ranks, divided once by that number; let the guard look; clip,
+update, record.
 """
 
 from __future__ import annotations
@@ -9,42 +10,55 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from bessemer.config.check import DEFAULT_MICROBATCH_TOKENS
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
-from bessemer.config.timetable import Segment, make_timetable
-from bessemer.config.train import TrainConfig
-from bessemer.core.errors import TrainingError
-from bessemer.core.events import Display, Silent
+from bessemer.config.timetable import make_timetable
+from bessemer.config.train import GuardAction, TrainConfig
+from bessemer.core.errors import MachineError, RequeueError, TrainingError
+from bessemer.core.events import Bar, Display, Silent
 from bessemer.core.hardware import peak_memory_bytes
-from bessemer.core.layout import CHECKPOINTS, METRICS, STATE_DIGESTS
+from bessemer.core.layout import CHECKPOINTS, EVIDENCE, METRICS, PROFILES, STATE_DIGESTS
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import write_json
 from bessemer.costs.compute import shape_of, training_flops
 from bessemer.model.initialize import initialize
 from bessemer.model.rate import measure_matmul_flops
 from bessemer.model.transformer import Decoder
+from bessemer.tokens.digest import NO_STEPS, chain_digest
 from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.tokenizer import Tokenizer
-from bessemer.train.checkpoint import digest_state, load_latest, save_checkpoint
+from bessemer.train.checkpoint import TrainState, digest_state, load_latest, save_checkpoint
 from bessemer.train.evaluate import bits_per_byte_over_ranks, make_evaluation_sets, measure
+from bessemer.train.evidence import (
+    Incident,
+    document_losses,
+    nonfinite_gradients,
+    write_incident,
+)
+from bessemer.train.guard import Alarm, Guard
+from bessemer.train.interrupt import Interruption, noticed
 from bessemer.train.launch import Launch
+from bessemer.train.layers import prepare_layers
 from bessemer.train.loader import Batch, Loader
-from bessemer.train.loss import text_nats, token_losses
 from bessemer.train.mesh import choose_device, sum_over_ranks
 from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
+from bessemer.train.objective import Objective, data_parallel
 from bessemer.train.optim import learning_rate, make_optimizer, set_learning_rate
+from bessemer.train.precision import resolve_precision
+from bessemer.train.profile import profiled
+from bessemer.train.sums import sum_step
+from bessemer.train.updates import UpdateProbe
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,139 +84,247 @@ class Trainer:
 
     def __init__(self, job: TrainingJob, launch: Launch, display: Display | None = None) -> None:
         self.job, self.launch, self.display = job, launch, display or Silent()
+        config = job.train
         self.device = choose_device(job.cluster, launch)
         tokenizer = Tokenizer.load(job.tokenizer)
         self.token_bytes = torch.from_numpy(tokenizer.token_bytes).long().to(self.device)
-        self.timetable = make_timetable(job.train)
-        order = SampleOrder(job.encoded, job.plan, job.train.seq_len, job.seed)
+        self.timetable = make_timetable(config)
+        self.order = SampleOrder(job.encoded, job.plan, config.seq_len, job.seed)
         self.loader = Loader(
-            order=order,
+            order=self.order,
             timetable=self.timetable,
             cluster=job.cluster,
             rank=launch.rank,
             num_ranks=launch.num_ranks,
         )
         self.decoder = Decoder(job.model, tokenizer.vocab_size).to(self.device)
+        self.shape = shape_of(job.model, tokenizer.vocab_size)
         initialize(self.decoder, job.seed)
-        self.model: nn.Module = self.decoder
+        precision = resolve_precision(config.precision, self.device)
+        prepare_layers(self.decoder.layers, job.cluster, precision)
+        self.objective: nn.Module = Objective(self.decoder, config, precision)
         if launch.num_ranks > 1:
-            self.model = _data_parallel(self.decoder)
-        self.optimizer = make_optimizer(self.model, job.train.optimizer)
+            self.objective = data_parallel(self.objective)
+        self.optimizer = make_optimizer(self.decoder, config.optimizer)
+        self.probe = UpdateProbe(self.decoder.parameters())
+        self.guard = Guard(config=config.guard)
         self.heldout = make_evaluation_sets(
-            job.encoded,
-            HELDOUT,
-            job.train.seq_len,
-            job.train.evaluate.tokens_per_source,
-            job.seed,
+            job.encoded, HELDOUT, config.seq_len, config.evaluate.tokens_per_source, job.seed
         )
-        self.step = 0
-        self.tokens_seen = 0
+        self.step = 0  # batches seen; one that the guard leaves out counts too
+        self.samples_digest = NO_STEPS
 
     def run(self) -> dict[str, Any]:
         """Train from the latest checkpoint, or from the start, to the end; returns a summary.
 
-        Raises TrainingError if the gradient is not finite.
+        Raises TrainingError if the guard says stop, and RequeueError, with all saved, if a signal
+        asked this rank or another one to leave.
         """
-        job = self.job
+        job, num_steps = self.job, self.timetable.num_steps
         self._resume()
+        self._rehearse()
         rate = measure_matmul_flops(self.device) * self.launch.num_ranks
-        shape = shape_of(job.model, self.decoder.embed_tokens.num_embeddings)
-        is_first = self.launch.rank == 0
         watch: AbstractContextManager[Monitor | None] = nullcontext()
-        if is_first:
-            watch = Monitor(job.folder / METRICS, self.step)
+        if self.launch.rank == 0:
+            watch = Monitor(job.folder / METRICS, self.step, job.cluster.wandb_project)
         with (
+            noticed() as interruption,
             watch as monitor,
-            self.display.bar("train", total=self.timetable.num_steps, done=self.step) as bar,
+            self.display.bar("train", total=num_steps, done=self.step) as bar,
         ):
             if self.step == 0:
                 self._evaluate(monitor)
-            while self.step < self.timetable.num_steps:
-                segment = self.timetable.segment_of(self.step)
-                flops = training_flops(shape, segment.batch_samples, segment.seq_len)
-                record = self._train_step(segment, flops / rate)
-                if monitor is not None:
-                    monitor.step(record)
-                bar.advance(note=f"loss {record.loss:.3f}, {record.tokens_per_s:,.0f} tokens/s")
-                is_last = self.step == self.timetable.num_steps
+            while self.step < num_steps:
+                is_profiled = monitor is not None and self.step + 1 in job.cluster.profile_steps
+                with profiled(job.folder / METRICS / PROFILES, self.step + 1, is_profiled):
+                    leave = self._train_step(rate, monitor, bar, interruption)
+                is_last = self.step == num_steps
                 if is_last or self.step % job.train.evaluate.every_steps == 0:
                     self._evaluate(monitor)
-                if is_last or self.step % job.train.checkpoint.every_steps == 0:
+                if is_last or leave or self.step % job.train.checkpoint.every_steps == 0:
                     self._save()
-        if is_first:
-            digests = digest_state(self.model, self.optimizer)
-            write_json(job.folder / STATE_DIGESTS, digests)
+                if leave and not is_last:
+                    raise RequeueError(
+                        f"{interruption.signal_name or 'another rank'} asked to leave: step "
+                        f"{self.step} of {num_steps} is saved; the same command goes on from there"
+                    )
+        if self.launch.rank == 0:
+            write_json(job.folder / STATE_DIGESTS, digest_state(self._state()))
         return {
             "num_parameters": self.decoder.num_parameters(),
             "steps": self.step,
-            "tokens_seen": self.tokens_seen,
+            "tokens_seen": self.timetable.tokens_before(self.step),
+            "samples_digest": f"{self.samples_digest:016x}",
+            "interventions": self.guard.interventions,
             "num_ranks": self.launch.num_ranks,
             "device": self.device.type,
             "matmul_flops": rate,
         }
 
-    def _train_step(self, segment: Segment, ideal_s: float) -> StepRecord:
-        """One optimizer step; `ideal_s` is what its matrix products would take at full rate."""
-        begin = time.perf_counter()
-        config = self.job.train
-        rate = learning_rate(
+    def _train_step(
+        self, rate: float, monitor: Monitor | None, bar: Bar, interruption: Interruption
+    ) -> bool:
+        """One batch; `rate` is what matrix products reach on all ranks, in operations per second.
+
+        Returns whether any rank was asked to leave.
+        """
+        begin, config = time.perf_counter(), self.job.train
+        segment = self.timetable.segment_of(self.step)
+        if self.step == segment.first_step:  # another mixture or length: another loss
+            self.guard.forget()
+        lr = learning_rate(
             self.step, self.timetable.num_steps, config.optimizer.lr, config.schedule
         )
-        set_learning_rate(self.optimizer, rate)
-        nats, text, num_bytes, num_labels = self._accumulate_gradients()
-        norm = float(
-            nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip_grad_norm)
-        )
-        if not math.isfinite(norm):
-            raise TrainingError(
-                f"step {self.step + 1}: loss {nats / num_labels}, gradient norm {norm}; weights "
-                "are unchanged since the last checkpoint. See its documents with `bessemer trace "
-                f"RUN --step {self.step + 1}`; lower train.optimizer.lr if they are sound"
-            )
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        self.tokens_seen += segment.batch_tokens
-        step_s = time.perf_counter() - begin
-        return StepRecord(
-            step=self.step,
-            tokens_seen=self.tokens_seen,
-            loss=nats / num_labels,
-            bits_per_byte=text / math.log(2) / num_bytes,
-            grad_norm=norm,
-            lr=rate,
-            step_s=step_s,
-            tokens_per_s=segment.batch_tokens / step_s,
-            mfu=ideal_s / step_s,
-            peak_bytes=_peak_bytes(self.device),
-        )
-
-    def _accumulate_gradients(self) -> tuple[float, float, int, int]:
-        """Gradients of the mean loss over the global batch.
-
-        Returns sums over all ranks: nats, nats of text, bytes of text, predicted tokens.
-        """
+        set_learning_rate(self.optimizer, lr)
         batches = [batch.to(self.device) for batch in self.loader.microbatches(self.step)]
+        nats = self._accumulate_gradients(batches)
+        asked = interruption.is_asked
+        sums = sum_step(batches, nats, self.token_bytes, self.order.sources, asked)
+        norm = self._clip()
+        alarms = self.guard.examine({"loss": sums.loss, "gradient norm": norm})
+        action = self.guard.action(alarms)
+        update_norm = 0.0
+        if action in (None, "record"):
+            update_norm = self._update()
+            if lr:
+                alarms += self.guard.examine({"update norm": update_norm / lr})
+            action = self.guard.action(alarms, is_applied=True)
+        self.step += 1
+        self.samples_digest = chain_digest(self.samples_digest, sums.samples_digest)
+        if action is not None:
+            self._intervene(action, alarms, batches, nats, monitor)
+        self.optimizer.zero_grad(set_to_none=True)
+        step_s = time.perf_counter() - begin
+        tokens_per_s = segment.batch_tokens / step_s
+        bar.advance(note=f"loss {sums.loss:.3f}, {tokens_per_s:,.0f} tokens/s")
+        if monitor is not None and action in (None, "record"):
+            flops = training_flops(self.shape, segment.batch_samples, segment.seq_len)
+            monitor.step(
+                StepRecord(
+                    step=self.step,
+                    tokens_seen=self.timetable.tokens_before(self.step),
+                    loss=sums.loss,
+                    bits_per_byte=sums.bits_per_byte,
+                    losses=sums.losses,
+                    bits_per_byte_of=sums.bits_per_byte_of,
+                    grad_norm=norm,
+                    update_norm=update_norm,
+                    lr=lr,
+                    batch_tokens=segment.batch_tokens,
+                    seq_len=segment.seq_len,
+                    step_s=step_s,
+                    tokens_per_s=tokens_per_s,
+                    mfu=flops / rate / step_s,
+                    peak_bytes=_peak_bytes(self.device),
+                    samples_digest=f"{self.samples_digest:016x}",
+                )
+            )
+        return sums.leave
+
+    def _accumulate_gradients(self, batches: Sequence[Batch]) -> list[Tensor]:
+        """Gradients of the mean loss over the global batch; returns each batch's nats [N]."""
         counted = torch.tensor(float(sum(batch.num_labels for batch in batches)))
-        num_labels = int(sum_over_ranks(counted.to(self.device)))
-        sums = torch.zeros(3, dtype=torch.float64, device=self.device)
+        num_labels = float(sum_over_ranks(counted.to(self.device)))
+        nats = []
         for index, batch in enumerate(batches):
             with self._gradient_sync(is_last=index == len(batches) - 1):
-                sums += self._backward(batch, num_labels)
-        nats, text, num_bytes = sum_over_ranks(sums).tolist()
-        return nats, text, int(num_bytes), num_labels
-
-    def _backward(self, batch: Batch, num_labels: int) -> Tensor:
-        losses = token_losses(self.model, batch, self.token_bytes, self.job.train.document_mask)
-        torch.autograd.backward(losses.nats.sum() / num_labels)
-        nats = losses.nats.detach().double().sum()
-        return torch.stack([nats, text_nats(losses), losses.num_bytes.sum().double()])
+                total, nats_N = self.objective(
+                    batch.input_ids_BT, batch.labels_BT, batch.documents_BT
+                )
+                torch.autograd.backward(total / max(1.0, num_labels))
+            nats.append(nats_N)
+        return nats
 
     def _gradient_sync(self, is_last: bool) -> AbstractContextManager[Any]:
         """Ranks exchange gradients once per step, with the last microbatch."""
-        if isinstance(self.model, DistributedDataParallel) and not is_last:
-            return self.model.no_sync()
+        if isinstance(self.objective, DistributedDataParallel) and not is_last:
+            return self.objective.no_sync()
         return nullcontext()
+
+    def _clip(self) -> float:
+        """Scale the gradients down to `clip_grad_norm`; returns their norm before.
+
+        A norm that is not finite is left alone: dividing by it would spoil every gradient.
+        """
+        gradients = [each.grad for each in self.decoder.parameters() if each.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if torch.isfinite(norm):
+            most = self.job.train.optimizer.clip_grad_norm
+            nn.utils.clip_grads_with_norm_(self.decoder.parameters(), most, norm)
+        return float(norm)
+
+    def _update(self) -> float:
+        """Apply the gradients; returns how far the weights moved."""
+        self.probe.remember()
+        self.optimizer.step()
+        return math.sqrt(float(self.probe.squared_norm()))
+
+    def _intervene(
+        self,
+        action: GuardAction,
+        alarms: Sequence[Alarm],
+        batches: Sequence[Batch],
+        nats: Sequence[Tensor],
+        monitor: Monitor | None,
+    ) -> None:
+        """Put on record what the guard noticed in the step just done, and act on it.
+
+        Raises TrainingError if training is to stop.
+        """
+        incident = Incident(
+            step=self.step,
+            action=action,
+            alarms=tuple(alarms),
+            nonfinite_gradients=nonfinite_gradients(self.decoder),
+            documents=document_losses(batches, nats),
+        )
+        evidence = f"{EVIDENCE}/step-{self.step:08d}.json"
+        if monitor is not None:
+            write_incident(self.job.folder / METRICS / evidence, incident)
+            monitor.guard(incident, evidence)
+        _LOG.warning("%s; action: %s; see %s/%s", incident, action, METRICS, evidence)
+        if action == "record":
+            return
+        self.guard.interventions += 1
+        is_over = self.guard.interventions > self.guard.config.max_interventions
+        if action == "stop" or is_over:
+            raise TrainingError(
+                f"{incident}{'; train.guard.max_interventions is used up' * is_over}. The last "
+                f"checkpoint is sound. {METRICS}/{evidence} has the loss of each document: if they "
+                'are sound too, lower train.optimizer.lr; or set train.guard to "skip" or "rewind"'
+            )
+        if action == "rewind":
+            self._rewind()
+
+    def _rewind(self) -> None:
+        """Take weights and optimizer back to the last checkpoint; the data goes on."""
+        found = load_latest(self.job.folder / CHECKPOINTS, self._state())
+        if found is None:
+            raise TrainingError(
+                f"step {self.step}: there is no checkpoint to rewind to yet; lower "
+                "train.checkpoint.every_steps or train.optimizer.lr"
+            )
+        _LOG.warning(
+            "weights are those after step %d; going on with batch %d", found.step, self.step + 1
+        )
+
+    def _rehearse(self) -> None:
+        """One pass forward and back for each shape of microbatch, to no effect: errors of memory
+        or compilation come now and not in the middle of the run."""
+        shapes: dict[tuple[int, int], int] = {}
+        for segment in self.timetable.segments:
+            shapes.setdefault((segment.seq_len, segment.batch_samples), segment.first_step)
+        try:
+            for step in shapes.values():
+                batch = next(iter(self.loader.microbatches(step))).to(self.device)
+                total, _ = self.objective(batch.input_ids_BT, batch.labels_BT, batch.documents_BT)
+                torch.autograd.backward(total * 0.0)
+        except torch.OutOfMemoryError as error:
+            raise MachineError(
+                f"a microbatch does not fit into the device's memory: {error}; lower "
+                'cluster.microbatch_tokens, or set cluster.recompute = "selective" or "full"'
+            ) from error
+        self.optimizer.zero_grad(set_to_none=True)
 
     def _evaluate(self, monitor: Monitor | None) -> None:
         """Held-out bits per byte of every source, on all ranks together."""
@@ -222,7 +344,7 @@ class Trainer:
             monitor.evaluation(
                 EvaluationRecord(
                     step=self.step,
-                    tokens_seen=self.tokens_seen,
+                    tokens_seen=self.timetable.tokens_before(self.step),
                     source=part.source,
                     bits_per_byte=value,
                 )
@@ -236,36 +358,27 @@ class Trainer:
                 ", ".join(f"{name} {bits:.3f}" for name, bits in beside.items()),
             )
 
+    def _state(self) -> TrainState:
+        return TrainState(model=self.decoder, optimizers=(self.optimizer,))
+
     def _save(self) -> None:
         save_checkpoint(
             self.job.folder / CHECKPOINTS,
-            self.model,
-            self.optimizer,
+            self._state(),
             step=self.step,
-            tokens_seen=self.tokens_seen,
+            tokens_seen=self.timetable.tokens_before(self.step),
             next_sample=self.timetable.samples_of(self.step).start,
+            memory={"guard": self.guard.state(), "samples_digest": self.samples_digest},
             keep=self.job.train.checkpoint.keep,
         )
 
     def _resume(self) -> None:
-        found = load_latest(self.job.folder / CHECKPOINTS, self.model, self.optimizer)
+        found = load_latest(self.job.folder / CHECKPOINTS, self._state())
         if found is not None:
-            self.step, self.tokens_seen = found.step, found.tokens_seen
+            self.step = found.step
+            self.guard.load_state(found.memory["guard"])
+            self.samples_digest = found.memory["samples_digest"]
             _LOG.info("going on from step %d of %d", self.step, self.timetable.num_steps)
-
-
-def _data_parallel(model: nn.Module) -> DistributedDataParallel:
-    """Replicas whose gradients are summed; DDP itself would average them."""
-    parallel = DistributedDataParallel(model)
-    # DDP inspects annotations at run time and refuses postponed ones: a lambda has none.
-    parallel.register_comm_hook(None, lambda _, bucket: _sum_over_ranks(bucket))
-    return parallel
-
-
-def _sum_over_ranks(bucket: Any) -> torch.futures.Future[Tensor]:
-    work = dist.all_reduce(bucket.buffer(), async_op=True)
-    summed: torch.futures.Future[Tensor] = work.get_future().then(lambda done: done.value()[0])
-    return summed
 
 
 def _peak_bytes(device: torch.device) -> int:

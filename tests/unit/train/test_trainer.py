@@ -78,9 +78,12 @@ def test_accumulated_microbatches_equal_the_whole_batch(make_job: MakeJob, micro
         job, cluster=ClusterConfig(device="cpu", threads=1, microbatch_tokens=16 * micro)
     )
     whole, split = Trainer(job, Launch()), Trainer(parts, Launch())
-    whole_sums, split_sums = whole._accumulate_gradients(), split._accumulate_gradients()
+    nats = [
+        torch.cat(trainer._accumulate_gradients(list(trainer.loader.microbatches(0))))
+        for trainer in (whole, split)
+    ]
     # Sums of float32 in another order: a few units in the last place.
-    assert split_sums == pytest.approx(whole_sums, rel=1e-6)
+    torch.testing.assert_close(nats[0], nats[1], atol=1e-6, rtol=1e-6)
     for (name, a), (_, b) in zip(
         whole.decoder.named_parameters(), split.decoder.named_parameters(), strict=True
     ):
@@ -139,7 +142,7 @@ def test_training_learns(make_job: MakeJob) -> None:
     assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
 
 
-def test_a_gradient_that_is_not_finite_stops_training(make_job: MakeJob) -> None:
+def test_an_update_that_is_not_finite_stops_training(make_job: MakeJob) -> None:
     job = make_job()
     job = replace(
         job,
@@ -147,7 +150,7 @@ def test_a_gradient_that_is_not_finite_stops_training(make_job: MakeJob) -> None
             update={"optimizer": job.train.optimizer.model_copy(update={"lr": 1e38})}
         ),
     )
-    with pytest.raises(TrainingError, match=r"step \d: loss .*trace RUN --step"):
+    with pytest.raises(TrainingError, match=r"step \d: .* is (inf|nan).*evidence/step-"):
         train(job)
 
 

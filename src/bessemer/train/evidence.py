@@ -1,0 +1,119 @@
+"""What the guard leaves on record: the step, its signals, and the loss of every document in it.
+
+Documents in a batch do not see each other (with the document mask), so the loss of each is its own:
+the one that caused a spike stands first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from bessemer.core.ids import format_doc_id
+from bessemer.core.storage import write_json
+from bessemer.tokens.sample import IGNORED
+from bessemer.train.guard import Alarm
+from bessemer.train.loader import Batch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DocumentLoss:
+    """What a batch holds of one document."""
+
+    doc_id: int
+    num_labels: int
+    nats: float  # summed
+
+    @property
+    def loss(self) -> float:
+        """Nats per predicted token."""
+        return self.nats / self.num_labels
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incident:
+    """One step that the guard noticed."""
+
+    step: int  # from 1
+    action: str
+    alarms: tuple[Alarm, ...]
+    nonfinite_gradients: tuple[str, ...]  # names of parameters
+    documents: tuple[DocumentLoss, ...]
+
+    def __str__(self) -> str:
+        return f"step {self.step}: {'; '.join(map(str, self.alarms))}"
+
+
+def nonfinite_gradients(model: nn.Module) -> tuple[str, ...]:
+    """Names of the parameters whose gradient holds a number that is not finite."""
+    return tuple(
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None and not parameter.grad.isfinite().all()
+    )
+
+
+def document_losses(batches: Sequence[Batch], nats: Sequence[Tensor]) -> tuple[DocumentLoss, ...]:
+    """The loss of each document in a step over all ranks: those not finite first, then the dearest.
+
+    `nats` holds the loss of each token of each of this rank's batches. A collective.
+    """
+    columns: list[tuple[np.ndarray, np.ndarray]] = []
+    for batch, nats_N in zip(batches, nats, strict=True):
+        is_label_N = batch.labels_BT.flatten() != IGNORED
+        kept = batch.doc_ids_BT.flatten()[is_label_N], nats_N[is_label_N].double()
+        columns.append((kept[0].cpu().numpy(), kept[1].cpu().numpy()))
+    doc_ids, place = np.unique(np.concatenate([ids for ids, _ in columns]), return_inverse=True)
+    sums = np.bincount(place, np.concatenate([values for _, values in columns]), len(doc_ids))
+    counts = np.bincount(place, minlength=len(doc_ids))
+    mine = list(zip(doc_ids.tolist(), counts.tolist(), sums.tolist(), strict=True))
+    gathered = [mine]
+    if dist.is_initialized():
+        gathered = [[] for _ in range(dist.get_world_size())]
+        dist.all_gather_object(gathered, mine)
+    found: dict[int, DocumentLoss] = {}
+    for doc_id, count, nats_of in (row for rows in gathered for row in rows):
+        before = found.get(doc_id, DocumentLoss(doc_id=doc_id, num_labels=0, nats=0.0))
+        found[doc_id] = DocumentLoss(
+            doc_id=doc_id, num_labels=before.num_labels + count, nats=before.nats + nats_of
+        )
+    return tuple(sorted(found.values(), key=_dearest_first))
+
+
+def write_incident(path: Path, incident: Incident) -> None:
+    """Write all that is known as JSON, which has no NaN and no infinity: they become text."""
+    write_json(
+        path,
+        {
+            "step": incident.step,
+            "action": incident.action,
+            "alarms": [
+                {key: _plain(value) for key, value in asdict(alarm).items()}
+                for alarm in incident.alarms
+            ],
+            "nonfinite_gradients": incident.nonfinite_gradients,
+            "documents": [
+                {
+                    "document": format_doc_id(each.doc_id),
+                    "tokens": each.num_labels,
+                    "loss": _plain(each.loss),
+                }
+                for each in incident.documents
+            ],
+        },
+    )
+
+
+def _dearest_first(each: DocumentLoss) -> tuple[bool, float, int]:
+    is_finite = math.isfinite(each.loss)
+    return is_finite, -each.loss if is_finite else 0.0, each.doc_id
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

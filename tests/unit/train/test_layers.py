@@ -1,0 +1,108 @@
+"""Recomputation, compilation and precision change how a step is computed, not what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bessemer.config.cluster import ClusterConfig
+from bessemer.core.errors import MachineError
+from bessemer.core.layout import METRICS, PROFILES, STEPS
+from bessemer.core.storage import read_json, read_jsonl
+from bessemer.train.launch import Launch
+from bessemer.train.precision import resolve_precision
+from bessemer.train.trainer import Trainer, TrainingJob
+
+MakeJob = Callable[..., TrainingJob]
+
+
+def gradients(job: TrainingJob, **cluster: object) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Losses of the first batch and the gradient of every parameter."""
+    config = ClusterConfig.model_validate({"device": "cpu", "threads": 1, **cluster})
+    trainer = Trainer(replace(job, cluster=config), Launch())
+    nats = trainer._accumulate_gradients(list(trainer.loader.microbatches(0)))
+    grads = {name: each.grad for name, each in trainer.decoder.named_parameters()}
+    assert all(grad is not None for grad in grads.values())
+    return torch.cat(nats), grads
+
+
+@pytest.mark.parametrize("mode", ["selective", "full"])
+def test_recomputed_activations_give_the_same_bits(make_job: MakeJob, mode: str) -> None:
+    job = make_job()
+    nats, expected = gradients(job)
+    again, found = gradients(job, recompute=mode)
+    assert torch.equal(nats, again)
+    for name, grad in expected.items():
+        assert torch.equal(grad, found[name]), name
+
+
+def test_less_is_kept_for_the_backward_pass(make_job: MakeJob) -> None:
+    job = make_job()
+    kept = {}
+    for mode in ("none", "selective", "full"):
+        config = ClusterConfig.model_validate({"device": "cpu", "recompute": mode})
+        trainer = Trainer(replace(job, cluster=config), Launch())
+        (batch,) = trainer.loader.microbatches(0)
+        sizes: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor, sizes=sizes: sizes.append(tensor.numel()) or tensor,
+            lambda tensor: tensor,
+        ):
+            trainer.objective(batch.input_ids_BT, batch.labels_BT, batch.documents_BT)
+        kept[mode] = sum(sizes)
+    # Selective recomputation keeps matrix products in a cache of its own, not in the graph.
+    assert kept["full"] <= kept["selective"] < kept["none"] / 2
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of what it does itself
+def test_compiled_layers_give_the_same_gradients(make_job: MakeJob) -> None:
+    job = make_job()
+    job = replace(job, model=job.model.model_copy(update={"num_layers": 1}))
+    nats, expected = gradients(job)
+    again, found = gradients(job, compile=True)
+    # Fused loops round in another order: a few units in the last place of float32.
+    torch.testing.assert_close(again, nats, atol=2e-6, rtol=1e-5)
+    for name, grad in expected.items():
+        torch.testing.assert_close(found[name], grad, atol=1e-6, rtol=1e-4, msg=name)
+
+
+def test_bf16_multiplies_coarsely_and_keeps_its_weights_fine(make_job: MakeJob) -> None:
+    job = make_job(num_steps=3)
+    coarse = replace(
+        job,
+        folder=job.folder / "bf16",
+        train=job.train.model_copy(update={"precision": "bf16"}),
+    )
+    fine_rows, coarse_rows = [], []
+    for each, rows in ((job, fine_rows), (coarse, coarse_rows)):
+        trainer = Trainer(each, Launch())
+        trainer.run()
+        rows += [row["loss"] for row in read_jsonl(each.folder / METRICS / STEPS)]
+        for parameter in trainer.decoder.parameters():
+            assert parameter.dtype == torch.float32
+            assert trainer.optimizer.state[parameter]["exp_avg"].dtype == torch.float32
+    assert coarse_rows != fine_rows
+    assert coarse_rows == pytest.approx(fine_rows, rel=0.01)  # bf16 has 8 bits of precision
+
+
+def test_precision_follows_the_device() -> None:
+    assert resolve_precision("auto", torch.device("cpu")) == "fp32"
+    assert resolve_precision("auto", torch.device("cuda")) == "bf16"
+    assert resolve_precision("fp32", torch.device("cuda")) == "fp32"
+    with pytest.raises(MachineError, match=r"train.precision = \"float8\" needs an NVIDIA GPU"):
+        resolve_precision("float8", torch.device("cpu"))
+
+
+def test_a_step_is_profiled_on_demand(make_job: MakeJob) -> None:
+    job = make_job(num_steps=3, cluster=ClusterConfig(device="cpu", profile_steps=(2,)))
+    Trainer(job, Launch()).run()
+    folder = job.folder / METRICS / PROFILES
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "step-00000002.json",
+        "step-00000002.txt",
+    ]
+    names = {event.get("name") for event in read_json(folder / "step-00000002.json")["traceEvents"]}
+    assert {"aten::mm", "Optimizer.step#AdamW.step"} <= names
