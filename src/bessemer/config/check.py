@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bessemer.config.cluster import ClusterConfig
-from bessemer.config.data import CurateConfig, MixConfig, SourceConfig
+from bessemer.config.data import CurateConfig, MixConfig, SourceConfig, TokenizerConfig
 from bessemer.config.hugging_face import obstacles
 from bessemer.config.model import ExpertsConfig, ModelConfig
 from bessemer.config.timetable import Segment, list_changes, make_timetable
@@ -86,6 +86,16 @@ def _rules(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
         for name in rule.sources:
             if name not in names:
                 yield Fault(f"{where}.sources", f"no source {name!r}; sources: {', '.join(names)}")
+
+
+def _tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
+    given = tokenizer.model_fields_set
+    if tokenizer.path is None:
+        for key in sorted(given & {"pattern", "begin_token", "end_token", "digest"}):
+            yield Fault(f"tokenizer.{key}", "is for a tokenizer that is loaded; give path as well")
+    else:
+        for key in sorted(given & {"vocab_size", "sample_bytes"}):
+            yield Fault(f"tokenizer.{key}", "is for a tokenizer that is trained; path loads one")
 
 
 def _model_dims(model: ModelConfig) -> Iterator[Fault]:
@@ -233,6 +243,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("source_names", "mix"), _mix_weights),
     (("source_names", "train"), _phase_weights),
     (("source_names", "curate"), _rules),
+    (("tokenizer",), _tokenizer),
     (("model",), _model_dims),
     (("train",), _phases),
     (("train",), _ramp),

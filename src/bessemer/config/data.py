@@ -94,12 +94,26 @@ class SplitConfig(Section):
 
 
 class TokenizerConfig(Section):
-    """`[tokenizer]`: byte-level BPE trained on the mixture."""
+    """`[tokenizer]`: byte-level BPE trained on the mixture, or one loaded from a file."""
 
-    vocab_size: int = Field(default=32768, ge=260, le=2**20)
-    """Tokens in all: 256 bytes, the special tokens, and merges."""
+    vocab_size: int = Field(default=32768, ge=258, le=2**20)
+    """Tokens in all: 256 bytes, special tokens, merges. With `path`, as many as the file has."""
     sample_bytes: Bytes = 256 * 2**20
     """Text that the merges are learned from, drawn by the weights of the mixture."""
+    special_tokens: Strings = ()
+    """More special tokens to hold in reserve (for chat, say); no text produces them."""
+    path: str | None = None
+    """File to load instead of training, relative to the run file: a tokenizer.json (byte-level
+    BPE), ranks of tiktoken, or a SentencePiece model (BPE with byte fallback)."""
+    pattern: str | None = None
+    """How text is split, for ranks of tiktoken, which do not say: "gpt2", "cl100k", "o200k",
+    "llama3", "qwen2", or a regular expression."""
+    begin_token: str | None = None
+    """Special token of the file that begins a document; absent: its bos_token, or a new one."""
+    end_token: str | None = None
+    """Special token of the file that ends a document; absent: its eos_token, or a new one."""
+    digest: str | None = None
+    """xxh3-128 of the file, taken when the run file is read; one given here must be the same."""
 
 
 class MixConfig(Section):

@@ -58,7 +58,7 @@ prompt = tokenizer(tokenizer.bos_token + "Once upon a time", return_tensors="pt"
 print(tokenizer.decode(model.generate(**prompt, max_new_tokens=100)[0]))
 ```
 
-A prompt begins with the token `<|begin_of_text|>`, as every document in training did.
+A prompt begins with the token `bos_token`, as every document in training did.
 
 ## Training text
 

@@ -16,7 +16,7 @@ from bessemer.config.model import ModelConfig
 from bessemer.core.layout import TOKENIZER
 from bessemer.core.storage import atomic_path, write_json
 from bessemer.model.transformer import Decoder
-from bessemer.tokens.tokenizer import BEGIN, END, Tokenizer
+from bessemer.tokens.tokenizer import Tokenizer
 
 WEIGHTS = "model.safetensors"
 
@@ -42,18 +42,7 @@ def write_model(model: Decoder, tokenizer: Tokenizer, seq_len: int, folder: Path
             "top_p": 0.95,
         },
     )
-    tokenizer.save(folder / TOKENIZER)
-    write_json(
-        folder / "tokenizer_config.json",
-        {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "bos_token": BEGIN,
-            "eos_token": END,
-            "pad_token": END,
-            "model_max_length": seq_len,
-            "clean_up_tokenization_spaces": False,
-        },
-    )
+    tokenizer.save(folder / TOKENIZER, model_max_length=seq_len)
 
 
 def model_config(config: ModelConfig, tokenizer: Tokenizer, seq_len: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """All faults of a run file in one go: those of its syntax and types, and those that need to know
-more than the file itself: which signals there are, and whether any source file is there."""
+more than the file itself: which signals there are, whether any source file is there, and what is in
+a tokenizer that is to be loaded."""
 
 from __future__ import annotations
 
@@ -8,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bessemer.config.data import TokenizerConfig
 from bessemer.config.load import parse_sections, read_toml
 from bessemer.config.run import RunConfig
-from bessemer.core.errors import ConfigError, Fault
+from bessemer.core.errors import ConfigError, DataError, Fault
+from bessemer.core.fingerprint import digest_file
 from bessemer.curate.inventory import matches_nothing
 from bessemer.curate.signals import SIGNAL_DEFINITIONS
 
@@ -21,9 +24,45 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     sections, faults = parse_sections(data)
     faults += _unknown_signals(sections)
     faults += _missing_files(data, run_file.resolve().parent)
+    if "tokenizer" in sections and sections["tokenizer"].path is not None:
+        try:
+            sections["tokenizer"] = _read_file_of(sections["tokenizer"], run_file.resolve().parent)
+        except DataError as error:
+            faults.append(Fault("tokenizer.path", str(error)))
     if faults:
         raise ConfigError(faults)
     return RunConfig(**sections)
+
+
+def _read_file_of(tokenizer: TokenizerConfig, base: Path) -> TokenizerConfig:
+    """What a tokenizer's file says in the place of keys: its digest, vocab_size, BEGIN and END.
+
+    DataError if it cannot be loaded, or is not the one whose digest the run file gives.
+    """
+    from bessemer.tokens.load import read_tokenizer
+
+    path = base / str(tokenizer.path)
+    loaded = read_tokenizer(
+        path,
+        tokenizer.pattern,
+        tokenizer.begin_token,
+        tokenizer.end_token,
+        tokenizer.special_tokens,
+    )
+    digest = digest_file(path)
+    if tokenizer.digest not in (None, digest):
+        raise DataError(
+            f"{tokenizer.path} has the digest {digest}, not {tokenizer.digest} as tokenizer.digest "
+            "says: it is another file"
+        )
+    return tokenizer.model_copy(
+        update={
+            "vocab_size": loaded.vocab_size,
+            "begin_token": loaded.begin,
+            "end_token": loaded.end,
+            "digest": digest,
+        }
+    )
 
 
 def _unknown_signals(sections: dict[str, Any]) -> list[Fault]:

@@ -148,6 +148,7 @@ def _make_work(workspace: Workspace, stage: Stage, display: Display, launch: Lau
     return Work(
         config=workspace.config,
         files=workspace.files,
+        tokenizer_file=workspace.tokenizer_file,
         inputs={name: workspace.require(name) for name in stage.inputs},
         fingerprints={name: workspace.fingerprints[name] for name in stage.inputs},
         folder=workspace.folder(stage.name),

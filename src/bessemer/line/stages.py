@@ -50,6 +50,18 @@ def _plain(section: Any, *keys: str) -> dict[str, Any]:
     return {key: data[key] for key in keys} if keys else data
 
 
+def _tokenizer_settings(config: RunConfig) -> dict[str, Any]:
+    """What bears on a vocabulary that is trained, or on one that is loaded."""
+    if config.tokenizer.path is not None:
+        names = ("digest", "pattern", "begin_token", "end_token", "special_tokens")
+        return _plain(config.tokenizer, *names)
+    return {
+        "seed": config.run.seed,
+        "weights": config.mix.weights,
+        **_plain(config.tokenizer, "vocab_size", "sample_bytes", "special_tokens"),
+    }
+
+
 # Words are cut by the character classes of the running Python's Unicode tables.
 _UNICODE = {"unicode": unicodedata.unidata_version}
 
@@ -103,13 +115,9 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="tokenizer",
-        version=1,
+        version=2,
         inputs=("ingest", "split"),
-        settings=lambda config: {
-            "seed": config.run.seed,
-            "weights": config.mix.weights,
-            **_plain(config.tokenizer),
-        },
+        settings=_tokenizer_settings,
         work=run_tokenizer,
     ),
     Stage(

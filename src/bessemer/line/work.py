@@ -27,6 +27,7 @@ class Work:
 
     config: RunConfig
     files: tuple[SourceFile, ...]
+    tokenizer_file: Path | None  # the one to load, if not to be trained
     inputs: dict[str, Path]  # stage -> its folder
     fingerprints: dict[str, str]  # of the inputs
     folder: Path
@@ -120,17 +121,14 @@ def _tokenizer_file(work: Work) -> Path:
 
 
 def run_tokenizer(work: Work) -> StageResult:
-    """Learn the vocabulary."""
-    from bessemer.tokens.encode import learn_tokenizer
+    """Learn the vocabulary, or load it."""
+    from bessemer.tokens.vocabulary import learn_tokenizer, load_tokenizer
 
     config = work.config
+    if work.tokenizer_file is not None:
+        return load_tokenizer(work.tokenizer_file, config.tokenizer, work.folder)
     return learn_tokenizer(
-        _corpus(work),
-        config.mix.weights,
-        config.tokenizer.vocab_size,
-        config.tokenizer.sample_bytes,
-        config.run.seed,
-        work.folder,
+        _corpus(work), config.mix.weights, config.tokenizer, config.run.seed, work.folder
     )
 
 

@@ -36,6 +36,7 @@ class Workspace:
     root: Path
     files: tuple[SourceFile, ...]  # empty if the run was opened by its folder: it is read only
     fingerprints: dict[str, str]  # stage -> fingerprint, in the order of the line
+    tokenizer_file: Path | None = None  # the one to load, if the run file names one
 
     def folder(self, stage: str) -> Path:
         """The output folder of `stage`."""
@@ -65,7 +66,11 @@ def plan_workspace(
     cache = root / _DIGEST_CACHE
     files = take_inventory(config.source, base, cache, keep=keep_digests)
     return Workspace(
-        config=config, root=root, files=files, fingerprints=_fingerprints(config, files)
+        config=config,
+        root=root,
+        files=files,
+        fingerprints=_fingerprints(config, files),
+        tokenizer_file=base / config.tokenizer.path if config.tokenizer.path else None,
     )
 
 

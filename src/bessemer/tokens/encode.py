@@ -1,61 +1,27 @@
-"""Stages `tokenizer` and `encode`: learn the vocabulary from the mixture, then encode every shard.
+"""Stage `encode`: turn every document into token ids, shard by shard.
 
-Output of encode: `<side>/<shard>.bin`, `.idx`, `.docs.parquet`, and `shards.json` (source, side and
+Output: `<side>/<shard>.bin`, `.idx`, `.docs.parquet`, and `shards.json` (source, side and
 tokens of each). Every document's tokens must stand for exactly its bytes, or the stage stops.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from bessemer.core.errors import DataError
 from bessemer.core.ids import format_doc_id
-from bessemer.core.keyed import derive_key
-from bessemer.core.layout import SHARDS, TOKENIZER
+from bessemer.core.layout import SHARDS
 from bessemer.core.manifest import Conservation, StageResult
-from bessemer.core.schema import SIDES, TRAIN
+from bessemer.core.schema import SIDES
 from bessemer.core.storage import write_json
 from bessemer.engine.tasks import Engine, Task
-from bessemer.tokens.corpus import WHERE_IT_WENT, Corpus, sample_documents
+from bessemer.tokens.corpus import Corpus
 from bessemer.tokens.shard import write_shard
-from bessemer.tokens.tokenizer import Tokenizer, train_tokenizer
-
-
-def learn_tokenizer(
-    corpus: Corpus,
-    weights: Mapping[str, float] | None,
-    vocab_size: int,
-    sample_bytes: int,
-    seed: int,
-    folder: Path,
-) -> StageResult:
-    """Learn the vocabulary from training text only, each source by its weight in the mixture."""
-    sizes = corpus.sizes()
-    train = sizes.filter(pc.equal(sizes["split"], TRAIN))
-    left = train.group_by("source", use_threads=False).aggregate([("num_bytes", "sum")])
-    shares = {
-        row["source"]: row["num_bytes_sum"] if weights is None else weights.get(row["source"], 0)
-        for row in left.to_pylist()
-    }
-    total = sum(shares.values())
-    if not total:
-        raise DataError(
-            f"no training text is left of the sources that have a weight: {WHERE_IT_WENT}; or "
-            "change mix.weights"
-        )
-    budget = {source: sample_bytes * share / total for source, share in shares.items()}
-    keys = {source: derive_key(seed, "tokenizer", source) for source in shares}
-    doc_ids = sample_documents(sizes, TRAIN, budget, keys)
-    tokenizer = train_tokenizer(corpus.texts(doc_ids), vocab_size)
-    tokenizer.save(folder / TOKENIZER)
-    in_sample = np.isin(sizes["doc_id"].to_numpy(), doc_ids)
-    sampled = int(sizes["num_bytes"].to_numpy()[in_sample].sum())
-    return StageResult(summary={"sample_docs": len(doc_ids), "sample_bytes": sampled})
+from bessemer.tokens.tokenizer import Tokenizer
 
 
 def encode(

@@ -108,7 +108,7 @@ ONE_FAULT = [
     ("split.heldout_frac=1", "split.heldout_frac: should be less than 1 (got 1)"),
     (
         "tokenizer.vocab_size=100",
-        "tokenizer.vocab_size: should be greater than or equal to 260 (got 100)",
+        "tokenizer.vocab_size: should be greater than or equal to 258 (got 100)",
     ),
     (
         "train.schedule.warmup_frac=1.5",

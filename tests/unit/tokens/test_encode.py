@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from bessemer.core.errors import DataError
 from bessemer.core.ids import format_doc_id
-from bessemer.core.keyed import derive_key, hash_indices
+from bessemer.core.keyed import hash_indices
 from bessemer.core.manifest import Conservation
 from bessemer.core.storage import read_json, read_table, write_table
 from bessemer.engine.tasks import Engine
 from bessemer.tokens.corpus import Corpus, sample_documents
-from bessemer.tokens.encode import encode, learn_tokenizer
+from bessemer.tokens.encode import encode
 from bessemer.tokens.shard import TokenShard
 from bessemer.tokens.tokenizer import END, Tokenizer
 
@@ -92,50 +92,6 @@ def test_a_document_whose_tokens_lose_bytes_stops_the_stage(
         "document 0:1: its tokens stand for 4 bytes, its text has 6; this is a bug"
     )
     assert not (tmp_path / "out" / "shards.json").exists()
-
-
-def test_the_vocabulary_is_learned_from_training_text_by_weight(
-    make_corpus: MakeCorpus, tmp_path: Path
-) -> None:
-    rng = np.random.default_rng(0)
-    words = ["".join(rng.choice(list("abcdefgh"), 6)) for _ in range(500)]
-
-    def rows(side: str, count: int) -> list[tuple[str, str]]:
-        return [(" ".join(rng.choice(words, 20)), side) for _ in range(count)]
-
-    corpus = make_corpus(
-        [("web", rows("train", 100)), ("books", rows("train", 100)), ("web", rows("heldout", 50))]
-    )
-    size = 139  # bytes of a document: twenty words of six letters
-    weights = {"web": 3.0, "books": 1.0, "code": 0.0}
-    result = learn_tokenizer(corpus, weights, 300, 40 * size, 0, tmp_path / "weighted")
-    assert result.summary == {"sample_docs": 40, "sample_bytes": 40 * size}
-    for source, budget in (("web", 30), ("books", 10)):
-        shard = 0 if source == "web" else 1
-        ids = (shard << 32) + np.arange(100)
-        key = derive_key(0, "tokenizer", source)
-        by_hand = ids[np.argsort(hash_indices(key, ids))[:budget]]
-        sample = sample_documents(corpus.sizes(), "train", {source: budget * size}, {source: key})
-        assert sorted(by_hand.tolist()) == sample.tolist()
-    again = learn_tokenizer(corpus, weights, 300, 40 * size, 0, tmp_path / "again")
-    assert again == result
-    first, second = (tmp_path / name / "tokenizer.json" for name in ("weighted", "again"))
-    assert first.read_bytes() == second.read_bytes()
-    # Without weights, sources count as they are, and the whole is the limit all the same.
-    whole = learn_tokenizer(corpus, None, 300, 50 * size, 0, tmp_path / "even")
-    assert whole.summary == {"sample_docs": 50, "sample_bytes": 50 * size}
-
-
-@pytest.mark.parametrize("weights", [None, {"web": 0.0, "books": 1.0}])
-def test_no_training_text_to_learn_from_is_a_data_error(
-    make_corpus: MakeCorpus, tmp_path: Path, weights: dict[str, float] | None
-) -> None:
-    side = "heldout" if weights is None else "train"
-    corpus = make_corpus([("web", [("iron", side)]), ("books", [("Stahl", "heldout")])])
-    with pytest.raises(
-        DataError, match="no training text is left of the sources that have a weight"
-    ):
-        learn_tokenizer(corpus, weights, 300, 1000, 0, tmp_path)
 
 
 def test_a_corpus_gives_texts_of_the_ids_asked_for_by_shard(make_corpus: MakeCorpus) -> None:

@@ -18,29 +18,14 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import models, pre_tokenizers, trainers
 
 from bessemer.core.errors import DataError, IntegrityError
+from bessemer.tokens.hostile import HOSTILE
 from bessemer.tokens.tokenizer import BEGIN, END, Tokenizer, train_tokenizer
 
-HOSTILE = [
-    "",
-    " ",
-    "\u0301\u0308\u20e3",  # combining marks that combine with nothing
-    "e\u0301 \u00e9 \u1e9b\u0323",  # composed and not
-    "👩‍👩‍👧‍👦👍🏽🇩🇪\ufe0f\u200d",  # joined, coloured and flag emoji, and loose joiners
-    "\u202eשלום \u2067مرحبا\u2069\u202c",  # right to left, with overrides
-    "\ufffe\uffff\ufdd0\ufeff",  # noncharacters and a byte-order mark
-    "\U0001d518\U0010ffff𠜎𐐷",  # beyond the basic plane
-    "".join(map(chr, [*range(1, 32), 127, *range(128, 160)])),  # control characters
-    "\x00",
+TEXTS = [
+    *HOSTILE.values(),
     " " * 5000,
-    "\n" * 3000 + "\r\n" * 300 + "\t \u00a0\u3000\u2028\x85",
-    "a" * 100_000,
-    "word " * 20_000,
-    "1" * 1000 + " 3.14159 ٣٤٥ ½ⅷ²",
-    "İIıi ß ẞ ſ ǅ ﬁ",
-    "'S 'lL 'VE ' 'x’s",
     "\ufffd kept as it is",
     BEGIN + END,
-    f"before{END}after <|end_of_text|",
     "<|begin_of_text|><|begin_of_text|> [UNK] <s></s> <pad>",
 ]
 
@@ -52,7 +37,7 @@ def assert_round_trip(tokenizer: Tokenizer, text: str) -> None:
     assert not {tokenizer.begin_id, tokenizer.end_id} & set(ids)
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
 def test_hostile_text_comes_back_unharmed(tokenizer: Tokenizer, text: str) -> None:
     assert_round_trip(tokenizer, text)
 
@@ -69,22 +54,21 @@ def test_text_never_gives_a_special_token(tokenizer: Tokenizer, text: str) -> No
 
 
 def test_documents_are_framed_once_each_in_order(tokenizer: Tokenizer) -> None:
-    documents = [ids.tolist() for ids in tokenizer.encode_documents(HOSTILE)]
-    assert documents == [[0, *tokenizer.encode(text), 1] for text in HOSTILE]
-    assert tokenizer.decode([id_ for ids in documents for id_ in ids]) == "".join(HOSTILE)
+    documents = [ids.tolist() for ids in tokenizer.encode_documents(TEXTS)]
+    assert documents == [[0, *tokenizer.encode(text), 1] for text in TEXTS]
+    assert tokenizer.decode([id_ for ids in documents for id_ in ids]) == "".join(TEXTS)
     assert tokenizer.encode_documents([]) == []
 
 
 def assert_as_exported(tokenizer: Tokenizer, texts: Sequence[str]) -> None:
     """The ids are those that `tokenizers` finds with the exported tokenizer.json."""
-    found = tokenizer._backend.encode_batch(list(texts), add_special_tokens=False)
-    for text, theirs in zip(texts, found, strict=True):
-        assert tokenizer.encode(text) == theirs.ids, text[:80]
+    for text in texts:
+        assert tokenizer.encode(text) == tokenizer.encode_as_saved(text), text[:80]
 
 
 def test_ids_are_those_of_the_exported_tokenizer(tokenizer: Tokenizer) -> None:
     runs = [sign * 5000 for sign in ("ab", " \n", "\r\n ", "漢", "!", "' ", "\u0301", "'s")]
-    assert_as_exported(tokenizer, HOSTILE + runs)
+    assert_as_exported(tokenizer, TEXTS + runs)
 
 
 @given(text=st.text(st.one_of(st.characters(), st.sampled_from("aehinrst'S \n\r\t.,!?\u00a0019"))))
@@ -98,7 +82,7 @@ def test_every_code_point_is_cut_as_by_the_exported_tokenizer(tokenizer: Tokeniz
     """Two libraries of regular expressions, each with its own tables of Unicode."""
     points = [point for point in range(0x110000) if not 0xD800 <= point < 0xE000]
     texts = [
-        "".join(f"a{chr(point)}b {chr(point)}1! {chr(point)}?\n" for point in points[at : at + 512])
+        "".join(f"a{chr(p)}b {chr(p)}1! {chr(p)}?\n'{chr(p)}" for p in points[at : at + 512])
         for at in range(0, len(points), 512)
     ]
     assert_as_exported(tokenizer, texts)
@@ -108,6 +92,7 @@ def test_white_space_without_end_is_encoded(tokenizer: Tokenizer) -> None:
     """On 2**20 blanks before a word tiktoken's regular expressions run out of stack."""
     text = " " * 2**20 + "x"
     assert_as_exported(tokenizer, [text])
+    assert tokenizer._core is not None
     with pytest.raises(ValueError, match="Max stack size exceeded"):
         tokenizer._core.encode_to_numpy(text)
 
@@ -177,7 +162,7 @@ def twin(tokenizer: Tokenizer) -> Twin:
     return Twin(tokenizer)
 
 
-@pytest.mark.parametrize("text", [t for t in HOSTILE if len(t) < 10_000], ids=len)
+@pytest.mark.parametrize("text", [t for t in TEXTS if len(t) < 10_000], ids=len)
 def test_ids_equal_those_of_the_definition(tokenizer: Tokenizer, twin: Twin, text: str) -> None:
     assert tokenizer.encode(text) == twin.encode(text)
 
@@ -201,7 +186,7 @@ def test_a_saved_tokenizer_is_the_same_and_saves_to_the_same_bytes(
     loaded = Tokenizer.load(tmp_path / "first.json")
     loaded.save(tmp_path / "second.json")
     assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
-    assert list(map(loaded.encode, HOSTILE)) == list(map(tokenizer.encode, HOSTILE))
+    assert list(map(loaded.encode, TEXTS)) == list(map(tokenizer.encode, TEXTS))
     assert loaded.token_bytes.tolist() == tokenizer.token_bytes.tolist()
 
 
@@ -219,6 +204,7 @@ def test_the_tokenizers_library_reads_the_file_and_agrees(
 TRAIN = """
 import random, sys
 from pathlib import Path
+from bessemer.tokens.hostile import HOSTILE
 from bessemer.tokens.tokenizer import train_tokenizer
 draw = random.Random(0)
 words = ["".join(draw.choices("abcdefghé鉄", k=6)) for _ in range(3000)]
@@ -249,7 +235,9 @@ def test_what_is_no_tokenizer_of_ours_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     for text in ("", "{", "{}", "[1]"):
         path.write_text(text)
-        with pytest.raises(IntegrityError, match=r"is no readable tokenizer\.json"):
+        with pytest.raises(
+            IntegrityError, match=r"is no (readable tokenizer\.json|tokenizer of ours)"
+        ):
             Tokenizer.load(path)
     with pytest.raises(IntegrityError, match=r"is no readable tokenizer\.json"):
         Tokenizer.load(tmp_path / "none.json")
@@ -264,3 +252,13 @@ def test_what_is_no_tokenizer_of_ours_is_refused(tmp_path: Path) -> None:
     backend.save(str(path))
     with pytest.raises(IntegrityError, match="lacks a token for 251 of the 256 bytes"):
         Tokenizer.load(path)
+
+
+def test_special_tokens_in_reserve_stand_behind_begin_and_end(texts: list[str]) -> None:
+    tokenizer = train_tokenizer(iter(texts), 300, ["<|user|>", "<|assistant|>"])
+    assert [tokenizer._backend.id_to_token(n) for n in range(4)] == [
+        BEGIN, END, "<|user|>", "<|assistant|>",
+    ]  # fmt: skip
+    assert tokenizer.vocab_size == 300
+    assert_round_trip(tokenizer, "<|user|> said <|assistant|>")
+    assert not {2, 3} & set(tokenizer.encode("<|user|> said <|assistant|>"))

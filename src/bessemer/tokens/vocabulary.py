@@ -1,0 +1,76 @@
+"""Stage `tokenizer`: the vocabulary, learned from the mixture or loaded from a file.
+
+Output: tokenizer.json, and tokenizer_config.json with the names of BEGIN and END. A loaded one is
+held to hostile texts before it is let in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+
+from bessemer.config.data import TokenizerConfig
+from bessemer.core.errors import DataError
+from bessemer.core.keyed import derive_key
+from bessemer.core.layout import TOKENIZER
+from bessemer.core.manifest import StageResult
+from bessemer.core.schema import TRAIN
+from bessemer.tokens.corpus import WHERE_IT_WENT, Corpus, sample_documents
+from bessemer.tokens.hostile import prove
+from bessemer.tokens.load import read_tokenizer
+from bessemer.tokens.tokenizer import train_tokenizer
+
+
+def load_tokenizer(path: Path, config: TokenizerConfig, folder: Path) -> StageResult:
+    """Bring the tokenizer of another file into `folder`; DataError if it is not exact."""
+    loaded = read_tokenizer(
+        path, config.pattern, config.begin_token, config.end_token, config.special_tokens
+    )
+    tokenizer = loaded.build()
+    num_texts = prove(tokenizer)
+    tokenizer.save(folder / TOKENIZER)
+    return StageResult(
+        summary={
+            "loaded": loaded.kind,
+            "left_out": list(loaded.left_out),
+            "encoder": "tiktoken" if tokenizer.is_fast else "tokenizers",
+            "vocab_size": tokenizer.vocab_size,
+            "begin": tokenizer.begin,
+            "end": tokenizer.end,
+            "hostile_texts": num_texts,
+        }
+    )
+
+
+def learn_tokenizer(
+    corpus: Corpus,
+    weights: Mapping[str, float] | None,
+    config: TokenizerConfig,
+    seed: int,
+    folder: Path,
+) -> StageResult:
+    """Learn the vocabulary from training text only, each source by its weight in the mixture."""
+    sizes = corpus.sizes()
+    train = sizes.filter(pc.equal(sizes["split"], TRAIN))
+    left = train.group_by("source", use_threads=False).aggregate([("num_bytes", "sum")])
+    shares = {
+        row["source"]: row["num_bytes_sum"] if weights is None else weights.get(row["source"], 0)
+        for row in left.to_pylist()
+    }
+    total = sum(shares.values())
+    if not total:
+        raise DataError(
+            f"no training text is left of the sources that have a weight: {WHERE_IT_WENT}; or "
+            "change mix.weights"
+        )
+    budget = {source: config.sample_bytes * share / total for source, share in shares.items()}
+    keys = {source: derive_key(seed, "tokenizer", source) for source in shares}
+    doc_ids = sample_documents(sizes, TRAIN, budget, keys)
+    tokenizer = train_tokenizer(corpus.texts(doc_ids), config.vocab_size, config.special_tokens)
+    tokenizer.save(folder / TOKENIZER)
+    in_sample = np.isin(sizes["doc_id"].to_numpy(), doc_ids)
+    sampled = int(sizes["num_bytes"].to_numpy()[in_sample].sum())
+    return StageResult(summary={"sample_docs": len(doc_ids), "sample_bytes": sampled})
