@@ -1,11 +1,12 @@
 """A training run of bessemer's own Trainer on given tokens, without the stages before it.
 
-Writes what the tokenizer, encode and mix stages would have written for one source, and calls back
-after every step; so the loop that is measured is the one that `bessemer run` runs.
+Writes what the tokenizer and encode stages would have written for one source, and calls back after
+every step; so the loop that is measured is the one that `bessemer run` runs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
+from bessemer.config.timetable import make_timetable
 from bessemer.config.train import TrainConfig
-from bessemer.core.layout import PLAN, SHARDS, TOKENIZER
-from bessemer.core.schema import HELDOUT, MIX_PLAN, TRAIN
-from bessemer.core.storage import write_json, write_table
+from bessemer.core.layout import SHARDS, TOKENIZER
+from bessemer.core.schema import HELDOUT, TRAIN
+from bessemer.core.storage import write_json
+from bessemer.tokens.mix import mix
 from bessemer.tokens.shard import write_shard
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.launch import Launch
@@ -61,10 +63,11 @@ def run_trainer(
     model: ModelConfig,
     train: TrainConfig,
     threads: int,
+    before: Callable[[Trainer], None] = lambda _: None,
     after_step: Callable[[Trainer], None],
     seed: int = 0,
-) -> tuple[Trainer, dict[str, Any]]:
-    """Train in `folder`; returns the trainer and its summary."""
+) -> dict[str, Any]:
+    """Train in `folder`; returns the trainer's summary."""
     _write_stages(folder, text, train)
     job = TrainingJob(
         model=model,
@@ -78,7 +81,8 @@ def run_trainer(
     )
     with process_group(job.cluster, Launch(), torch.device("cpu")):
         trainer = Trainer(job, Launch(), _EveryStep(lambda: after_step(trainer)))
-        return trainer, trainer.run()
+        before(trainer)
+        return trainer.run()
 
 
 def _write_stages(folder: Path, text: Text, train: TrainConfig) -> None:
@@ -92,8 +96,5 @@ def _write_stages(folder: Path, text: Text, train: TrainConfig) -> None:
             {"shard": f"{side}/00000", "side": side, "source": _SOURCE, "tokens": sum(lengths)}
         )
     write_json(folder / SHARDS, shards)
-    row = dict.fromkeys(MIX_PLAN.names, 1) | {
-        "source": _SOURCE,
-        "planned_samples": train.num_samples,
-    }
-    write_table(folder / PLAN, pa.Table.from_pylist([row], schema=MIX_PLAN))
+    num_samples = make_timetable(train).num_samples
+    mix(folder, [_SOURCE], None, num_samples, train.seq_len, math.inf, folder)

@@ -29,7 +29,7 @@ def main() -> None:
     batch = BATCH_SEQUENCES * SEQ_LEN
     ends_s: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        _, summary = run_trainer(
+        summary = run_trainer(
             Path(folder),
             Text(
                 tokenizer=train_tokenizer(iter([words]), VOCAB_SIZE),
