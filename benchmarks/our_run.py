@@ -6,7 +6,6 @@ every step; so the loop that is measured is the one that `bessemer run` runs.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ import numpy as np
 import torch
 
 from bessemer.config.cluster import ClusterConfig
+from bessemer.config.data import MixConfig
 from bessemer.config.model import ModelConfig
-from bessemer.config.timetable import make_timetable
 from bessemer.config.train import TrainConfig
 from bessemer.core.layout import SHARDS, TOKENIZER
 from bessemer.core.schema import HELDOUT, TRAIN
@@ -68,7 +67,7 @@ def run_trainer(
     seed: int = 0,
 ) -> dict[str, Any]:
     """Train in `folder`; returns the trainer's summary."""
-    _write_stages(folder, text, train)
+    _write_stages(folder, text, train, seed)
     job = TrainingJob(
         model=model,
         train=train,
@@ -85,7 +84,7 @@ def run_trainer(
         return trainer.run()
 
 
-def _write_stages(folder: Path, text: Text, train: TrainConfig) -> None:
+def _write_stages(folder: Path, text: Text, train: TrainConfig, seed: int) -> None:
     text.tokenizer.save(folder / TOKENIZER)
     shards = []
     for side, documents in ((TRAIN, text.train), (HELDOUT, text.heldout)):
@@ -96,5 +95,4 @@ def _write_stages(folder: Path, text: Text, train: TrainConfig) -> None:
             {"shard": f"{side}/00000", "side": side, "source": _SOURCE, "tokens": sum(lengths)}
         )
     write_json(folder / SHARDS, shards)
-    num_samples = make_timetable(train).num_samples
-    mix(folder, [_SOURCE], None, num_samples, train.seq_len, math.inf, folder)
+    mix(folder, [_SOURCE], MixConfig(force=True), train, seed, folder)

@@ -54,9 +54,15 @@ def _sources(sources: tuple[SourceConfig, ...]) -> Iterator[Fault]:
         yield Fault("source", "at least one [[source]] is required")
 
 
-def _mix_weights(names: list[str], mix: MixConfig) -> Iterator[Fault]:
+def _mix(names: list[str], mix: MixConfig) -> Iterator[Fault]:
     if mix.weights is not None:
         yield from _weights("mix.weights", names, mix.weights)
+    for key, value in (("weights", mix.weights), ("temperature", mix.temperature)):
+        if mix.method == key and value is None:
+            yield Fault("mix.method", f"{key!r} needs mix.{key}")
+        elif mix.method != key and value is not None and (mix.method or key != "weights"):
+            given = f'is "{mix.method}"' if mix.method else "is not given"
+            yield Fault(f"mix.{key}", f'goes with method = "{key}", and mix.method {given}')
 
 
 def _phase_weights(names: list[str], train: TrainConfig) -> Iterator[Fault]:
@@ -240,7 +246,7 @@ def _segment_layout(segment: Segment, cluster: ClusterConfig, num_ranks: int) ->
 _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("source",), _sources),
     (("source_names",), _source_names),
-    (("source_names", "mix"), _mix_weights),
+    (("source_names", "mix"), _mix),
     (("source_names", "train"), _phase_weights),
     (("source_names", "curate"), _rules),
     (("tokenizer",), _tokenizer),

@@ -119,7 +119,18 @@ class TokenizerConfig(Section):
 class MixConfig(Section):
     """`[mix]`: how much of each source one run of training sees."""
 
+    method: Literal["weights", "proportional", "temperature", "unimax"] | None = None
+    """How shares come about: given as weights, in proportion to the tokens there are, by a root of
+    those, or as evenly as `max_epochs` allows; absent means weights if there are any, else
+    proportional."""
     weights: dict[str, Annotated[float, Field(ge=0)]] | None = None
-    """Share of each source in tokens, scaled to sum to one; absent means as available."""
+    """Share of each source in tokens, scaled to sum to one."""
+    temperature: float | None = Field(default=None, gt=0)
+    """T of the method "temperature": n tokens weigh n^(1/T); 1 is proportional, more more even."""
     max_epochs: float = Field(default=16, gt=0)
-    """More repetitions of a source than this are refused."""
+    """More repetitions of a source than this are refused; for "unimax" the most it may plan."""
+    warn_epochs: float = Field(default=4, gt=0)
+    """More repetitions than this are warned of: up to here they are nearly as good as fresh text
+    (arXiv 2305.16264)."""
+    force: bool = False
+    """Repeat sources even more often than `max_epochs`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 
 from bessemer.config.train import TrainConfig
 
@@ -47,6 +48,16 @@ class Segment:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PhaseSamples:
+    """The samples of one phase: consecutive, of one length and one mixture."""
+
+    phase: int  # index in TrainConfig.phases
+    seq_len: int
+    first_sample: int
+    num_samples: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Timetable:
     """All steps of a run. Steps, samples and tokens are counted from 0."""
 
@@ -66,6 +77,22 @@ class Timetable:
     def num_tokens(self) -> int:
         """Tokens of the whole run."""
         return self.tokens_before(self.num_steps)
+
+    @property
+    def phases(self) -> tuple[PhaseSamples, ...]:
+        """The samples of each phase that has any."""
+        found = []
+        for phase, group in groupby(self.segments, key=lambda segment: segment.phase):
+            segments = list(group)
+            found.append(
+                PhaseSamples(
+                    phase=phase,
+                    seq_len=segments[0].seq_len,
+                    first_sample=segments[0].first_sample,
+                    num_samples=sum(segment.num_samples for segment in segments),
+                )
+            )
+        return tuple(found)
 
     def segment_of(self, step: int) -> Segment:
         """The segment that holds `step`."""

@@ -92,11 +92,36 @@ TOKEN_DOCS = pa.schema(
 MIX_PLAN = pa.schema(
     [
         ("source", pa.string()),
-        ("weight", pa.float64()),
+        ("weight", pa.float64()),  # share of the run's tokens that was asked for
         ("available_tokens", pa.int64()),
         ("planned_samples", pa.int64()),
-        ("planned_tokens", pa.int64()),
-        ("epochs", pa.float64()),
+        ("planned_tokens", pa.int64()),  # places in those samples, padding included
+        ("padded_tokens", pa.int64()),  # places that hold no token
+        ("wrapped_tokens", pa.int64()),  # read once more to fill the last chunk of an epoch
+        ("skipped_tokens", pa.int64()),  # not read in their epoch: the sequence length changed
+        ("epochs", pa.float64()),  # how often a token is read on average
         ("effective_tokens", pa.float64()),
+    ]
+)
+
+MIX_PHASE = pa.schema(  # one row per phase and source
+    [
+        ("phase", pa.int32()),
+        ("seq_len", pa.int64()),
+        ("first_sample", pa.int64()),
+        ("source", pa.string()),
+        ("weight", pa.float64()),
+        ("planned_samples", pa.int64()),
+        ("first_position", pa.int64()),  # tokens of the source gone through before the phase
+        ("skipped_tokens", pa.int64()),  # of those, the ones skipped as the phase begins
+        ("padded_tokens", pa.int64()),
+        ("wrapped_tokens", pa.int64()),
+    ]
+)
+
+MIX_TURNS = pa.schema(  # one row per block of samples, see tokens/interleave.py
+    [
+        ("phase", pa.int32()),
+        ("turns", pa.list_(pa.int64())),  # samples of each source before the block, in the phase
     ]
 )

@@ -36,6 +36,7 @@ from bessemer.model.transformer import Decoder
 from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.permutation import Permutation
 from bessemer.tokens.sample import NO_DOCUMENT
+from bessemer.tokens.stream import TokenRange
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import load_model
 from bessemer.train.evaluate import EvaluationSet, TextLosses, make_evaluation_sets, measure
@@ -64,14 +65,16 @@ def diagnose(exam: Examination, folder: Path, display: Display) -> StageResult:
     tokenizer = Tokenizer.load(exam.tokenizer)
     model = Decoder(exam.model, tokenizer.vocab_size)
     load_model(exam.trained / CHECKPOINTS, model)
-    order = SampleOrder(exam.encoded, exam.plan, exam.train.seq_len, exam.seed)
+    order = SampleOrder(exam.encoded, exam.plan, exam.seed)
     heldout = make_evaluation_sets(
         exam.encoded, HELDOUT, exam.train.seq_len, exam.diagnose.tokens_per_source, exam.seed
     )
     with display.bar("diagnose", total=3 * len(heldout)) as bar:
         gaps, samples = [], []
         for part in heldout:
-            seen = _seen_chunks(order, part.source, exam.diagnose.tokens_per_source, exam.seed)
+            seen = _seen_chunks(
+                order, part.source, part.seq_len, exam.diagnose.tokens_per_source, exam.seed
+            )
             train = _measure(model, seen, tokenizer, exam.train)
             bar.advance()
             unseen = _measure(model, part, tokenizer, exam.train)
@@ -112,20 +115,36 @@ def _measure(
     )
 
 
-def _seen_chunks(order: SampleOrder, source: str, num_tokens: int, seed: int) -> EvaluationSet:
-    """Chunks that training saw, drawn by key among the samples of the source."""
+def _seen_chunks(
+    order: SampleOrder, source: str, seq_len: int, num_tokens: int, seed: int
+) -> EvaluationSet:
+    """What training saw, drawn by key along the walk of the source; no text twice."""
     index = order.sources.index(source)
-    samples = (order.source_of == index).nonzero()[0]
-    wanted = max(1, num_tokens // order.seq_len)
-    permutation = Permutation(max(1, len(samples)), derive_key(seed, "seen", source))
-    first_with: dict[int, int] = {}
-    for turn in range(len(samples)):
-        sample = int(samples[permutation.image(turn)])
-        first_with.setdefault(order.chunk_of(sample)[2], sample)
-        if len(first_with) == wanted:
+    slots = [range(-(-begin // seq_len), end // seq_len) for begin, end in order.spans(index)]
+    total = sum(map(len, slots))
+    permutation = Permutation(max(1, total), derive_key(seed, "seen", source))
+    wanted = max(1, num_tokens // seq_len)
+    positions: dict[tuple[TokenRange, ...], int] = {}
+    for turn in range(total):
+        position = _pick(slots, permutation.image(turn)) * seq_len
+        positions.setdefault(order.chunks[index].ranges(position, seq_len), position)
+        if len(positions) == wanted:
             break
-    chunks = tuple(sorted(first_with.values()))
-    return EvaluationSet(source=source, seq_len=order.seq_len, chunks=chunks, read=order.read)
+    return EvaluationSet(
+        source=source,
+        seq_len=seq_len,
+        chunks=tuple(sorted(positions.values())),
+        read=lambda position: order.read_at(index, position, seq_len),
+    )
+
+
+def _pick(ranges: Sequence[range], index: int) -> int:
+    """The number at `index` of some ranges one after the other."""
+    for each in ranges:
+        if index < len(each):
+            return each[index]
+        index -= len(each)
+    raise IndexError(index)
 
 
 def _continue_text(

@@ -140,6 +140,5 @@ def open_tokens(target: Path | str) -> SampleOrder:
     return SampleOrder(
         workspace.require("encode"),
         workspace.require("mix"),
-        workspace.config.train.seq_len,
         workspace.config.run.seed,
     )

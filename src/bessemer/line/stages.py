@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bessemer.config.run import RunConfig
@@ -129,11 +129,12 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="mix",
-        version=2,
+        version=3,
         inputs=("encode",),
         settings=lambda config: {
-            "num_samples": make_timetable(config.train).num_samples,
-            "seq_len": config.train.seq_len,
+            "seed": config.run.seed,
+            "phases": [asdict(phase) for phase in make_timetable(config.train).phases],
+            "weights_of_phases": [phase.weights for phase in config.train.phases],
             **_plain(config.mix),
         },
         work=run_mix,

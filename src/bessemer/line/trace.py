@@ -142,7 +142,7 @@ def _steps_of(workspace: Workspace, source: str, shard: str, start: int, end: in
     """Steps (from 1) whose samples hold any of the tokens start..end of a shard."""
     order, timetable = _order(workspace), make_timetable(workspace.config.train)
     index = order.sources.index(source)
-    begin = order.streams[index].position_of(shard, start)
+    begin = order.chunks[index].stream.position_of(shard, start)
     samples = order.samples_with(index, begin, begin + end - start)
     return sorted({timetable.step_of(sample) + 1 for sample in samples})
 
@@ -151,7 +151,6 @@ def _order(workspace: Workspace) -> SampleOrder:
     return SampleOrder(
         workspace.require("encode"),
         workspace.require("mix"),
-        workspace.config.train.seq_len,
         workspace.config.run.seed,
     )
 
@@ -159,7 +158,7 @@ def _order(workspace: Workspace) -> SampleOrder:
 def _documents_of(order: SampleOrder, sample: int) -> list[tuple[int, int, int]]:
     """(document id, first token within the document, tokens) of the pieces of a sample."""
     located = order.locate(sample)
-    stream = order.streams[order.sources.index(located.source)]
+    stream = order.chunks[order.sources.index(located.source)].stream
     pieces = []
     for part in located.ranges:
         shard = stream.shard(part.shard)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bessemer.config.run import RunConfig
-from bessemer.config.timetable import make_timetable
 from bessemer.core.layout import BASELINES, CHECKPOINTS, DOCUMENTS, METRICS, SPLITS, TOKENIZER
 from bessemer.core.manifest import StageResult
 from bessemer.engine.tasks import Engine
@@ -147,10 +146,9 @@ def run_mix(work: Work) -> StageResult:
     return mix(
         work.inputs["encode"],
         work.source_names,
-        config.mix.weights,
-        make_timetable(config.train).num_samples,
-        config.train.seq_len,
-        config.mix.max_epochs,
+        config.mix,
+        config.train,
+        config.run.seed,
         work.folder,
     )
 

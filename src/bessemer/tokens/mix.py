@@ -1,23 +1,35 @@
-"""Stage `mix`: how many tokens of which source a run sees, exactly, and how often it repeats them.
+"""Stage `mix`: how many samples of which source a run sees, exactly, and how often it repeats them.
 
-Planned over token shards, so a new mixture costs seconds and moves no data.
+Planned over token shards, so a new mixture costs seconds and moves no data. Output: `plan.parquet`,
+a row per source; `phases.parquet`, the same for each phase, with where every source stands as it
+begins; `turns.parquet`, from which the source of any sample is worked out.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
+from bessemer.config.data import MixConfig
+from bessemer.config.timetable import PhaseSamples, make_timetable
+from bessemer.config.train import TrainConfig
 from bessemer.core.errors import DataError
-from bessemer.core.layout import PLAN, SHARDS
+from bessemer.core.layout import PHASES, PLAN, TURNS
 from bessemer.core.manifest import StageResult
-from bessemer.core.schema import MIX_PLAN, TRAIN
-from bessemer.core.storage import read_json, write_table
-from bessemer.tokens.corpus import WHERE_IT_WENT
+from bessemer.core.schema import MIX_PHASE, MIX_PLAN, MIX_TURNS, TRAIN
+from bessemer.core.storage import write_table
+from bessemer.tokens.chunks import ConcatChunks
+from bessemer.tokens.interleave import count_turns
+from bessemer.tokens.shares import Shares, apportion, exact, mix_shares, weighted_shares
+from bessemer.tokens.stream import TokenStream, open_streams
+
+_LOG = logging.getLogger(__name__)
 
 REPEAT_DECAY_EPOCHS = 15.387756  # R*_D, Muennighoff et al. 2023 (arXiv 2305.16264), appendix A
 
@@ -25,54 +37,45 @@ REPEAT_DECAY_EPOCHS = 15.387756  # R*_D, Muennighoff et al. 2023 (arXiv 2305.162
 def mix(
     encoded: Path,
     sources: Sequence[str],
-    weights: Mapping[str, float] | None,
-    num_samples: int,
-    seq_len: int,
-    max_epochs: float,
+    config: MixConfig,
+    train: TrainConfig,
+    seed: int,
     folder: Path,
 ) -> StageResult:
-    """Apportion the run's samples to the sources and write the plan."""
-    available = dict.fromkeys(sources, 0)
-    for shard in read_json(encoded / SHARDS):
-        if shard["side"] == TRAIN:
-            available[shard["source"]] += shard["tokens"]
-    shares = _shares(available, weights)
-    samples = apportion(num_samples, shares)
-    rows = []
-    for source in sources:
-        planned = samples[source] * seq_len
-        epochs = planned / available[source] if available[source] else 0.0
-        if epochs > max_epochs:
-            raise DataError(
-                f"source {source!r} would be repeated {epochs:.1f} times (mix.max_epochs = "
-                f"{max_epochs:g}): {planned:,} tokens are planned, {available[source]:,} are "
-                "there; lower its weight or train.total_tokens, add text, or raise the limit"
-            )
-        rows.append(
-            {
-                "source": source,
-                "weight": float(shares[source]),
-                "available_tokens": available[source],
-                "planned_samples": samples[source],
-                "planned_tokens": planned,
-                "epochs": epochs,
-                "effective_tokens": effective_tokens(available[source], epochs),
-            }
-        )
-    write_table(folder / PLAN, pa.Table.from_pylist(rows, schema=MIX_PLAN))
-    return StageResult(summary={"epochs": {row["source"]: row["epochs"] for row in rows}})
+    """Apportion the samples of every phase to the sources and write the plan.
 
-
-def apportion(total: int, shares: Mapping[str, Fraction]) -> dict[str, int]:
-    """Integers that sum to `total` and are nearest to `shares` of it: the largest remainders
-    are rounded up (ties: the earlier source). Exact: shares are fractions that sum to one."""
-    exact = {name: share * total for name, share in shares.items()}
-    counts = {name: math.floor(quota) for name, quota in exact.items()}
-    names = list(shares)
-    by_remainder = sorted(names, key=lambda name: (counts[name] - exact[name], names.index(name)))
-    for name in by_remainder[: total - sum(counts.values())]:
-        counts[name] += 1
-    return counts
+    Raises DataError if a source lacks text or would be repeated too often.
+    """
+    streams = open_streams(encoded, TRAIN)
+    available = {name: streams[name].num_tokens if name in streams else 0 for name in sources}
+    phases = make_timetable(train).phases
+    shares = _shares_of_phases(config, train, phases, available)
+    warned = _check_epochs(config, phases, shares, available)
+    planned = [
+        apportion(phase.num_samples, of_phase)
+        for phase, of_phase in zip(phases, shares, strict=True)
+    ]
+    chunk_tokens = max(phase.seq_len for phase in phases)
+    rows, plan = [], []
+    for name in sources:
+        stream = streams.get(name, TokenStream(encoded, []))
+        chunks = ConcatChunks(stream, chunk_tokens, seed, name)
+        samples, parts = [counts[name] for counts in planned], [each[name] for each in shares]
+        of_source = _plan_source(name, phases, parts, samples, chunks)
+        rows += of_source
+        plan.append(_sum_phases(name, phases, parts, of_source, available[name]))
+    rows.sort(key=lambda row: row["phase"])  # sources stay in their order
+    turns = [
+        {"phase": phase.phase, "turns": block}
+        for phase, counts in zip(phases, planned, strict=True)
+        for block in count_turns(list(counts.values())).tolist()
+    ]
+    write_table(folder / PLAN, pa.Table.from_pylist(plan, schema=MIX_PLAN))
+    write_table(folder / PHASES, pa.Table.from_pylist(rows, schema=MIX_PHASE))
+    write_table(folder / TURNS, pa.Table.from_pylist(turns, schema=MIX_TURNS))
+    return StageResult(
+        summary={"epochs": {row["source"]: row["epochs"] for row in plan}, "repeated": warned}
+    )
 
 
 def effective_tokens(unique_tokens: int, epochs: float) -> float:
@@ -86,20 +89,117 @@ def effective_tokens(unique_tokens: int, epochs: float) -> float:
     return unique_tokens * (1 + REPEAT_DECAY_EPOCHS * -math.expm1(-repeats / REPEAT_DECAY_EPOCHS))
 
 
-def _shares(
-    available: Mapping[str, int], weights: Mapping[str, float] | None
-) -> dict[str, Fraction]:
-    """The weights as fractions that sum to one; without weights, as much as there is."""
-    raw = {
-        name: Fraction(available[name] if weights is None else weights[name]) for name in available
-    }
-    for name, weight in raw.items():
-        if weight and not available[name]:
+def _shares_of_phases(
+    config: MixConfig,
+    train: TrainConfig,
+    phases: Sequence[PhaseSamples],
+    available: Mapping[str, int],
+) -> list[Shares]:
+    """The shares of each phase: by its own weights, or as `[mix]` says."""
+    weights = [train.phases[phase.phase].weights for phase in phases]
+    budget = sum(
+        phase.num_samples * phase.seq_len
+        for phase, own in zip(phases, weights, strict=True)
+        if own is None
+    )
+    return [
+        mix_shares(config, available, budget) if own is None else weighted_shares(own, available)
+        for own in weights
+    ]
+
+
+def _check_epochs(
+    config: MixConfig,
+    phases: Sequence[PhaseSamples],
+    shares: Sequence[Shares],
+    available: Mapping[str, int],
+) -> list[str]:
+    """The sources that are repeated so often that it is warned of; DataError if it is too often.
+
+    Judged by the exact shares: rounding to whole samples breaks no limit.
+    """
+    warned = []
+    for name, size in available.items():
+        tokens = sum(
+            (
+                of_phase[name] * phase.num_samples * min(phase.seq_len, size)
+                for phase, of_phase in zip(phases, shares, strict=True)
+            ),
+            Fraction(0),
+        )
+        if tokens > exact(config.max_epochs) * size and not config.force:
             raise DataError(
-                f"source {name!r} has weight {float(weight):g} but no training text is left of "
-                f"it: {WHERE_IT_WENT}; or set its weight to 0"
+                f"source {name!r} would be repeated {float(tokens / size):.1f} times "
+                f"(mix.max_epochs = {config.max_epochs:g}): {float(tokens):,.0f} tokens are "
+                f"planned, {size:,} are there; lower its weight or train.total_tokens, add text, "
+                "raise the limit, or say mix.force = true"
             )
-    total = sum(raw.values())
-    if not total:
-        raise DataError(f"no training text is left: {WHERE_IT_WENT}")
-    return {name: weight / total for name, weight in raw.items()}
+        if tokens > exact(config.warn_epochs) * size:
+            warned.append(name)
+            _LOG.warning(
+                "source %r is repeated %.1f times (mix.warn_epochs = %g): its %s planned tokens "
+                "are worth %s fresh ones",
+                name,
+                float(tokens / size),
+                config.warn_epochs,
+                f"{float(tokens):,.0f}",
+                f"{effective_tokens(size, float(tokens / size)):,.0f}",
+            )
+    return warned
+
+
+def _plan_source(
+    source: str,
+    phases: Sequence[PhaseSamples],
+    shares: Sequence[Fraction],
+    samples: Sequence[int],
+    chunks: ConcatChunks,
+) -> list[dict[str, Any]]:
+    """One source's row of every phase: it goes on where the phase before left it."""
+    rows = []
+    position = 0
+    for phase, share, num_samples in zip(phases, shares, samples, strict=True):
+        first = -(-position // phase.seq_len) * phase.seq_len if num_samples else position
+        end = first + num_samples * phase.seq_len
+        rows.append(
+            {
+                "phase": phase.phase,
+                "seq_len": phase.seq_len,
+                "first_sample": phase.first_sample,
+                "source": source,
+                "weight": float(share),
+                "planned_samples": num_samples,
+                "first_position": first,
+                "skipped_tokens": first - position,
+                "padded_tokens": chunks.padded(first, end, phase.seq_len),
+                "wrapped_tokens": chunks.wrapped(first, end, phase.seq_len),
+            }
+        )
+        position = end
+    return rows
+
+
+def _sum_phases(
+    source: str,
+    phases: Sequence[PhaseSamples],
+    shares: Sequence[Fraction],
+    rows: Sequence[Mapping[str, Any]],
+    available: int,
+) -> dict[str, Any]:
+    """One source's row of the plan."""
+    sizes = [phase.num_samples * phase.seq_len for phase in phases]
+    asked = sum(share * size for share, size in zip(shares, sizes, strict=True))
+    sums = {
+        name: sum(row[name] for row in rows)
+        for name in ("planned_samples", "padded_tokens", "wrapped_tokens", "skipped_tokens")
+    }
+    planned = sum(row["planned_samples"] * row["seq_len"] for row in rows)
+    epochs = (planned - sums["padded_tokens"]) / available if available else 0.0
+    return sums | {
+        "source": source,
+        "weight": float(asked / sum(sizes)),
+        "available_tokens": available,
+        "planned_tokens": planned,
+        "epochs": epochs,
+        "effective_tokens": effective_tokens(available, epochs),
+    }

@@ -1,25 +1,26 @@
 """Which tokens sample number i of a run holds: a pure function, for any number of ranks.
 
-Each source's training shards, end to end, are one stream of tokens, cut into chunks of `seq_len`;
-the last chunk goes on at the stream's beginning, so that every chunk is full. Only a source shorter
-than a chunk is padded. An epoch visits every chunk of a source once, in an order given by a keyed
-permutation; sources are interleaved evenly in the proportions of the plan. Nothing is stored and
-nothing is drawn: a loader's whole state is the number of the next sample.
+Sources take turns in the proportions of the plan (`interleave`); each is gone through chunk by
+chunk in the order of a keyed permutation (`walk`); a chunk is a piece of the source's token stream
+(`chunks`). Nothing is drawn and nothing is stored per sample: a loader's whole state is the number
+of the next sample, and a run of any length opens at once.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from bessemer.core.keyed import derive_key
-from bessemer.core.layout import PLAN
+from bessemer.core.layout import PHASES, TURNS
 from bessemer.core.schema import TRAIN
 from bessemer.core.storage import read_table
-from bessemer.tokens.permutation import Permutation
+from bessemer.tokens.chunks import ConcatChunks
+from bessemer.tokens.interleave import Interleaving
 from bessemer.tokens.sample import Sample
 from bessemer.tokens.stream import TokenRange, TokenStream, open_streams
 
@@ -34,103 +35,106 @@ class SampleRange:
     ranges: tuple[TokenRange, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Phase:
+    """Consecutive samples of one length and one mixture."""
+
+    first_sample: int
+    seq_len: int
+    first_positions: tuple[int, ...]  # where each source stands as the phase begins
+    interleaving: Interleaving
+
+
 class SampleOrder:
     """All samples of a run, by number."""
 
-    def __init__(self, encoded: Path, plan: Path, seq_len: int, seed: int) -> None:
-        rows = read_table(plan / PLAN).to_pylist()
+    def __init__(self, encoded: Path, plan: Path, seed: int) -> None:
+        """`encoded` and `plan` are the folders of the stages encode and mix."""
+        rows = read_table(plan / PHASES).to_pylist()
+        self.sources: tuple[str, ...] = tuple(dict.fromkeys(row["source"] for row in rows))
         streams = open_streams(encoded, TRAIN)
-        self.seq_len = seq_len
-        self.sources = tuple(row["source"] for row in rows)
-        self.streams = tuple(
-            streams.get(source, TokenStream(encoded, [])) for source in self.sources
+        chunk_tokens = max(row["seq_len"] for row in rows)
+        self.chunks = tuple(
+            ConcatChunks(streams.get(name, TokenStream(encoded, [])), chunk_tokens, seed, name)
+            for name in self.sources
         )
-        self._keys = tuple(derive_key(seed, "order", source) for source in self.sources)
-        self._permutations: dict[tuple[int, int], Permutation] = {}
-        self.source_of, self.turn_of = interleave([row["planned_samples"] for row in rows])
+        self._phases = _read_phases(rows, plan)
 
     @property
     def num_samples(self) -> int:
         """Samples in the run."""
-        return len(self.source_of)
-
-    def num_chunks(self, source: int) -> int:
-        """Chunks of an epoch of a source: each predicts `seq_len` tokens, together all of them."""
-        return max(1, -(-(self.streams[source].num_tokens - 1) // self.seq_len))
-
-    def chunk_of(self, sample: int) -> tuple[int, int, int]:
-        """(source index, epoch, chunk of the source's stream) of a sample."""
-        source = int(self.source_of[sample])
-        epoch, turn = divmod(int(self.turn_of[sample]), self.num_chunks(source))
-        return source, epoch, self._permutation(source, epoch).image(turn)
-
-    def samples_of(self, source: int, chunk: int) -> list[int]:
-        """The samples that hold one chunk of a source: one per epoch, as far as the run goes."""
-        size = self.num_chunks(source)
-        places = np.flatnonzero(self.source_of == source)
-        samples = []
-        for epoch in range(-(-len(places) // size)):
-            turn = epoch * size + self._permutation(source, epoch).index(chunk)
-            if turn < len(places):
-                samples.append(int(places[turn]))
-        return samples
-
-    def samples_with(self, source: int, begin: int, end: int) -> list[int]:
-        """The samples that hold any of the tokens begin..end of a source's stream."""
-        size = self.num_chunks(source)
-        # The last chunk goes on at the beginning of the stream, so look for the tokens there too.
-        total = max(self.streams[source].num_tokens, 1)
-        laps = range(-(-size * self.seq_len // total))
-        chunks = {
-            chunk
-            for lap in laps
-            for chunk in range(
-                (begin + lap * total) // self.seq_len,
-                min(size, -(-(end + lap * total) // self.seq_len)),
-            )
-        }
-        return sorted({sample for chunk in chunks for sample in self.samples_of(source, chunk)})
+        last = self._phases[-1]
+        return last.first_sample + last.interleaving.num_samples
 
     def locate(self, sample: int) -> SampleRange:
         """Where the tokens of a sample lie."""
-        source, epoch, chunk = self.chunk_of(sample)
+        source, position, seq_len = self._position_of(sample)
+        chunks = self.chunks[source]
         return SampleRange(
             sample=sample,
             source=self.sources[source],
-            epoch=epoch,
-            ranges=self._ranges(source, chunk),
+            epoch=chunks.walk.place_of(position).epoch,
+            ranges=chunks.ranges(position, seq_len),
         )
 
     def read(self, sample: int) -> Sample:
-        """The tokens of a sample and what they predict, `seq_len` of them."""
-        source, _, chunk = self.chunk_of(sample)
-        return self.streams[source].read(self._ranges(source, chunk), self.seq_len, source)
+        """The tokens of a sample and what they predict, as many as the sequences of its phase."""
+        return self.read_at(*self._position_of(sample))
 
-    def _ranges(self, source: int, chunk: int) -> tuple[TokenRange, ...]:
-        """A chunk's tokens; the last chunk goes on at the beginning of the stream."""
-        stream = self.streams[source]
-        if stream.num_tokens <= self.seq_len:
-            return stream.ranges(0, self.seq_len)
-        ranges = stream.ranges(chunk * self.seq_len, self.seq_len)
-        missing = self.seq_len - sum(part.num_tokens for part in ranges)
-        return ranges + stream.ranges(0, missing)
+    def read_at(self, source: int, position: int, seq_len: int) -> Sample:
+        """What a source holds at a position of its walk: a multiple of `seq_len`, which divides
+        that of the chunks."""
+        chunks = self.chunks[source]
+        return chunks.stream.read(chunks.ranges(position, seq_len), seq_len, source)
 
-    def _permutation(self, source: int, epoch: int) -> Permutation:
-        found = self._permutations.get((source, epoch))
-        if found is None:
-            key = derive_key(self._keys[source], epoch)
-            found = self._permutations[source, epoch] = Permutation(self.num_chunks(source), key)
-        return found
+    def spans(self, source: int) -> list[tuple[int, int]]:
+        """From which position to which a source is trained on, phase by phase."""
+        return [
+            (first, first + phase.interleaving.planned[source] * phase.seq_len)
+            for phase in self._phases
+            for first in [phase.first_positions[source]]
+        ]
+
+    def samples_with(self, source: int, begin: int, end: int) -> list[int]:
+        """The samples that hold any of the tokens begin..end of a source's stream, in order."""
+        samples = set()
+        for phase, (first, last) in zip(self._phases, self.spans(source), strict=True):
+            for visit in self.chunks[source].visits(begin, end, phase.seq_len, last):
+                turns = range(
+                    max(0, (visit[0] - first) // phase.seq_len),
+                    max(0, -(-(min(visit[1], last) - first) // phase.seq_len)),
+                )
+                samples |= {
+                    phase.first_sample + phase.interleaving.sample_of(source, turn)
+                    for turn in turns
+                }
+        return sorted(samples)
+
+    def _position_of(self, sample: int) -> tuple[int, int, int]:
+        """(source, position in its walk, length) of a sample."""
+        assert 0 <= sample < self.num_samples, (sample, self.num_samples)
+        place = bisect_right(self._phases, sample, key=lambda phase: phase.first_sample) - 1
+        phase = self._phases[place]
+        source, turn = phase.interleaving.turn_of(sample - phase.first_sample)
+        return source, phase.first_positions[source] + turn * phase.seq_len, phase.seq_len
 
 
-def interleave(counts: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Spread `counts[s]` turns of each source s evenly over one sequence.
-
-    Returns, per place in the sequence, the source (int16) and which of its turns it is (int64).
-    Turn k of n stands at (k + 1/2) / n of the whole; ties go to the earlier source.
-    """
-    source = np.repeat(np.arange(len(counts), dtype=np.int16), counts)
-    turn = np.concatenate([np.arange(count, dtype=np.int64) for count in counts])
-    place = (2 * turn + 1) / (2 * np.repeat(np.asarray(counts, np.float64), counts))
-    order = np.lexsort((source, place))
-    return source[order], turn[order]
+def _read_phases(rows: Sequence[dict[str, Any]], plan: Path) -> tuple[_Phase, ...]:
+    turns = read_table(plan / TURNS)
+    phases = []
+    for number in dict.fromkeys(row["phase"] for row in rows):
+        of_phase = [row for row in rows if row["phase"] == number]
+        blocks = turns.filter(np.equal(turns["phase"].to_numpy(), number))["turns"]
+        flat = blocks.combine_chunks().flatten().to_numpy()
+        phases.append(
+            _Phase(
+                first_sample=of_phase[0]["first_sample"],
+                seq_len=of_phase[0]["seq_len"],
+                first_positions=tuple(row["first_position"] for row in of_phase),
+                interleaving=Interleaving(
+                    [row["planned_samples"] for row in of_phase],
+                    flat.reshape(-1, len(of_phase)),
+                ),
+            )
+        )
+    return tuple(phases)

@@ -89,7 +89,7 @@ class Trainer:
         tokenizer = Tokenizer.load(job.tokenizer)
         self.token_bytes = torch.from_numpy(tokenizer.token_bytes).long().to(self.device)
         self.timetable = make_timetable(config)
-        self.order = SampleOrder(job.encoded, job.plan, config.seq_len, job.seed)
+        self.order = SampleOrder(job.encoded, job.plan, job.seed)
         self.loader = Loader(
             order=self.order,
             timetable=self.timetable,

@@ -133,6 +133,20 @@ ONE_FAULT = [
         "mix.weights: source 'books' has no weight; give one (0 leaves it out)",
     ),
     ("mix.weights={web=0, books=0}", "mix.weights: at least one weight must be above 0"),
+    (
+        'mix.method="weight"',
+        "mix.method: should be 'weights', 'proportional', 'temperature' or 'unimax' (got 'weight')",
+    ),
+    (
+        'mix.method="unimax"',
+        'mix.weights: goes with method = "weights", and mix.method is "unimax"',
+    ),
+    (
+        "mix.temperature=2.0",
+        'mix.temperature: goes with method = "temperature", and mix.method is not given',
+    ),
+    ('mix={method="temperature"}', "mix.method: 'temperature' needs mix.temperature"),
+    ('mix={method="weights"}', "mix.method: 'weights' needs mix.weights"),
     ('curate.rule=[{name="word_count"}]', "curate.rule[0]: rule for 'word_count' needs min or max"),
     ('curate.rule=[{name="word_count", min=9, max=3}]', "curate.rule[0]: min 9.0 is above max 3.0"),
     (

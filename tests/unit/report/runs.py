@@ -133,6 +133,9 @@ def _write_rest(folders: Mapping[str, Path], run: Run) -> dict[str, dict[str, An
                 "available_tokens": tokens,
                 "planned_samples": 40,
                 "planned_tokens": 320,
+                "padded_tokens": 0,
+                "wrapped_tokens": 0,
+                "skipped_tokens": 0,
                 "epochs": 320 / tokens if tokens else 0.0,
                 "effective_tokens": 300.0,
             }

@@ -1,68 +1,22 @@
-"""The mixture is apportioned exactly, repetition is priced by the published law, and told."""
+"""A plan is exact, phase by phase; repetition is priced by the published law, and told."""
 
 from __future__ import annotations
 
+import logging
 import math
-from fractions import Fraction
-from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bessemer.config.data import MixConfig
+from bessemer.config.train import TrainConfig
 from bessemer.core.errors import DataError
-from bessemer.core.schema import MIX_PLAN
+from bessemer.core.schema import MIX_PHASE, MIX_PLAN, MIX_TURNS
 from bessemer.core.storage import read_table, write_json
-from bessemer.tokens.mix import apportion, effective_tokens, mix
-
-WEIGHTS = st.lists(
-    st.floats(0, 1e6, allow_subnormal=False) | st.integers(0, 5), min_size=1, max_size=6
-).filter(any)
-
-
-def shares_of(weights: list[float]) -> dict[str, Fraction]:
-    total = sum(map(Fraction, weights))
-    return {f"s{n}": Fraction(weight) / total for n, weight in enumerate(weights)}
-
-
-@given(st.integers(0, 10**12), WEIGHTS)
-def test_shares_sum_exactly_and_each_is_within_one(total: int, weights: list[float]) -> None:
-    shares = shares_of(weights)
-    counts = apportion(total, shares)
-    assert list(counts) == list(shares)
-    assert sum(counts.values()) == total
-    assert all(abs(counts[name] - share * total) < 1 for name, share in shares.items())
-
-
-@given(
-    st.integers(0, 7),
-    st.lists(st.integers(0, 6), min_size=1, max_size=3).filter(any),
-)
-def test_no_other_integers_are_nearer_and_ties_go_to_the_earlier(
-    total: int, weights: list[int]
-) -> None:
-    shares = list(shares_of(weights).values())
-
-    def distance(counts: tuple[int, ...]) -> Fraction:
-        return sum(
-            ((count - share * total) ** 2 for count, share in zip(counts, shares, strict=True)),
-            Fraction(0),
-        )
-
-    ways = [w for w in product(range(total + 1), repeat=len(shares)) if sum(w) == total]
-    nearest = min(map(distance, ways))
-    best = max(way for way in ways if distance(way) == nearest)  # the earlier source gets more
-    assert tuple(apportion(total, shares_of(weights)).values()) == best
-
-
-def test_shares_that_a_float_cannot_hold_are_apportioned_as_given() -> None:
-    thirds = {name: Fraction(1, 3) for name in "abc"}
-    assert apportion(10**18 + 1, thirds) == {
-        "a": 333_333_333_333_333_334,
-        "b": 333_333_333_333_333_334,
-        "c": 333_333_333_333_333_333,
-    }
+from bessemer.tokens.mix import effective_tokens, mix
 
 
 @pytest.mark.parametrize(
@@ -104,38 +58,107 @@ SHARDS = [
 
 
 def plan(
-    folder: Path, weights: dict[str, float] | None, samples: int = 10, max_epochs: float = 16.0
-) -> list[dict[str, object]]:
+    folder: Path,
+    weights: dict[str, float] | None = None,
+    samples: int = 10,
+    phase: Any = (),
+    **keys: Any,
+) -> list[dict[str, Any]]:
+    """The plan for so many samples of 100 tokens."""
     write_json(folder / "encode" / "shards.json", SHARDS)
+    train = TrainConfig.model_validate(
+        {
+            "seq_len": 100,
+            "global_batch_tokens": 200 if phase else 100,
+            "total_tokens": samples * 100,
+            "phase": phase,
+        }
+    )
+    config = MixConfig.model_validate({"weights": weights} | keys)
     sources = ["web", "books", "code"]
-    result = mix(folder / "encode", sources, weights, samples, 100, max_epochs, folder / "mix")
+    result = mix(folder / "encode", sources, config, train, 7, folder / "mix")
     table = read_table(folder / "mix" / "plan.parquet")
     assert table.schema == MIX_PLAN
-    rows: list[dict[str, object]] = table.to_pylist()
-    assert result.summary == {"epochs": {row["source"]: row["epochs"] for row in rows}}
+    rows: list[dict[str, Any]] = table.to_pylist()
+    assert result.summary["epochs"] == {row["source"]: row["epochs"] for row in rows}
+    return rows
+
+
+def phases_of(folder: Path) -> list[dict[str, Any]]:
+    table = read_table(folder / "mix" / "phases.parquet")
+    assert table.schema == MIX_PHASE
+    rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
 
 def test_a_plan_says_what_of_each_source_is_seen_how_often(tmp_path: Path) -> None:
     rows = plan(tmp_path, {"web": 0.5, "books": 1.5, "code": 0})
     names = [
-        "source", "weight", "available_tokens", "planned_samples", "planned_tokens", "epochs",
-        "effective_tokens",
+        "source", "weight", "available_tokens", "planned_samples", "planned_tokens",
+        "padded_tokens", "wrapped_tokens", "skipped_tokens", "epochs", "effective_tokens",
     ]  # fmt: skip
     # Of ten samples books gets 7.5: its remainder and that of web tie, and web comes first.
     assert [list(row.values()) for row in rows] == [
-        ["web", 0.25, 8000, 3, 300, 0.0375, 300.0],
-        ["books", 0.75, 1000, 7, 700, 0.7, 700.0],
-        ["code", 0.0, 0, 0, 0, 0.0, 0.0],
+        ["web", 0.25, 8000, 3, 300, 0, 0, 0, 0.0375, 300.0],
+        ["books", 0.75, 1000, 7, 700, 0, 0, 0, 0.7, 700.0],
+        ["code", 0.0, 0, 0, 0, 0, 0, 0, 0.0, 0.0],
     ]
     assert all(list(row) == names for row in rows)
+    turns = read_table(tmp_path / "mix" / "turns.parquet")
+    assert turns.schema == MIX_TURNS
+    assert turns.to_pylist() == [{"phase": 0, "turns": [0, 0, 0]}]
 
 
 def test_without_weights_sources_are_taken_as_available(tmp_path: Path) -> None:
-    rows = plan(tmp_path, None, samples=90)
+    rows = plan(tmp_path, samples=90)
     assert [(row["source"], row["planned_samples"]) for row in rows] == [
         ("web", 80), ("books", 10), ("code", 0),
     ]  # fmt: skip
+
+
+def test_phases_change_weights_and_each_source_goes_on(tmp_path: Path) -> None:
+    phase = [
+        {"from_tokens": 600, "seq_len": 200, "weights": {"web": 0, "books": 1, "code": 0}},
+        {"from_tokens": 1000, "seq_len": 50},
+        {"from_tokens": 1200, "seq_len": 200, "weights": {"web": 1, "books": 0, "code": 0}},
+    ]
+    rows = plan(tmp_path, {"web": 1, "books": 1, "code": 0}, samples=20, phase=phase)
+    names = ("phase", "seq_len", "first_sample", "source", "planned_samples", "first_position")
+    told = [(*(row[name] for name in names), row["skipped_tokens"]) for row in phases_of(tmp_path)]
+    assert told == [
+        (0, 100, 0, "web", 3, 0, 0), (0, 100, 0, "books", 3, 0, 0), (0, 100, 0, "code", 0, 0, 0),
+        # Books go on at the next multiple of 200; web is not asked for, and skips nothing yet.
+        (1, 200, 6, "web", 0, 300, 0), (1, 200, 6, "books", 2, 400, 100),
+        (1, 200, 6, "code", 0, 0, 0),
+        (2, 50, 8, "web", 0, 300, 0), (2, 50, 8, "books", 4, 800, 0), (2, 50, 8, "code", 0, 0, 0),
+        (3, 200, 12, "web", 4, 400, 100), (3, 200, 12, "books", 0, 1000, 0),
+        (3, 200, 12, "code", 0, 0, 0),
+    ]  # fmt: skip
+    assert [
+        (row["weight"], row["planned_samples"], row["planned_tokens"], row["skipped_tokens"])
+        for row in rows
+    ] == [(0.55, 7, 1100, 100), (0.45, 9, 900, 100), (0.0, 0, 0, 0)]
+    assert [row["epochs"] for row in rows] == [1100 / 8000, 0.9, 0.0]
+
+
+def test_unimax_and_temperature_plan_by_their_shares(tmp_path: Path) -> None:
+    even = plan(tmp_path, method="unimax", samples=20)
+    assert [row["planned_samples"] for row in even] == [10, 10, 0]
+    capped = plan(tmp_path, method="unimax", max_epochs=0.5, samples=20)
+    assert [row["planned_samples"] for row in capped] == [15, 5, 0]
+    rooted = plan(tmp_path, method="temperature", temperature=3, samples=30)
+    assert [row["planned_samples"] for row in rooted] == [20, 10, 0]  # cube roots: 20 to 10
+
+
+def test_unimax_at_its_cap_is_not_refused_for_rounding(tmp_path: Path) -> None:
+    # 1.25 epochs of books are 12.5 samples; the thirteenth is rounding, and breaks no limit.
+    rows = plan(tmp_path, method="unimax", max_epochs=1.25, samples=50)
+    assert [row["planned_samples"] for row in rows] == [38, 12, 0]
+    rows = plan(tmp_path, method="unimax", max_epochs=1.27, samples=50)
+    assert [row["planned_samples"] for row in rows] == [37, 13, 0]
+    assert rows[1]["epochs"] > 1.27
+    with pytest.raises(DataError, match=r"repeated 1\.3 times"):
+        plan(tmp_path, method="unimax", max_epochs=1.25, samples=120)  # 11,250 tokens may be had
 
 
 def test_repetition_is_counted_and_priced(tmp_path: Path) -> None:
@@ -145,26 +168,58 @@ def test_repetition_is_counted_and_priced(tmp_path: Path) -> None:
 
 
 def test_more_epochs_than_allowed_are_refused_with_the_numbers(tmp_path: Path) -> None:
-    assert plan(tmp_path, {"web": 0, "books": 1, "code": 0}, samples=20, max_epochs=2.0)
+    weights = {"web": 0.0, "books": 1.0, "code": 0.0}
+    assert plan(tmp_path, weights, samples=20, max_epochs=2.0)
     with pytest.raises(DataError) as error:
-        plan(tmp_path, {"web": 0, "books": 1, "code": 0}, samples=21, max_epochs=2.0)
+        plan(tmp_path, weights, samples=21, max_epochs=2.0)
     assert str(error.value) == (
         "source 'books' would be repeated 2.1 times (mix.max_epochs = 2): 2,100 tokens are "
-        "planned, 1,000 are there; lower its weight or train.total_tokens, add text, or raise the "
-        "limit"
+        "planned, 1,000 are there; lower its weight or train.total_tokens, add text, raise the "
+        "limit, or say mix.force = true"
     )
+    assert plan(tmp_path, weights, samples=21, max_epochs=2.0, force=True)[1]["epochs"] == 2.1
 
 
-def test_a_weight_on_a_source_without_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError) as error:
-        plan(tmp_path, {"web": 1, "books": 1, "code": 0.5})
-    assert str(error.value) == (
-        "source 'code' has weight 0.5 but no training text is left of it: `bessemer status RUN` "
-        "says which stage dropped it, `bessemer explain RUN DOC` why; or set its weight to 0"
-    )
+def test_the_defaults_warn_above_four_epochs_and_refuse_above_sixteen(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = {"web": 0.0, "books": 1.0, "code": 0.0}
+    with caplog.at_level(logging.WARNING):
+        plan(tmp_path, weights, samples=40)
+        assert caplog.messages == []
+        plan(tmp_path, weights, samples=41)
+        plan(tmp_path, weights, samples=160)
+    assert caplog.messages == [
+        "source 'books' is repeated 4.1 times (mix.warn_epochs = 4): its 4,100 planned tokens are "
+        "worth 3,808 fresh ones",
+        "source 'books' is repeated 16.0 times (mix.warn_epochs = 4): its 16,000 planned tokens "
+        "are worth 10,582 fresh ones",
+    ]
+    with pytest.raises(DataError, match=r"repeated 16\.1 times"):
+        plan(tmp_path, weights, samples=161)
+
+
+def test_epochs_are_summed_over_phases(tmp_path: Path) -> None:
+    phase = [{"from_tokens": 1000, "weights": {"web": 0, "books": 1, "code": 0}}]
+    weights = {"web": 1.0, "books": 1.0, "code": 0.0}
+    with pytest.raises(DataError, match=r"'books' would be repeated 2\.3 times"):
+        plan(tmp_path, weights, 28, phase, max_epochs=2.2)
+    rows = plan(tmp_path, weights, 28, phase, max_epochs=2.3)
+    assert (rows[1]["epochs"], rows[1]["planned_samples"]) == (2.3, 5 + 18)
+
+
+def test_a_source_shorter_than_a_sample_is_padded_and_that_is_counted(tmp_path: Path) -> None:
+    SHARDS.append({"shard": "t", "side": "train", "source": "code", "tokens": 30})
+    try:
+        rows = plan(tmp_path, {"web": 0, "books": 0, "code": 1}, samples=3)
+    finally:
+        SHARDS.pop()
+    assert (rows[2]["planned_tokens"], rows[2]["padded_tokens"]) == (300, 210)
+    assert (rows[2]["epochs"], rows[2]["wrapped_tokens"]) == (3.0, 0)
 
 
 def test_no_training_text_at_all_is_a_data_error(tmp_path: Path) -> None:
     write_json(tmp_path / "encode" / "shards.json", SHARDS[-1:])
+    train = TrainConfig(seq_len=100, global_batch_tokens=100, total_tokens=100)
     with pytest.raises(DataError, match="no training text is left"):
-        mix(tmp_path / "encode", ["web"], None, 10, 100, 16.0, tmp_path / "mix")
+        mix(tmp_path / "encode", ["web"], MixConfig(), train, 0, tmp_path / "mix")

@@ -1,144 +1,190 @@
-"""Which tokens a sample holds is a pure function: every chunk once per epoch, evenly mixed."""
+"""Which tokens a sample holds is a pure function: every token in its turn, whatever the phases."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bessemer.core.schema import MIX_PLAN
-from bessemer.core.storage import write_json, write_table
-from bessemer.tokens.order import SampleOrder, interleave
+from bessemer.config.data import MixConfig
+from bessemer.config.train import TrainConfig
+from bessemer.core.storage import read_table, write_json
+from bessemer.tokens.mix import mix
+from bessemer.tokens.order import SampleOrder
 
-from .twins import circular_rows, rows_of, write_shards
+from .twins import PADDING, circular_rows, flatten, rows_of, write_shards
 
-COUNTS = st.lists(st.integers(0, 60), min_size=1, max_size=6).filter(any)
-
-
-@given(COUNTS)
-def test_sources_are_interleaved_evenly_at_every_prefix(counts: list[int]) -> None:
-    source, turn = interleave(counts)
-    total, num_sources = sum(counts), len([count for count in counts if count])
-    seen = [0] * len(counts)
-    for place, (s, k) in enumerate(zip(source.tolist(), turn.tolist(), strict=True), 1):
-        assert k == seen[s]  # the turns of a source come in order, each once
-        seen[s] += 1
-        for number, count in zip(seen, counts, strict=True):
-            # Each source is within half a turn of its line, so a prefix of n turns misses a share
-            # p of them by at most (1 - p) / 2 + p (num_sources - 1) / 2: a half for two sources.
-            share = Fraction(count, total)
-            bound = (1 + share * (num_sources - 2)) / 2
-            assert abs(number - share * place) <= bound
-    assert seen == counts
-
-
-def test_two_sources_are_interleaved_within_half_a_turn() -> None:
-    source, turn = interleave([2, 6])
-    assert source.tolist() == [1, 0, 1, 1, 1, 0, 1, 1]  # at a tie the earlier source goes first
-    assert turn.tolist() == [0, 0, 1, 2, 3, 1, 4, 5]
-
-
-@given(COUNTS)
-def test_turns_stand_where_their_exact_fractions_do(counts: list[int]) -> None:
-    expected = sorted(
-        (Fraction(2 * turn + 1, 2 * count), source, turn)
-        for source, count in enumerate(counts)
-        for turn in range(count)
-    )
-    source, turn = interleave(counts)
-    assert [(s, t) for _, s, t in expected] == list(
-        zip(source.tolist(), turn.tolist(), strict=True)
-    )
-
-
-SHARDS = {
-    "web": [[[n] for n in range(50)], [list(range(50, 97))]],
-    "books": [[list(range(200, 230))], [[230], [231, 232]]],
+SHARDS: dict[str, list[list[list[int]]]] = {
+    "web": [[[n, 900 + n] for n in range(25)], [list(range(50, 100))]],  # 100 tokens
+    "books": [[list(range(200, 230))], [], [[230], [231, 232]]],  # 33 tokens
+    "note": [[[300, 301, 302]]],
     "code": [],
 }
-PLANNED = {"web": 40, "books": 13, "code": 0}
 
 
-@pytest.fixture
-def make_order(tmp_path: Path) -> Callable[[int], SampleOrder]:
-    """The order of 53 samples of 8 tokens: web has 12 chunks (3.3 epochs), books 4 (3.25)."""
+def make_order(
+    folder: Path, weights: dict[str, float], seed: int = 3, shards: Any = SHARDS, **train: Any
+) -> SampleOrder:
+    """The order of a run; sequences of 8 and batches of 32 tokens unless told."""
     entries = [
-        entry
-        for source, shards in SHARDS.items()
-        for entry in write_shards(tmp_path, source, shards)
+        entry for source, each in shards.items() for entry in write_shards(folder, source, each)
     ]
     entries.insert(1, {"shard": "heldout/x", "side": "heldout", "source": "web", "tokens": 9})
-    write_json(tmp_path / "shards.json", entries)
-    rows = [dict.fromkeys(MIX_PLAN.names, 0) | {"source": s, "planned_samples": n}
-            for s, n in PLANNED.items()]  # fmt: skip
-    write_table(tmp_path / "plan.parquet", pa.Table.from_pylist(rows, schema=MIX_PLAN))
-    return lambda seed: SampleOrder(tmp_path, tmp_path, 8, seed)
+    write_json(folder / "shards.json", entries)
+    config = TrainConfig.model_validate(
+        {"seq_len": 8, "global_batch_tokens": 32, "total_tokens": 640} | train
+    )
+    full = dict.fromkeys(shards, 0.0) | weights
+    mix(folder, list(shards), MixConfig(weights=full, max_epochs=1e6), config, seed, folder)
+    return SampleOrder(folder, folder, seed)
 
 
-@pytest.fixture
-def order(make_order: Callable[[int], SampleOrder]) -> SampleOrder:
-    return make_order(3)
+def tokens_of(order: SampleOrder, sample: int) -> list[tuple[str, int]]:
+    """(source, place in its stream) of each token of a sample, as `locate` says."""
+    located = order.locate(sample)
+    stream = order.chunks[order.sources.index(located.source)].stream
+    return [
+        (located.source, stream.position_of(part.shard, part.token_start) + offset)
+        for part in located.ranges
+        for offset in range(part.num_tokens)
+    ]
 
 
-def test_every_chunk_of_a_source_comes_once_per_epoch(order: SampleOrder) -> None:
-    assert order.num_samples == 53
-    seen: dict[tuple[int, int], list[int]] = {}
+PHASES = [
+    {"from_tokens": 160, "weights": {"web": 1, "books": 5, "note": 0, "code": 0}},
+    {"from_tokens": 320, "seq_len": 16, "weights": {"web": 2, "books": 1, "note": 1, "code": 0}},
+    {"from_tokens": 480, "seq_len": 8},
+]
+
+
+@pytest.fixture(scope="module")
+def order(tmp_path_factory: pytest.TempPathFactory) -> SampleOrder:
+    """Four phases: two of sequences of 8 with other weights, one of 16, one of 8."""
+    return make_order(tmp_path_factory.mktemp("order"), {"web": 3, "books": 1}, phase=PHASES)
+
+
+def test_samples_hold_what_they_are_located_at_and_are_full(order: SampleOrder) -> None:
+    lengths = [len(order.read(sample).input_ids) for sample in range(order.num_samples)]
+    assert lengths == [8] * 40 + [16] * 10 + [8] * 20
     for sample in range(order.num_samples):
-        source, epoch, chunk = order.chunk_of(sample)
-        seen.setdefault((source, epoch), []).append(chunk)
-    sizes = [order.num_chunks(source) for source in (0, 1)]
-    assert sizes == [12, 4]
-    assert {key: len(chunks) for key, chunks in seen.items()} == {
-        (0, 0): 12, (0, 1): 12, (0, 2): 12, (0, 3): 4, (1, 0): 4, (1, 1): 4, (1, 2): 4, (1, 3): 1,
-    }  # fmt: skip
-    for (source, _), chunks in seen.items():
-        assert len(set(chunks)) == len(chunks)
-        assert set(chunks) <= set(range(sizes[source]))
-    assert len({tuple(seen[0, epoch]) for epoch in range(3)}) == 3  # a new order every epoch
-
-
-def test_samples_hold_the_tokens_of_their_chunks_and_are_full(order: SampleOrder) -> None:
-    for sample in range(order.num_samples):
-        source, epoch, chunk = order.chunk_of(sample)
+        places = tokens_of(order, sample)
+        source, start = places[0]
         read = order.read(sample)
-        assert rows_of(read) == circular_rows(SHARDS[order.sources[source]], 8 * chunk, 8)
-        assert read.source == source
-        assert (read.doc_ids >= 0).all()
-        place = order.locate(sample)
-        assert (place.sample, place.source, place.epoch) == (sample, order.sources[source], epoch)
-        assert sum(part.num_tokens for part in place.ranges) == 8
+        assert order.sources[read.source] == source
+        assert rows_of(read) == circular_rows(SHARDS[source], start, lengths[sample])
+        if source == "note" and lengths[sample] > 3:
+            assert rows_of(read)[3:] == [PADDING] * (lengths[sample] - 3)
+        else:
+            assert (read.doc_ids >= 0).all()
+        flat = flatten(SHARDS[source])
+        assert [flat[place][0] for _, place in places] == read.input_ids[: len(places)].tolist()
+
+
+def test_the_mixture_of_every_prefix_of_a_phase_is_that_of_the_plan(order: SampleOrder) -> None:
+    first = 0
+    for size, weights in ((20, (3, 1, 0)), (20, (1, 5, 0)), (10, (2, 1, 1)), (20, (2, 1, 1))):
+        had = [0, 0, 0]
+        for done, sample in enumerate(range(first, first + size), 1):
+            had[order.read(sample).source] += 1
+            for count, weight in zip(had, weights, strict=True):
+                share = Fraction(weight, sum(weights))
+                # 3/4 by the chairman assignment, and half a sample as shares are rounded.
+                assert abs(count - done * share) <= Fraction(3, 4) + Fraction(1, 2)
+        first += size
+    assert first == order.num_samples
+
+
+def test_changed_weights_keep_the_ledger_exact(tmp_path: Path) -> None:
+    """At any time every token of a source was read as often as any other, or once more."""
+    phases = [
+        {"from_tokens": 128, "weights": {"web": 0, "books": 1, "note": 0, "code": 0}},
+        {"from_tokens": 320, "weights": {"web": 5, "books": 1, "note": 0, "code": 0}},
+    ]
+    order = make_order(tmp_path, {"web": 1, "books": 1}, total_tokens=3200, phase=phases)
+    reads = {"web": np.zeros(104, int), "books": np.zeros(32, int)}  # web wraps, books fits
+    for sample in range(order.num_samples):
+        source, places = linear_places(order, sample)
+        reads[source][places] += 1
+        for counts in reads.values():
+            assert counts.max() - counts.min() <= 1, (sample, source)
+    rows = {row["source"]: row for row in read_table(tmp_path / "plan.parquet").to_pylist()}
+    for source, counts in reads.items():
+        size = len(flatten(SHARDS[source]))
+        assert rows[source]["planned_tokens"] == counts.sum()
+        assert rows[source]["epochs"] == counts.sum() / size
+        assert rows[source]["wrapped_tokens"] == counts[size:].sum()
+    assert (reads["web"].min(), reads["books"].min()) == (23, 23)
+
+
+def linear_places(order: SampleOrder, sample: int) -> tuple[str, list[int]]:
+    """A sample's source and places in its stream, counted on where it begins again."""
+    tokens = tokens_of(order, sample)
+    source, first = tokens[0]
+    size = len(flatten(SHARDS[source]))
+    return source, [place if place >= first else place + size for _, place in tokens]
+
+
+def test_what_comes_later_does_not_change_what_came_before(tmp_path: Path) -> None:
+    weights = {"web": 1.0, "books": 2.0}
+    plain = make_order(tmp_path / "a", weights, phase=[{"from_tokens": 320}])
+    later = [{"from_tokens": 320, "weights": {"web": 9, "books": 1, "note": 0, "code": 0}}]
+    changed = make_order(tmp_path / "b", weights, phase=later)
+    told = [[tokens_of(order, sample) for sample in range(80)] for order in (plain, changed)]
+    assert told[0][:40] == told[1][:40]
+    assert told[0][40:] != told[1][40:]
+
+
+def test_sequences_of_another_length_go_on_with_the_same_epoch(tmp_path: Path) -> None:
+    """Grown from 8 to 32 tokens and back, an epoch still reads every token once."""
+    phases = [{"from_tokens": 32, "seq_len": 32}, {"from_tokens": 64, "seq_len": 8}]
+    order = make_order(
+        tmp_path, {"web": 1}, shards={"web": [[list(range(97))]]}, total_tokens=96, phase=phases
+    )
+    places = [place for sample in range(order.num_samples) for _, place in tokens_of(order, sample)]
+    # 97 tokens are three chunks of 32, which predict all but the first: one epoch, none skipped.
+    assert sorted(places) == list(range(96))
+    for begin in range(0, 96, 32):
+        assert places[begin : begin + 32] == list(range(places[begin], places[begin] + 32))
 
 
 def test_samples_with_some_tokens_are_those_that_hold_them(order: SampleOrder) -> None:
-    holding: dict[tuple[int, int], set[int]] = {}
+    holding: dict[tuple[str, int], set[int]] = {}
     for sample in range(order.num_samples):
-        place = order.locate(sample)
-        source = order.sources.index(place.source)
-        for part in place.ranges:
-            start = order.streams[source].position_of(part.shard, part.token_start)
-            for position in range(start, start + part.num_tokens):
-                holding.setdefault((source, position), set()).add(sample)
-    for source in (0, 1):
-        for begin in range(order.streams[source].num_tokens):
+        for token in tokens_of(order, sample):
+            holding.setdefault(token, set()).add(sample)
+    for index, source in enumerate(order.sources[:3]):
+        size = len(flatten(SHARDS[source]))
+        for begin in range(size):
             for end in (begin + 1, begin + 3, begin + 11):
-                expected = set().union(
-                    *(holding.get((source, position), set()) for position in range(begin, end))
-                )
-                if end <= order.streams[source].num_tokens:
-                    assert order.samples_with(source, begin, end) == sorted(expected)
+                expected: set[int] = set()
+                for place in range(begin, min(end, size)):
+                    expected |= holding.get((source, place), set())
+                assert order.samples_with(index, begin, min(end, size)) == sorted(expected)
 
 
-def test_the_order_is_a_function_of_the_seed(make_order: Callable[[int], SampleOrder]) -> None:
-    def chunks(seed: int) -> list[tuple[int, int, int]]:
-        order = make_order(seed)
-        return [order.chunk_of(sample) for sample in reversed(range(53))][::-1]
+def test_the_seed_moves_tokens_and_not_sources(tmp_path: Path) -> None:
+    weights = {"web": 2.0, "books": 1.0}
+    told = []
+    for seed in (3, 3, 4):
+        order = make_order(tmp_path, weights, seed=seed)
+        told.append([tokens_of(order, sample) for sample in reversed(range(80))][::-1])
+    assert told[0] == told[1] != told[2]
+    assert [each[0][0] for each in told[0]] == [each[0][0] for each in told[2]]
 
-    assert chunks(3) == chunks(3)
-    assert chunks(3) != chunks(4)
-    # The seed moves chunks, not sources: proportions stay even whatever it is.
-    assert [each[0] for each in chunks(3)] == [each[0] for each in chunks(4)]
+
+def test_a_run_of_two_billion_samples_opens_at_once(tmp_path: Path) -> None:
+    """What is read to open it grows with blocks of 65,536 samples, not with samples."""
+    batch = 2**21 * 8
+    order = make_order(
+        tmp_path, {"web": 2, "books": 1}, global_batch_tokens=batch, total_tokens=4 * batch
+    )
+    assert order.num_samples == 2**23
+    assert read_table(tmp_path / "turns.parquet").num_rows == 2**23 // 2**16
+    had = Counter(order.read(sample).source for sample in range(2**23 - 300, 2**23))
+    assert had == {0: 200, 1: 100}
+    size = sum(path.stat().st_size for path in tmp_path.glob("*.parquet"))
+    assert size < 2**23 / 500

@@ -10,16 +10,17 @@ import pyarrow as pa
 import pytest
 
 from bessemer.config.cluster import ClusterConfig
+from bessemer.config.data import MixConfig, TokenizerConfig
 from bessemer.config.model import ModelConfig
-from bessemer.config.timetable import make_timetable
 from bessemer.config.train import CheckpointConfig, EvaluateConfig, OptimizerConfig, TrainConfig
 from bessemer.core.layout import DOCUMENTS, SPLITS, TOKENIZER
 from bessemer.core.schema import DOCUMENT, HELDOUT, SPLIT, TRAIN
 from bessemer.core.storage import write_table
 from bessemer.engine.tasks import Engine
 from bessemer.tokens.corpus import Corpus
-from bessemer.tokens.encode import encode, learn_tokenizer
+from bessemer.tokens.encode import encode
 from bessemer.tokens.mix import mix
+from bessemer.tokens.vocabulary import learn_tokenizer
 from bessemer.train.trainer import TrainingJob
 
 VOCAB_SIZE = 300
@@ -69,7 +70,8 @@ def encoded_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_table(root / DOCUMENTS / name, pa.Table.from_pylist(rows, schema=DOCUMENT))
         write_table(root / SPLITS / name, pa.Table.from_pylist(splits, schema=SPLIT))
     corpus = Corpus(documents=root / DOCUMENTS, splits=root / SPLITS)
-    learn_tokenizer(corpus, None, VOCAB_SIZE, 1 << 20, 0, root / "tokenizer")
+    settings = TokenizerConfig(vocab_size=VOCAB_SIZE)
+    learn_tokenizer(corpus, None, settings, 0, root / "tokenizer")
     tokenizer = root / "tokenizer" / TOKENIZER
     encode(corpus, tokenizer, ["notes", "logs"], root / "encode", Engine())
     return root
@@ -104,10 +106,9 @@ def make_job(encoded_corpus: Path, tmp_path: Path) -> Callable[..., TrainingJob]
         mix(
             job.encoded,
             ["notes", "logs"],
-            {"notes": 2.0, "logs": 1.0},
-            make_timetable(job.train).num_samples,
-            job.train.seq_len,
-            1000.0,
+            MixConfig(weights={"notes": 2.0, "logs": 1.0}, max_epochs=1000),
+            job.train,
+            job.seed,
             job.plan,
         )
         return job

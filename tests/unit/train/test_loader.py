@@ -51,7 +51,7 @@ def test_every_layout_slices_the_same_global_batch(
     make_job: Callable[..., TrainingJob], num_ranks: int, micro: int
 ) -> None:
     job = make_job()
-    order = SampleOrder(job.encoded, job.plan, job.train.seq_len, job.seed)
+    order = SampleOrder(job.encoded, job.plan, job.seed)
     timetable = make_timetable(job.train)
     cluster = ClusterConfig(microbatch_tokens=16 * micro)
     for step in range(timetable.num_steps):
@@ -74,17 +74,16 @@ def test_every_token_of_a_document_but_its_first_is_predicted_in_an_epoch(
     make_job: Callable[..., TrainingJob],
 ) -> None:
     job = make_job(num_steps=120)  # more than an epoch of either source
-    order = SampleOrder(job.encoded, job.plan, job.train.seq_len, job.seed)
-    for source, stream in enumerate(order.streams):
-        predicted = set()
-        for chunk in range(order.num_chunks(source)):
-            (sample, *_) = order.samples_of(source, chunk)
+    order = SampleOrder(job.encoded, job.plan, job.seed)
+    for source, chunks in enumerate(order.chunks):
+        stream, predicted = chunks.stream, set()
+        for sample in order.samples_with(source, 0, stream.num_tokens):
             place = 0
             for part in order.locate(sample).ranges:
                 start = stream.position_of(part.shard, part.token_start)
                 labels = order.read(sample).labels[place : place + part.num_tokens]
                 place += part.num_tokens
-                predicted |= {start + at + 1 for at in np.flatnonzero(labels != IGNORED)}
+                predicted |= {start + at + 1 for at in np.flatnonzero(labels != IGNORED).tolist()}
         begins = {
             stream.position_of(name, row["token_start"])
             for name in stream.names
