@@ -7,25 +7,50 @@ gradients and one chunk (the idea of Liger Kernel, Hsu et al. 2024, arXiv 2410.1
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 IGNORED = -100  # the label of a token that nothing predicts; PyTorch's default
-# Fewer tokens re-read the vocabulary's matrix too often; more push a chunk out of a CPU's cache.
-_CHUNK_TOKENS = 256
+# Fewer tokens read the vocabulary's matrix too often. On a CPU more are not faster (docs/log.md); a
+# GPU is not filled by so few.
+_CHUNK_TOKENS, _CHUNK_TOKENS_GPU = 512, 2048
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Terms:
+    z_loss: float
+    label_smoothing: float
+    softcap: float | None
 
 
 def linear_cross_entropy(
-    hidden_ND: Tensor, weight_VD: Tensor, labels_N: Tensor
+    hidden_ND: Tensor,
+    weight_VD: Tensor,
+    labels_N: Tensor,
+    *,
+    z_loss: float = 0.0,
+    label_smoothing: float = 0.0,
+    softcap: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The sum of all losses (a scalar to differentiate) and each token's loss [N], detached.
+    """The sum of all losses, a scalar to differentiate once, and each token's plain cross-entropy
+    [N] in nats, detached. Both are float32 (float64 if `hidden_ND` is), and 0 where a label is
+    IGNORED.
 
-    In float32 nats; 0 where the label is IGNORED. The logits are `hidden_ND @ weight_VD.T`.
+    Logits are `hidden_ND @ weight_VD.T`, capped to `softcap * tanh(logits / softcap)` (Gemma 2,
+    arXiv 2408.00118, section 2). The loss mixes the label with a uniform distribution by
+    `label_smoothing` (Szegedy et al. 2016, arXiv 1512.00567, section 7) and adds
+    `z_loss * log(Z)^2`, Z the softmax's denominator (PaLM, arXiv 2204.02311, section 5).
+
+    Products take the dtype of autocast, else that of `hidden_ND`; sums are float32. On a CPU
+    products are float32 too: few have units for less, and the others are far slower without.
     """
+    terms = _Terms(z_loss=z_loss, label_smoothing=label_smoothing, softcap=softcap)
     total, nats_N = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        hidden_ND, weight_VD, labels_N, torch.is_grad_enabled()
+        hidden_ND, weight_VD, labels_N, terms, torch.is_grad_enabled()
     )
     return total, nats_N
 
@@ -33,33 +58,105 @@ def linear_cross_entropy(
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, labels_N: Tensor, with_gradients: bool
+        ctx: Any,
+        hidden_ND: Tensor,
+        weight_VD: Tensor,
+        labels_N: Tensor,
+        terms: _Terms,
+        is_recording: bool,
     ) -> tuple[Tensor, Tensor]:
-        nats_N = torch.empty(len(labels_N), dtype=torch.float32, device=hidden_ND.device)
-        if with_gradients:
-            d_hidden_ND = torch.empty_like(hidden_ND)
-            d_weight_VD = torch.zeros_like(weight_VD)
-        for begin in range(0, len(labels_N), _CHUNK_TOKENS):
-            here = slice(begin, begin + _CHUNK_TOKENS)
-            hidden_CD, labels_C1 = hidden_ND[here], labels_N[here, None]
-            is_label_C1 = labels_C1 != IGNORED
-            labels_C1 = labels_C1.clamp(min=0)
-            logits_CV = (hidden_CD @ weight_VD.T).float()
-            log_sum_C1 = logits_CV.logsumexp(dim=1, keepdim=True)
-            nats_C1 = (log_sum_C1 - logits_CV.gather(1, labels_C1)) * is_label_C1
-            nats_N[here] = nats_C1[:, 0]
-            if with_gradients:  # softmax, less one at the label
-                d_logits_CV = logits_CV.sub_(log_sum_C1).exp_().mul_(is_label_C1)
-                d_logits_CV.scatter_add_(1, labels_C1, -is_label_C1.to(d_logits_CV.dtype))
-                d_logits_CV = d_logits_CV.to(weight_VD.dtype)
-                torch.mm(d_logits_CV, weight_VD, out=d_hidden_ND[here])
-                d_weight_VD.addmm_(d_logits_CV.T, hidden_CD)
-        if with_gradients:
-            ctx.save_for_backward(d_hidden_ND, d_weight_VD)
+        needs_hidden, needs_weight = (is_recording and need for need in ctx.needs_input_grad[:2])
+        low = _product_dtype(hidden_ND)
+        high = torch.promote_types(low, torch.float32)
+        chunk_tokens = _CHUNK_TOKENS if hidden_ND.device.type == "cpu" else _CHUNK_TOKENS_GPU
+        num_tokens = len(labels_N)
+        nats_N = hidden_ND.new_empty(num_tokens, dtype=high)
+        total = nats_N.new_zeros(())
+        d_hidden_ND = torch.empty_like(hidden_ND) if needs_hidden else None
+        d_weight_VD = torch.zeros_like(weight_VD, dtype=high) if needs_weight else None
+        weight_VD = weight_VD.to(low)
+        # Memory that every chunk uses again: fresh pages would cost more than the softmax.
+        buffer_CV = nats_N.new_empty(min(chunk_tokens, num_tokens), len(weight_VD))
+        with torch.autocast(hidden_ND.device.type, enabled=False):
+            for begin in range(0, num_tokens, chunk_tokens):
+                here = slice(begin, begin + chunk_tokens)
+                hidden_CD, labels_C = hidden_ND[here].to(low), labels_N[here]
+                logits_CV = _product(hidden_CD, weight_VD.T, out=buffer_CV[: len(labels_C)])
+                loss, nats_N[here] = _replace_by_gradient(logits_CV, labels_C, terms)
+                total += loss
+                d_logits_CV = logits_CV.to(low)
+                if d_hidden_ND is not None:
+                    d_hidden_ND[here] = d_logits_CV @ weight_VD
+                if d_weight_VD is not None:
+                    _add_product(d_weight_VD, d_logits_CV.T, hidden_CD)
+        # Not save_for_backward: these must be free to be handed over without a copy.
+        ctx.gradients = d_hidden_ND, d_weight_VD
         ctx.mark_non_differentiable(nats_N)
-        return nats_N.sum(), nats_N
+        return total, nats_N
 
     @staticmethod
-    def backward(ctx: Any, d_total: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        d_hidden_ND, d_weight_VD = ctx.saved_tensors
-        return d_hidden_ND * d_total, d_weight_VD * d_total, None, None
+    @once_differentiable
+    def backward(ctx: Any, d_total: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.gradients is None:
+            raise RuntimeError("linear_cross_entropy gives its gradients once; compute it anew")
+        (d_hidden_ND, d_weight_VD), ctx.gradients = ctx.gradients, None
+        if d_hidden_ND is not None:
+            d_hidden_ND.mul_(d_total)
+        if d_weight_VD is not None:
+            d_weight_VD.mul_(d_total)
+        return d_hidden_ND, d_weight_VD, None, None, None
+
+
+def _product_dtype(hidden_ND: Tensor) -> torch.dtype:
+    device = hidden_ND.device.type
+    is_cast = torch.is_autocast_enabled(device) and hidden_ND.dtype != torch.float64
+    dtype = torch.get_autocast_dtype(device) if is_cast else hidden_ND.dtype
+    return torch.promote_types(dtype, torch.float32) if device == "cpu" else dtype
+
+
+def _product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+    """`left @ right` in the dtype of `out`, which may be float32 for operands of less."""
+    if left.dtype == out.dtype:
+        return torch.mm(left, right, out=out)
+    return torch.mm(left, right, out_dtype=out.dtype, out=out)
+
+
+def _add_product(out: Tensor, left: Tensor, right: Tensor) -> None:
+    """`out += left @ right`, summed in the dtype of `out`."""
+    if left.dtype == out.dtype:
+        out.addmm_(left, right)
+    else:
+        torch.addmm(out, left, right, out_dtype=out.dtype, out=out)
+
+
+def _replace_by_gradient(
+    logits_CV: Tensor, labels_C: Tensor, terms: _Terms
+) -> tuple[Tensor, Tensor]:
+    """The sum of losses and the cross-entropy of each token [C]; `logits_CV`, before the cap,
+    becomes the gradient of that sum by itself."""
+    valid_C1 = (labels_C != IGNORED).to(logits_CV.dtype)[:, None]  # 1 or 0
+    labels_C1 = labels_C[:, None].clamp(min=0)
+    kept = 1 - terms.label_smoothing
+    slope_CV = mean_C1 = None
+    if terms.softcap is not None:
+        logits_CV.div_(terms.softcap).tanh_()
+        slope_CV = 1 - logits_CV.square()
+        logits_CV.mul_(terms.softcap)
+    if terms.label_smoothing:
+        mean_C1 = logits_CV.mean(dim=1, keepdim=True)
+    label_logit_C1 = logits_CV.gather(1, labels_C1)
+    # In place, which the kernels allow: an element is written after its row was read. The largest
+    # probability, at least 1 / V, gives the denominator back without another pass of exponentials.
+    top_C1 = logits_CV.amax(dim=1, keepdim=True)
+    torch.softmax(logits_CV, dim=1, out=logits_CV)
+    log_z_C1 = top_C1 - logits_CV.amax(dim=1, keepdim=True).log()
+    nats_C1 = (log_z_C1 - label_logit_C1) * valid_C1
+    loss_C1 = nats_C1 + terms.z_loss * log_z_C1.square() * valid_C1
+    d_logits_CV = logits_CV.mul_((1 + 2 * terms.z_loss * log_z_C1) * valid_C1)
+    d_logits_CV.scatter_add_(1, labels_C1, -kept * valid_C1)
+    if mean_C1 is not None:
+        loss_C1 += terms.label_smoothing * (label_logit_C1 - mean_C1) * valid_C1
+        d_logits_CV.sub_(terms.label_smoothing / logits_CV.shape[1] * valid_C1)
+    if slope_CV is not None:
+        d_logits_CV.mul_(slope_CV)
+    return loss_C1.sum(), nats_C1[:, 0]
