@@ -209,6 +209,23 @@ def _batches(train: TrainConfig) -> Iterator[Fault]:
         )
 
 
+def _schedule(train: TrainConfig) -> Iterator[Fault]:
+    schedule, total = train.schedule, train.total_tokens
+    warmup, decay = schedule.warmup_tokens_of(total), schedule.decay_tokens_of(total)
+    if warmup > total:
+        yield Fault(
+            "train.schedule.warmup_tokens",
+            f"{warmup} is more than train.total_tokens ({total}); give less, or warmup_frac",
+        )
+    elif warmup + decay > total:
+        name = "warmup_frac" if schedule.decay_tokens is None else "decay_tokens"
+        yield Fault(
+            f"train.schedule.{name}",
+            f"warm-up ({warmup} tokens) and decay ({decay} tokens) are more than "
+            f"train.total_tokens ({total}); shorten one of them",
+        )
+
+
 def _layout(train: TrainConfig, cluster: ClusterConfig) -> Iterator[Fault]:
     if any(_batches(train)):
         return
@@ -254,5 +271,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("train",), _phases),
     (("train",), _ramp),
     (("train",), _batches),
+    (("train",), _schedule),
     (("train", "cluster"), _layout),
 )

@@ -23,12 +23,40 @@ class OptimizerConfig(Section):
 
 
 class ScheduleConfig(Section):
-    """`[train.schedule]`: the learning rate as a function of the share of training done."""
+    """`[train.schedule]`: the learning rate as a function of the tokens seen."""
 
-    kind: Literal["cosine", "linear", "constant"] = "cosine"
+    kind: Literal["cosine", "linear", "1-sqrt", "constant", "wsd"] = "cosine"
+    """The decay from the end of the warm-up to that of training. "wsd" (warm-up, stable, decay)
+    stays at the peak until its decay begins: a run file with another `total_tokens` then shares
+    the whole stable phase with this one."""
     warmup_frac: Fraction = 0.02
+    """Share of `total_tokens`."""
+    warmup_tokens: Tokens | None = None
+    """Instead of `warmup_frac`."""
+    decay_frac: Fraction = 0.2
+    """Of "wsd": share of `total_tokens`."""
+    decay_tokens: Tokens | None = None
+    """Of "wsd": instead of `decay_frac`."""
+    decay_shape: Literal["cosine", "linear", "1-sqrt"] = "1-sqrt"
+    """Of "wsd"."""
     final_lr_frac: Fraction = 0.1
     """Learning rate at the end, as a share of the peak."""
+
+    def warmup_tokens_of(self, total_tokens: int) -> int:
+        """Tokens of the warm-up in a run of `total_tokens`."""
+        if self.warmup_tokens is not None:
+            return self.warmup_tokens
+        return round(self.warmup_frac * total_tokens)
+
+    def decay_tokens_of(self, total_tokens: int) -> int:
+        """Tokens of the decay at the end of a run of `total_tokens`."""
+        if self.kind == "constant":
+            return 0
+        if self.kind != "wsd":
+            return total_tokens - self.warmup_tokens_of(total_tokens)
+        if self.decay_tokens is not None:
+            return self.decay_tokens
+        return round(self.decay_frac * total_tokens)
 
 
 class CheckpointConfig(Section):
@@ -111,6 +139,11 @@ class TrainConfig(Section):
     precision: Literal["auto", "fp32", "bf16", "float8"] = "auto"
     """Of matrix products; weights and optimizer stay in fp32. "auto" is bf16 on a GPU and fp32 on a
     CPU, which multiplies bf16 many times more slowly."""
+    z_loss: float = Field(default=0.0, ge=0)
+    """Weight of log(Z)^2, Z the denominator of the softmax over the vocabulary, which keeps logits
+    from drifting; PaLM's is 1e-4. Part of what is minimised, not of the losses reported."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of every label that goes to all tokens alike. Not part of the losses reported."""
     batch_ramp: BatchRampConfig | None = None
     phase: Annotated[tuple[PhaseConfig, ...], Field(strict=False)] = ()
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -148,7 +148,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="train",
-        version=2,
+        version=3,
         inputs=("tokenizer", "encode", "mix", "baselines"),
         settings=lambda config: {
             "seed": config.run.seed,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from bessemer.core.ids import format_doc_id
 from bessemer.core.storage import write_json
@@ -48,15 +48,6 @@ class Incident:
 
     def __str__(self) -> str:
         return f"step {self.step}: {'; '.join(map(str, self.alarms))}"
-
-
-def nonfinite_gradients(model: nn.Module) -> tuple[str, ...]:
-    """Names of the parameters whose gradient holds a number that is not finite."""
-    return tuple(
-        name
-        for name, parameter in model.named_parameters()
-        if parameter.grad is not None and not parameter.grad.isfinite().all()
-    )
 
 
 def document_losses(batches: Sequence[Batch], nats: Sequence[Tensor]) -> tuple[DocumentLoss, ...]:

@@ -28,12 +28,20 @@ class Objective(nn.Module):
     def forward(
         self, input_ids_BT: Tensor, labels_BT: Tensor, documents_BT: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The sum to differentiate, and the cross-entropy of each token [N] in nats, detached."""
-        documents = documents_BT if self.config.document_mask else None
+        """The sum to differentiate, with z-loss and label smoothing, and the plain cross-entropy of
+        each token [N] in nats, detached."""
+        config = self.config
+        documents = documents_BT if config.document_mask else None
         with autocast(self.precision, input_ids_BT.device):
             hidden_BTD, _ = self.decoder.hidden_states(input_ids_BT, documents)
-        weight_VD = self.decoder.output_weight.to(hidden_BTD.dtype)
-        return linear_cross_entropy(hidden_BTD.flatten(0, 1), weight_VD, labels_BT.flatten())
+            return linear_cross_entropy(
+                hidden_BTD.flatten(0, 1),
+                self.decoder.output_weight,
+                labels_BT.flatten(),
+                z_loss=config.z_loss,
+                label_smoothing=config.label_smoothing,
+                softcap=self.decoder.config.logit_softcap,
+            )
 
 
 def data_parallel(objective: Objective) -> DistributedDataParallel:

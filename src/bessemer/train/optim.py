@@ -1,13 +1,11 @@
-"""AdamW with decay on matrices only, and the learning rate as a pure function of the step."""
+"""AdamW with decay on matrices only."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import nn
 
-from bessemer.config.train import OptimizerConfig, ScheduleConfig
+from bessemer.config.train import OptimizerConfig
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
@@ -24,24 +22,6 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ada
         eps=config.eps,
         fused=True,
     )
-
-
-def learning_rate(step: int, num_steps: int, peak: float, schedule: ScheduleConfig) -> float:
-    """The rate of optimizer step `step` (from 0) of `num_steps`.
-
-    Linear from above 0 to `peak` over the warm-up, then to `final_lr_frac * peak` at the last step,
-    along half a cosine (Loshchilov and Hutter 2017, arXiv 1608.03983) or a line.
-    """
-    warmup = round(schedule.warmup_frac * num_steps)
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    done = (step - warmup) / max(1, num_steps - 1 - warmup)
-    floor = schedule.final_lr_frac
-    if schedule.kind == "constant":
-        return peak
-    if schedule.kind == "linear":
-        return peak * (1 - (1 - floor) * done)
-    return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -39,13 +39,9 @@ from bessemer.tokens.digest import NO_STEPS, chain_digest
 from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import TrainState, digest_state, load_latest, save_checkpoint
+from bessemer.train.clip import Gradient, clip_gradients
 from bessemer.train.evaluate import bits_per_byte_over_ranks, make_evaluation_sets, measure
-from bessemer.train.evidence import (
-    Incident,
-    document_losses,
-    nonfinite_gradients,
-    write_incident,
-)
+from bessemer.train.evidence import Incident, document_losses, write_incident
 from bessemer.train.guard import Alarm, Guard
 from bessemer.train.interrupt import Interruption, noticed
 from bessemer.train.launch import Launch
@@ -54,9 +50,10 @@ from bessemer.train.loader import Batch, Loader
 from bessemer.train.mesh import choose_device, sum_over_ranks
 from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
 from bessemer.train.objective import Objective, data_parallel
-from bessemer.train.optim import learning_rate, make_optimizer, set_learning_rate
+from bessemer.train.optim import make_optimizer, set_learning_rate
 from bessemer.train.precision import resolve_precision
 from bessemer.train.profile import profiled
+from bessemer.train.schedule import rate_factor
 from bessemer.train.sums import sum_step
 from bessemer.train.updates import UpdateProbe
 
@@ -172,16 +169,15 @@ class Trainer:
         segment = self.timetable.segment_of(self.step)
         if self.step == segment.first_step:  # another mixture or length: another loss
             self.guard.forget()
-        lr = learning_rate(
-            self.step, self.timetable.num_steps, config.optimizer.lr, config.schedule
-        )
+        middle = self.timetable.tokens_before(self.step) + segment.batch_tokens / 2
+        lr = config.optimizer.lr * rate_factor(middle, self.timetable.num_tokens, config.schedule)
         set_learning_rate(self.optimizer, lr)
         batches = [batch.to(self.device) for batch in self.loader.microbatches(self.step)]
         nats = self._accumulate_gradients(batches)
         asked = interruption.is_asked
         sums = sum_step(batches, nats, self.token_bytes, self.order.sources, asked)
-        norm = self._clip()
-        alarms = self.guard.examine({"loss": sums.loss, "gradient norm": norm})
+        gradient = clip_gradients(self.decoder.named_parameters(), config.optimizer.clip_grad_norm)
+        alarms = self.guard.examine({"loss": sums.loss, "gradient norm": gradient.norm})
         action = self.guard.action(alarms)
         update_norm = 0.0
         if action in (None, "record"):
@@ -192,7 +188,7 @@ class Trainer:
         self.step += 1
         self.samples_digest = chain_digest(self.samples_digest, sums.samples_digest)
         if action is not None:
-            self._intervene(action, alarms, batches, nats, monitor)
+            self._intervene(action, alarms, gradient, batches, nats, monitor)
         self.optimizer.zero_grad(set_to_none=True)
         step_s = time.perf_counter() - begin
         tokens_per_s = segment.batch_tokens / step_s
@@ -207,7 +203,7 @@ class Trainer:
                     bits_per_byte=sums.bits_per_byte,
                     losses=sums.losses,
                     bits_per_byte_of=sums.bits_per_byte_of,
-                    grad_norm=norm,
+                    grad_norm=gradient.norm,
                     update_norm=update_norm,
                     lr=lr,
                     batch_tokens=segment.batch_tokens,
@@ -241,18 +237,6 @@ class Trainer:
             return self.objective.no_sync()
         return nullcontext()
 
-    def _clip(self) -> float:
-        """Scale the gradients down to `clip_grad_norm`; returns their norm before.
-
-        A norm that is not finite is left alone: dividing by it would spoil every gradient.
-        """
-        gradients = [each.grad for each in self.decoder.parameters() if each.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        if torch.isfinite(norm):
-            most = self.job.train.optimizer.clip_grad_norm
-            nn.utils.clip_grads_with_norm_(self.decoder.parameters(), most, norm)
-        return float(norm)
-
     def _update(self) -> float:
         """Apply the gradients; returns how far the weights moved."""
         self.probe.remember()
@@ -263,6 +247,7 @@ class Trainer:
         self,
         action: GuardAction,
         alarms: Sequence[Alarm],
+        gradient: Gradient,
         batches: Sequence[Batch],
         nats: Sequence[Tensor],
         monitor: Monitor | None,
@@ -275,7 +260,7 @@ class Trainer:
             step=self.step,
             action=action,
             alarms=tuple(alarms),
-            nonfinite_gradients=nonfinite_gradients(self.decoder),
+            nonfinite_gradients=gradient.nonfinite,
             documents=document_losses(batches, nats),
         )
         evidence = f"{EVIDENCE}/step-{self.step:08d}.json"

@@ -21,7 +21,10 @@ from bessemer.core.ids import format_doc_id
 from bessemer.core.layout import CHECKPOINTS, EVIDENCE, GUARD, METRICS, STEPS
 from bessemer.core.storage import read_json, read_jsonl
 from bessemer.train.checkpoint import load_model
+from bessemer.train.clip import clip_gradients
 from bessemer.train.launch import Launch
+from bessemer.train.optim import set_learning_rate
+from bessemer.train.schedule import rate_factor
 from bessemer.train.trainer import Trainer, TrainingJob
 
 MakeJob = Callable[..., TrainingJob]
@@ -118,15 +121,12 @@ def test_a_skipped_batch_leaves_no_trace_in_the_weights(make_job: MakeJob) -> No
 
 
 def train_one(trainer: Trainer) -> None:
-    from bessemer.train.optim import learning_rate, set_learning_rate
-
-    config = trainer.job.train
-    rate = learning_rate(
-        trainer.step, trainer.timetable.num_steps, config.optimizer.lr, config.schedule
-    )
-    set_learning_rate(trainer.optimizer, rate)
+    config, segment = trainer.job.train, trainer.timetable.segment_of(trainer.step)
+    middle = trainer.timetable.tokens_before(trainer.step) + segment.batch_tokens / 2
+    factor = rate_factor(middle, trainer.timetable.num_tokens, config.schedule)
+    set_learning_rate(trainer.optimizer, factor * config.optimizer.lr)
     trainer._accumulate_gradients(list(trainer.loader.microbatches(trainer.step)))
-    torch.nn.utils.clip_grad_norm_(trainer.decoder.parameters(), config.optimizer.clip_grad_norm)
+    clip_gradients(trainer.decoder.named_parameters(), config.optimizer.clip_grad_norm)
     trainer.optimizer.step()
     trainer.optimizer.zero_grad()
 

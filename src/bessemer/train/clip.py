@@ -1,0 +1,70 @@
+"""Clip gradients by their global norm; one that is not finite is found before it spoils anything.
+
+`torch.nn.utils.clip_grad_norm_` multiplies by a factor made from the norm: with one NaN among all
+gradients, all become NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gradient:
+    """What was found, before clipping."""
+
+    norm: float  # over all parameters
+    nonfinite: tuple[str, ...]  # names of the parameters whose gradient is not finite
+
+
+@torch.no_grad()
+def clip_gradients(named_parameters: Iterable[tuple[str, Tensor]], max_norm: float) -> Gradient:
+    """Scale all gradients down in place so that their global norm is at most `max_norm`.
+
+    Gradients must be summed over data-parallel ranks already; those of sharded parameters (DTensor)
+    stay sharded, and every rank then finds the same. Nothing is changed if any gradient is not
+    finite. Squares are summed in float64: a finite gradient has a finite norm.
+    """
+    named = [(name, each.grad) for name, each in named_parameters if each.grad is not None]
+    gradients = [gradient for _, gradient in named]
+    if not gradients:
+        return Gradient(norm=0.0, nonfinite=())
+    squares = _squared_norms(gradients)
+    norm = math.sqrt(squares.sum())
+    if not math.isfinite(norm):
+        is_sound = squares.isfinite().tolist()
+        names = [name for (name, _), sound in zip(named, is_sound, strict=True) if not sound]
+        return Gradient(norm=norm, nonfinite=tuple(names))
+    if norm > max_norm:
+        torch._foreach_mul_([_local(each) for each in gradients], max_norm / norm)
+    return Gradient(norm=norm, nonfinite=())
+
+
+def _local(gradient: Tensor) -> Tensor:
+    return gradient.to_local() if isinstance(gradient, DTensor) else gradient
+
+
+def _squared_norms(gradients: list[Tensor]) -> Tensor:
+    """float64, one for each gradient; what is sharded is summed over the ranks that share it."""
+    norms = torch._foreach_norm([_local(each) for each in gradients], 2, dtype=torch.float64)
+    squares = torch.stack(norms).square()
+    alike = defaultdict(list)
+    for index, gradient in enumerate(gradients):
+        if isinstance(gradient, DTensor):
+            alike[gradient.device_mesh, gradient.placements].append(index)
+    for (mesh, placements), indices in alike.items():
+        some = squares[indices]
+        for axis, placement in enumerate(placements):
+            assert not placement.is_partial(), "gradients must be reduced before they are clipped"
+            if placement.is_shard():
+                dist.all_reduce(some, group=mesh.get_group(axis))
+        squares[indices] = some
+    return squares
