@@ -22,6 +22,17 @@ class OptimizerConfig(Section):
     clip_grad_norm: float = Field(default=1.0, gt=0)
 
 
+class RoutingConfig(Section):
+    """`[train.routing]`: how the router of a mixture of experts is kept in balance."""
+
+    z_loss: float = Field(default=1e-3, ge=0)
+    """Weight of logsumexp(router logits)^2 per token and layer (ST-MoE, arXiv 2202.08906)."""
+    balance_loss: float = Field(default=1e-3, ge=0)
+    """Of softmax routers: weight of the balance loss per token and layer, as in Qwen3-MoE."""
+    balance_rate: float = Field(default=1e-3, ge=0)
+    """Of sigmoid routers: how far a selection bias moves in one step, as in DeepSeek-V3."""
+
+
 class ScheduleConfig(Section):
     """`[train.schedule]`: the learning rate as a function of the tokens seen."""
 
@@ -148,6 +159,7 @@ class TrainConfig(Section):
     phase: Annotated[tuple[PhaseConfig, ...], Field(strict=False)] = ()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    routing: RoutingConfig = RoutingConfig()
     guard: GuardConfig = GuardConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     evaluate: EvaluateConfig = EvaluateConfig()

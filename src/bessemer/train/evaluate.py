@@ -14,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bessemer.config.check import DEFAULT_MICROBATCH_TOKENS
+from bessemer.config.train import TrainConfig
 from bessemer.core.keyed import derive_key
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.permutation import Permutation
 from bessemer.tokens.sample import Sample
 from bessemer.tokens.stream import TokenStream, open_streams
+from bessemer.train.launch import Launch
 from bessemer.train.loader import make_batch
 from bessemer.train.loss import token_losses
 from bessemer.train.mesh import sum_over_ranks
@@ -104,12 +107,30 @@ def measure(
     return _sum_pieces(columns)
 
 
-def bits_per_byte_over_ranks(losses: TextLosses, device: torch.device) -> float:
-    """Bits per byte over what all ranks measured; `device` is where ranks exchange numbers."""
-    sums = [float(losses.nats.sum()), float(losses.num_bytes.sum())]
-    both = torch.tensor(sums, dtype=torch.float64, device=device)
-    nats, num_bytes = sum_over_ranks(both).tolist()
-    return nats / math.log(2) / num_bytes if num_bytes else math.nan
+def bits_per_byte_of_sets(
+    model: Decoder,
+    parts: Sequence[EvaluationSet],
+    token_bytes: torch.Tensor,
+    config: TrainConfig,
+    launch: Launch,
+) -> dict[str, float]:
+    """Bits per byte of each source, measured by all ranks together; NaN where there is no text."""
+    found = {}
+    for part in parts:
+        losses = measure(
+            model,
+            part,
+            token_bytes,
+            document_mask=config.document_mask,
+            microbatch_samples=max(1, DEFAULT_MICROBATCH_TOKENS // part.seq_len),
+            rank=launch.rank,
+            num_ranks=launch.num_ranks,
+        )
+        sums = [float(losses.nats.sum()), float(losses.num_bytes.sum())]
+        both = torch.tensor(sums, dtype=torch.float64, device=token_bytes.device)
+        nats, num_bytes = sum_over_ranks(both).tolist()
+        found[part.source] = nats / math.log(2) / num_bytes if num_bytes else math.nan
+    return found
 
 
 def _sum_pieces(columns: Sequence[tuple[np.ndarray, ...]]) -> TextLosses:

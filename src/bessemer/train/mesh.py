@@ -16,7 +16,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.core.errors import ConfigError, Fault, MachineError
-from bessemer.core.hardware import num_usable_cores
+from bessemer.core.hardware import num_usable_cores, peak_memory_bytes
 from bessemer.train.launch import Launch
 
 _TIMEOUT = timedelta(minutes=10)
@@ -105,3 +105,10 @@ def wait_for_ranks() -> None:
     """Return when every rank has come here."""
     if dist.is_initialized():
         dist.barrier()
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most memory this process ever held: allocated on a GPU, resident on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return peak_memory_bytes()

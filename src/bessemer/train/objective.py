@@ -1,10 +1,12 @@
 """What is differentiated: the decoder and its loss as one module, so that DDP can wrap it.
 
-Shapes: B sequences, T tokens, N = B * T.
+Shapes: B sequences, T tokens, N = B * T, L layers with experts, E experts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +17,8 @@ from torch.nn.parallel import DistributedDataParallel
 from bessemer.config.train import TrainConfig
 from bessemer.model.cross_entropy import linear_cross_entropy
 from bessemer.model.transformer import Decoder
+from bessemer.train.loader import Batch
+from bessemer.train.mesh import sum_over_ranks
 from bessemer.train.precision import autocast
 
 
@@ -27,14 +31,14 @@ class Objective(nn.Module):
 
     def forward(
         self, input_ids_BT: Tensor, labels_BT: Tensor, documents_BT: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The sum to differentiate, with z-loss and label smoothing, and the plain cross-entropy of
-        each token [N] in nats, detached."""
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The sum to differentiate, with all that is added to the loss; the plain cross-entropy of
+        each token [N] in nats, detached; and tokens per expert [L, E], if there are experts."""
         config = self.config
         documents = documents_BT if config.document_mask else None
         with autocast(self.precision, input_ids_BT.device):
-            hidden_BTD, _ = self.decoder.hidden_states(input_ids_BT, documents)
-            return linear_cross_entropy(
+            hidden_BTD, routing = self.decoder.hidden_states(input_ids_BT, documents)
+            total, nats_N = linear_cross_entropy(
                 hidden_BTD.flatten(0, 1),
                 self.decoder.output_weight,
                 labels_BT.flatten(),
@@ -42,6 +46,11 @@ class Objective(nn.Module):
                 label_smoothing=config.label_smoothing,
                 softcap=self.decoder.config.logit_softcap,
             )
+        if routing is None:
+            return total, nats_N, None
+        weights = config.routing
+        added = weights.z_loss * routing.z_loss + weights.balance_loss * routing.balance_loss
+        return total + added, nats_N, routing.expert_tokens_LE
 
 
 def data_parallel(objective: Objective) -> DistributedDataParallel:
@@ -50,6 +59,39 @@ def data_parallel(objective: Objective) -> DistributedDataParallel:
     # DDP inspects annotations at run time and refuses postponed ones: a lambda has none.
     parallel.register_comm_hook(None, lambda _, bucket: _sum_over_ranks(bucket))
     return parallel
+
+
+def accumulate_gradients(
+    objective: nn.Module, batches: Sequence[Batch]
+) -> tuple[list[Tensor], Tensor | None]:
+    """Add up the gradients of the mean loss over the global batch, of which `batches` are this
+    rank's part. `objective` is an Objective, possibly as `data_parallel` wraps it.
+
+    Returns the nats of each batch [N], and how many tokens of all ranks went to each expert [L, E],
+    if there are experts. A collective.
+    """
+    num_labels = torch.tensor(float(sum(batch.num_labels for batch in batches)))
+    num_labels = sum_over_ranks(num_labels.to(batches[0].labels_BT.device))
+    divisor = max(1.0, float(num_labels))
+    nats, counts = [], []
+    for index, batch in enumerate(batches):
+        with _gradient_sync(objective, is_last=index == len(batches) - 1):
+            total, nats_N, expert_tokens_LE = objective(
+                batch.input_ids_BT, batch.labels_BT, batch.documents_BT
+            )
+            torch.autograd.backward(total / divisor)
+        nats.append(nats_N)
+        counts.append(expert_tokens_LE)
+    if counts[0] is None:
+        return nats, None
+    return nats, sum_over_ranks(torch.stack(counts).sum(dim=0))
+
+
+def _gradient_sync(objective: nn.Module, is_last: bool) -> AbstractContextManager[Any]:
+    """Ranks exchange gradients once per step, with the last microbatch."""
+    if isinstance(objective, DistributedDataParallel) and not is_last:
+        return objective.no_sync()
+    return nullcontext()
 
 
 def _sum_over_ranks(bucket: Any) -> torch.futures.Future[Tensor]:

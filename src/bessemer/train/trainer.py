@@ -18,21 +18,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from bessemer.config.check import DEFAULT_MICROBATCH_TOKENS
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.timetable import make_timetable
 from bessemer.config.train import GuardAction, TrainConfig
 from bessemer.core.errors import MachineError, RequeueError, TrainingError
 from bessemer.core.events import Bar, Display, Silent
-from bessemer.core.hardware import peak_memory_bytes
 from bessemer.core.layout import CHECKPOINTS, EVIDENCE, METRICS, PROFILES, STATE_DIGESTS
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import write_json
 from bessemer.costs.compute import shape_of, training_flops
 from bessemer.model.initialize import initialize
+from bessemer.model.moe import update_balance
 from bessemer.model.rate import measure_matmul_flops
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.digest import NO_STEPS, chain_digest
@@ -40,16 +38,16 @@ from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import TrainState, digest_state, load_latest, save_checkpoint
 from bessemer.train.clip import Gradient, clip_gradients
-from bessemer.train.evaluate import bits_per_byte_over_ranks, make_evaluation_sets, measure
+from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets
 from bessemer.train.evidence import Incident, document_losses, write_incident
 from bessemer.train.guard import Alarm, Guard
 from bessemer.train.interrupt import Interruption, noticed
 from bessemer.train.launch import Launch
 from bessemer.train.layers import prepare_layers
 from bessemer.train.loader import Batch, Loader
-from bessemer.train.mesh import choose_device, sum_over_ranks
+from bessemer.train.mesh import choose_device, peak_bytes
 from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
-from bessemer.train.objective import Objective, data_parallel
+from bessemer.train.objective import Objective, accumulate_gradients, data_parallel
 from bessemer.train.optim import make_optimizer, set_learning_rate
 from bessemer.train.precision import resolve_precision
 from bessemer.train.profile import profiled
@@ -173,7 +171,7 @@ class Trainer:
         lr = config.optimizer.lr * rate_factor(middle, self.timetable.num_tokens, config.schedule)
         set_learning_rate(self.optimizer, lr)
         batches = [batch.to(self.device) for batch in self.loader.microbatches(self.step)]
-        nats = self._accumulate_gradients(batches)
+        nats, expert_tokens_LE = accumulate_gradients(self.objective, batches)
         asked = interruption.is_asked
         sums = sum_step(batches, nats, self.token_bytes, self.order.sources, asked)
         gradient = clip_gradients(self.decoder.named_parameters(), config.optimizer.clip_grad_norm)
@@ -181,7 +179,7 @@ class Trainer:
         action = self.guard.action(alarms)
         update_norm = 0.0
         if action in (None, "record"):
-            update_norm = self._update()
+            update_norm = self._update(expert_tokens_LE)
             if lr:
                 alarms += self.guard.examine({"update norm": update_norm / lr})
             action = self.guard.action(alarms, is_applied=True)
@@ -211,36 +209,18 @@ class Trainer:
                     step_s=step_s,
                     tokens_per_s=tokens_per_s,
                     mfu=flops / rate / step_s,
-                    peak_bytes=_peak_bytes(self.device),
+                    peak_bytes=peak_bytes(self.device),
                     samples_digest=f"{self.samples_digest:016x}",
                 )
             )
         return sums.leave
 
-    def _accumulate_gradients(self, batches: Sequence[Batch]) -> list[Tensor]:
-        """Gradients of the mean loss over the global batch; returns each batch's nats [N]."""
-        counted = torch.tensor(float(sum(batch.num_labels for batch in batches)))
-        num_labels = float(sum_over_ranks(counted.to(self.device)))
-        nats = []
-        for index, batch in enumerate(batches):
-            with self._gradient_sync(is_last=index == len(batches) - 1):
-                total, nats_N = self.objective(
-                    batch.input_ids_BT, batch.labels_BT, batch.documents_BT
-                )
-                torch.autograd.backward(total / max(1.0, num_labels))
-            nats.append(nats_N)
-        return nats
-
-    def _gradient_sync(self, is_last: bool) -> AbstractContextManager[Any]:
-        """Ranks exchange gradients once per step, with the last microbatch."""
-        if isinstance(self.objective, DistributedDataParallel) and not is_last:
-            return self.objective.no_sync()
-        return nullcontext()
-
-    def _update(self) -> float:
-        """Apply the gradients; returns how far the weights moved."""
+    def _update(self, expert_tokens_LE: Tensor | None) -> float:
+        """Apply the gradients and balance the experts; returns how far the weights moved."""
         self.probe.remember()
         self.optimizer.step()
+        if expert_tokens_LE is not None:
+            update_balance(self.decoder, expert_tokens_LE, self.job.train.routing.balance_rate)
         return math.sqrt(float(self.probe.squared_norm()))
 
     def _intervene(
@@ -302,7 +282,7 @@ class Trainer:
         try:
             for step in shapes.values():
                 batch = next(iter(self.loader.microbatches(step))).to(self.device)
-                total, _ = self.objective(batch.input_ids_BT, batch.labels_BT, batch.documents_BT)
+                total, *_ = self.objective(batch.input_ids_BT, batch.labels_BT, batch.documents_BT)
                 torch.autograd.backward(total * 0.0)
         except torch.OutOfMemoryError as error:
             raise MachineError(
@@ -313,32 +293,25 @@ class Trainer:
 
     def _evaluate(self, monitor: Monitor | None) -> None:
         """Held-out bits per byte of every source, on all ranks together."""
-        for part in self.heldout:
-            losses = measure(
-                self.decoder,
-                part,
-                self.token_bytes,
-                document_mask=self.job.train.document_mask,
-                microbatch_samples=max(1, DEFAULT_MICROBATCH_TOKENS // self.job.train.seq_len),
-                rank=self.launch.rank,
-                num_ranks=self.launch.num_ranks,
-            )
-            value = bits_per_byte_over_ranks(losses, self.device)
-            if monitor is None:
-                continue
+        found = bits_per_byte_of_sets(
+            self.decoder, self.heldout, self.token_bytes, self.job.train, self.launch
+        )
+        if monitor is None:
+            return
+        for source, value in found.items():
             monitor.evaluation(
                 EvaluationRecord(
                     step=self.step,
                     tokens_seen=self.timetable.tokens_before(self.step),
-                    source=part.source,
+                    source=source,
                     bits_per_byte=value,
                 )
             )
-            beside = self.job.baselines.get(part.source, {})
+            beside = self.job.baselines.get(source, {})
             _LOG.info(
                 "step %4d   held-out %-8s %.3f bits per byte   %s",
                 self.step,
-                part.source,
+                source,
                 value,
                 ", ".join(f"{name} {bits:.3f}" for name, bits in beside.items()),
             )
@@ -364,9 +337,3 @@ class Trainer:
             self.guard.load_state(found.memory["guard"])
             self.samples_digest = found.memory["samples_digest"]
             _LOG.info("going on from step %d of %d", self.step, self.timetable.num_steps)
-
-
-def _peak_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return peak_memory_bytes()

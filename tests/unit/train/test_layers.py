@@ -13,6 +13,7 @@ from bessemer.core.errors import MachineError
 from bessemer.core.layout import METRICS, PROFILES, STEPS
 from bessemer.core.storage import read_json, read_jsonl
 from bessemer.train.launch import Launch
+from bessemer.train.objective import accumulate_gradients
 from bessemer.train.precision import resolve_precision
 from bessemer.train.trainer import Trainer, TrainingJob
 
@@ -23,7 +24,7 @@ def gradients(job: TrainingJob, **cluster: object) -> tuple[torch.Tensor, dict[s
     """Losses of the first batch and the gradient of every parameter."""
     config = ClusterConfig.model_validate({"device": "cpu", "threads": 1, **cluster})
     trainer = Trainer(replace(job, cluster=config), Launch())
-    nats = trainer._accumulate_gradients(list(trainer.loader.microbatches(0)))
+    nats, _ = accumulate_gradients(trainer.objective, list(trainer.loader.microbatches(0)))
     grads = {name: each.grad for name, each in trainer.decoder.named_parameters()}
     assert all(grad is not None for grad in grads.values())
     return torch.cat(nats), grads
