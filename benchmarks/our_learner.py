@@ -87,7 +87,8 @@ class _Watch:
         self.ends_s.append(self.clock.seconds())
         is_last = trainer.step == trainer.timetable.num_steps
         if is_last or trainer.step % self.task.evaluate_every == 0:
-            self.examiner.examine(self.clock, trainer.step, trainer.tokens_seen)
+            tokens_seen = trainer.timetable.tokens_before(trainer.step)
+            self.examiner.examine(self.clock, trainer.step, tokens_seen)
 
 
 def main() -> None:

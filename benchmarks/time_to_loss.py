@@ -27,7 +27,7 @@ from benchmarks.common import PEER_PYTHON, arguments, finish, run_json, show, sp
 from benchmarks.learning import Task, write_task
 from bessemer.core.hardware import num_usable_cores
 from bessemer.core.layout import TOKENIZER
-from bessemer.tokens.tokenizer import SPECIAL_TOKENS, Tokenizer, train_tokenizer
+from bessemer.tokens.tokenizer import BEGIN, END, Tokenizer, train_tokenizer
 
 OURS, PEER = "bessemer", "nanoGPT"
 CHARACTERS_STEPS, CHARACTERS_WINDOW, CHARACTERS_LOSS = 2000, 64, 1.88  # nanoGPT's README
@@ -47,7 +47,7 @@ def prepare_characters(text: str, ours: Path, theirs: Path) -> int:
     """
     if not text.isascii():
         raise SystemExit("--text: not all characters are ASCII, so bytes are not characters")
-    tokenizer = train_tokenizer(iter([text]), 256 + len(SPECIAL_TOKENS))
+    tokenizer = train_tokenizer(iter([text]), 256 + len((BEGIN, END)))
     tokenizer.save(ours / TOKENIZER)
     characters = sorted(set(text))
     cut = int(len(text) * TRAIN_FRAC)
