@@ -12,6 +12,7 @@ from typing import Any
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.data import CurateConfig, MixConfig, SourceConfig, TokenizerConfig
+from bessemer.config.export import ExportConfig
 from bessemer.config.hugging_face import obstacles
 from bessemer.config.model import ExpertsConfig, ModelConfig
 from bessemer.config.timetable import Segment, list_changes, make_timetable
@@ -126,8 +127,15 @@ def _model_dims(model: ModelConfig) -> Iterator[Fault]:
         yield Fault("model.full_attention_every", "needs sliding_window beside it")
     if model.experts is not None:
         yield from _experts(model, model.experts)
-    for key, reason in obstacles(model):
-        yield Fault(key, f"no architecture of transformers computes this decoder: {reason}")
+
+
+def _expressible(model: ModelConfig, export: ExportConfig) -> Iterator[Fault]:
+    for key, reason in obstacles(model) if export.transformers else ():
+        yield Fault(
+            key,
+            f"no architecture of transformers computes this decoder: {reason}; or set "
+            "export.transformers = false",
+        )
 
 
 def _experts(model: ModelConfig, experts: ExpertsConfig) -> Iterator[Fault]:
@@ -268,6 +276,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("source_names", "curate"), _rules),
     (("tokenizer",), _tokenizer),
     (("model",), _model_dims),
+    (("model", "export"), _expressible),
     (("train",), _phases),
     (("train",), _ramp),
     (("train",), _batches),

@@ -62,6 +62,12 @@ class ModelConfig(Section):
 
     size: str | None = None
     """A named shape."""
+    init_from: str | None = None
+    """Folder of a Hugging Face model to begin with, relative to the run file: its weights and, from
+    its config.json, the keys that say what they are."""
+    init_digest: str | None = None
+    """xxh3-128 of that folder's files, taken when the run file is read; one given here must be the
+    same."""
     num_layers: int = Field(ge=1)
     hidden_dim: int = Field(ge=8)
     num_heads: int = Field(ge=1)
@@ -81,6 +87,9 @@ class ModelConfig(Section):
     full_attention_every: int | None = Field(default=None, ge=1)
     """With `sliding_window`: every so manyth layer sees everything; absent means none does."""
     experts: ExpertsConfig | None = None
+    vocab_rows: int | None = Field(default=None, ge=1)
+    """Rows of the embedding; absent means one for each token of the tokenizer. Spare ones stand for
+    nothing."""
     tie_embeddings: bool = True
     """Use the token embedding as output projection too."""
     logit_softcap: float | None = Field(default=None, gt=0)
@@ -112,3 +121,7 @@ class ModelConfig(Section):
     def has_experts(self, layer: int) -> bool:
         """Whether a layer (counted from 0) has a mixture of experts."""
         return self.experts is not None and layer >= self.experts.num_dense_layers
+
+    def num_rows(self, vocab_size: int) -> int:
+        """Rows of the embedding with a tokenizer of so many tokens."""
+        return vocab_size if self.vocab_rows is None else self.vocab_rows

@@ -15,6 +15,7 @@ from bessemer.config.data import (
     SplitConfig,
     TokenizerConfig,
 )
+from bessemer.config.export import ExportConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.train import DiagnoseConfig, ReportConfig, TrainConfig
 
@@ -40,5 +41,6 @@ class RunConfig(Section):
     model: ModelConfig
     train: TrainConfig
     diagnose: DiagnoseConfig = DiagnoseConfig()
+    export: ExportConfig = ExportConfig()
     report: ReportConfig = ReportConfig()
     cluster: ClusterConfig = ClusterConfig()

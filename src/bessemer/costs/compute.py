@@ -47,7 +47,7 @@ class Shape:
 
 
 def shape_of(model: ModelConfig, vocab_size: int) -> Shape:
-    """The dimensions of the model that a run file asks for."""
+    """The dimensions of the model that a run file asks for, with a tokenizer of so many tokens."""
     experts = model.experts
     return Shape(
         num_layers=model.num_layers,
@@ -56,7 +56,7 @@ def shape_of(model: ModelConfig, vocab_size: int) -> Shape:
         num_kv_heads=model.num_kv_heads,
         head_dim=model.head_dim,
         ffn_dim=model.ffn_dim,
-        vocab_size=vocab_size,
+        vocab_size=model.num_rows(vocab_size),
         qk_norm=model.qk_norm,
         tie_embeddings=model.tie_embeddings,
         windows=tuple(map(model.window_of, range(model.num_layers))),

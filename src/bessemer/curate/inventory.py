@@ -49,7 +49,7 @@ def take_inventory(
 
     Digests known from `digest_cache` are used; with `keep`, new ones are written there.
     """
-    known = _load_cache(digest_cache)
+    known = read_digests(digest_cache)
     fresh: dict[str, list[Any]] = {}
     files: list[SourceFile] = []
     for source in sources:
@@ -57,7 +57,7 @@ def take_inventory(
         for pattern in source.path:
             matches.update(_expand(pattern, base))
         for path, location in sorted(matches.items()):
-            size_bytes, digest = _identify(location, known, fresh)
+            size_bytes, digest = identify_file(location, known, fresh)
             files.append(
                 SourceFile(
                     file_id=len(files),
@@ -121,10 +121,14 @@ def _is_glob(path: str) -> bool:
     return any(char in path for char in "*?[")
 
 
-def _identify(
+def identify_file(
     location: str, known: dict[str, list[Any]], fresh: dict[str, list[Any]]
 ) -> tuple[int, str]:
-    """Size and digest of a file: by its bytes if local, by what the store vouches for if not."""
+    """Size and digest of a file: by its bytes if local, by what the store vouches for if not.
+
+    A local file that has not changed since it came into `known` is not read again; what `known`
+    should say of it next time goes into `fresh`, in place.
+    """
     path = location
     if "://" in location:
         system, path = _open_store(location)
@@ -138,7 +142,8 @@ def _identify(
     return status.st_size, digest
 
 
-def _load_cache(path: Path | None) -> dict[str, list[Any]]:
+def read_digests(path: Path | None) -> dict[str, list[Any]]:
+    """What an earlier start kept of files: location -> size, modification time, digest."""
     if path is None or not path.exists():
         return {}
     cache = read_json(path)

@@ -1,6 +1,6 @@
 """Stage `export`: the trained model as a Hugging Face folder, proven to compute the same.
 
-Output: `model/` with weights, configs, tokenizer and card; `parity.json`.
+Output: `model/` with weights, configs, tokenizer and card; `parity.json` if transformers loads it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from bessemer.config.export import ExportConfig
 from bessemer.config.model import ModelConfig
 from bessemer.core.layout import MODEL, PARITY
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import write_json, write_text
 from bessemer.export.card import Lineage, write_card
-from bessemer.export.huggingface import write_model
-from bessemer.export.parity import check_parity
+from bessemer.export.huggingface import choose_dtypes, write_model
+from bessemer.export.parity import check_equal, check_parity
+from bessemer.model.hugging_face import read_weights, round_weights
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.corpus import Corpus
 from bessemer.tokens.tokenizer import Tokenizer
@@ -31,6 +33,8 @@ class Export:
     """What is exported."""
 
     model: ModelConfig
+    export: ExportConfig
+    init_from: Path | None  # folder of the weights that training began with
     seq_len: int
     checkpoints: Path
     tokenizer: Path  # tokenizer.json
@@ -39,15 +43,27 @@ class Export:
 
 
 def export_model(job: Export, folder: Path) -> StageResult:
-    """Write `model/`, load it back with transformers, compare, and write the card."""
+    """Write `model/`, load it back, compare with the trained model, and write the card."""
     tokenizer = Tokenizer.load(job.tokenizer)
     model = Decoder(job.model, tokenizer.vocab_size)
     load_model(job.checkpoints, model)
-    write_model(model, tokenizer, job.seq_len, folder / MODEL)
-    parity = check_parity(model, tokenizer, _texts(job), job.seq_len, folder / MODEL)
-    write_text(folder / MODEL / "README.md", write_card(job.lineage, parity))
-    write_json(folder / PARITY, asdict(parity))
-    return StageResult(summary=asdict(parity))
+    dtypes = choose_dtypes(model, job.export, job.init_from)
+    native = not job.export.transformers
+    write_model(model, tokenizer, job.seq_len, folder / MODEL, dtypes=dtypes, native=native)
+    round_weights(model, dtypes)  # compared is what was written
+    rounded_to = sorted({str(dtype).removeprefix("torch.") for dtype in dtypes.values()})
+    if native:
+        again = Decoder(job.model, tokenizer.vocab_size)
+        read_weights(folder / MODEL, again)
+        check_equal(model, again)
+        parity, summary = None, {"transformers": False}
+    else:
+        parity = check_parity(model, tokenizer, _texts(job), job.seq_len, folder / MODEL)
+        summary = asdict(parity)
+        write_json(folder / PARITY, summary)
+    card = write_card(job.lineage, parity, rounded_to)
+    write_text(folder / MODEL / "README.md", card)
+    return StageResult(summary=summary)
 
 
 def _texts(job: Export) -> list[str]:

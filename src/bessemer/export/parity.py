@@ -83,6 +83,15 @@ def check_parity(
     )
 
 
+def check_equal(model: Decoder, again: Decoder) -> None:
+    """DataError unless two decoders have the same weights, bit by bit."""
+    for (name, ours), theirs in zip(
+        model.state_dict().items(), again.state_dict().values(), strict=True
+    ):
+        if not torch.equal(ours.cpu(), theirs):
+            raise DataError(f"export: {name} is not what was written; the folder is not written")
+
+
 def _greedy(model: Decoder, tokenizer: Tokenizer, prompt: Sequence[int], window: int) -> list[int]:
     steps = generate(
         model,

@@ -14,21 +14,24 @@ from bessemer.config.load import parse_sections, read_toml
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, DataError, Fault
 from bessemer.core.fingerprint import digest_file
+from bessemer.core.layout import TOKENIZER
 from bessemer.curate.inventory import matches_nothing
 from bessemer.curate.signals import SIGNAL_DEFINITIONS
+from bessemer.line.warm_start import complete_model
 
 
 def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """The run file with `section.key=value` overrides applied; ConfigError with every fault."""
-    data = read_toml(run_file, overrides)
-    sections, faults = parse_sections(data)
+    data, base = read_toml(run_file, overrides), run_file.resolve().parent
+    sections, faults = _parse_with_init(data, base)
     faults += _unknown_signals(sections)
-    faults += _missing_files(data, run_file.resolve().parent)
+    faults += _missing_files(data, base)
     if "tokenizer" in sections and sections["tokenizer"].path is not None:
         try:
-            sections["tokenizer"] = _read_file_of(sections["tokenizer"], run_file.resolve().parent)
+            sections["tokenizer"] = _read_file_of(sections["tokenizer"], base)
         except DataError as error:
             faults.append(Fault("tokenizer.path", str(error)))
+    faults += _other_tokens(sections, base)
     if faults:
         raise ConfigError(faults)
     return RunConfig(**sections)
@@ -63,6 +66,36 @@ def _read_file_of(tokenizer: TokenizerConfig, base: Path) -> TokenizerConfig:
             "digest": digest,
         }
     )
+
+
+def _parse_with_init(data: dict[str, Any], base: Path) -> tuple[dict[str, Any], list[Fault]]:
+    """The tables and their faults, `[model]` completed by what `init_from` tells."""
+    table = data.get("model")
+    if not isinstance(table, dict):
+        return parse_sections(data)
+    model, init_faults = complete_model(table, base)
+    if not init_faults:
+        return parse_sections(data | {"model": model})
+    # Without its keys the table would have many more faults that are none of the user's.
+    sections, faults = parse_sections({key: data[key] for key in data if key != "model"})
+    return sections, init_faults + [fault for fault in faults if fault.where != "model"]
+
+
+def _other_tokens(sections: dict[str, Any], base: Path) -> list[Fault]:
+    """A vocabulary that the model's embedding does not hold, or holds for other tokens."""
+    if not {"model", "tokenizer"} <= sections.keys():
+        return []
+    model, tokenizer = sections["model"], sections["tokenizer"]
+    if model.num_rows(tokenizer.vocab_size) < tokenizer.vocab_size:
+        what = f"{model.vocab_rows} rows are too few for {tokenizer.vocab_size} tokens"
+        return [Fault("model.vocab_rows", what)]
+    if model.init_from is None or tokenizer.path is not None:
+        return []
+    own = Path(model.init_from) / TOKENIZER
+    if not (base / own).exists():
+        return []
+    what = f"its embedding is of its own tokens; set path to {str(own)!r}"
+    return [Fault("tokenizer", f"would be learned anew, but model.init_from is given: {what}")]
 
 
 def _unknown_signals(sections: dict[str, Any]) -> list[Fault]:

@@ -31,6 +31,7 @@ def continue_text(
         max_new_tokens=max_tokens,
         window=workspace.config.train.seq_len,
         end_id=tokenizer.end_id,
+        vocab_size=tokenizer.vocab_size,
         temperature=temperature,
         top_p=top_p,
         seed=seed,

@@ -158,6 +158,7 @@ def _make_work(workspace: Workspace, stage: Stage, display: Display, launch: Lau
             display=display,
         ),
         launch=launch,
+        init_from=workspace.init_from,
     )
 
 

@@ -152,7 +152,8 @@ STAGES: tuple[Stage, ...] = (
         inputs=("tokenizer", "encode", "mix", "baselines"),
         settings=lambda config: {
             "seed": config.run.seed,
-            "model": _plain(config.model),
+            # The digest of `init_from` bears identity, its place does not.
+            "model": _plain(config.model) | {"init_from": None},
             "train": _plain(config.train),
         },
         work=run_train,
@@ -167,9 +168,9 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="export",
-        version=1,
+        version=2,
         inputs=("ingest", "split", "tokenizer", "mix", "train"),
-        settings=lambda config: {"name": config.run.name},
+        settings=lambda config: {"name": config.run.name, **_plain(config.export)},
         work=run_export,
     ),
     Stage(

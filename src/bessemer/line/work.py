@@ -32,6 +32,7 @@ class Work:
     folder: Path
     engine: Engine
     launch: Launch
+    init_from: Path | None = None  # folder of the weights that training begins with
 
     @property
     def ledgers(self) -> list[Path]:
@@ -180,6 +181,7 @@ def run_train(work: Work) -> StageResult:
         tokenizer=_tokenizer_file(work),
         folder=work.folder,
         baselines=read_json(work.inputs["baselines"] / BASELINES),
+        init_from=work.init_from,
     )
     with process_group(config.cluster, launch, choose_device(config.cluster, launch)):
         summary = Trainer(job, launch, work.engine.display).run()
@@ -211,6 +213,8 @@ def run_export(work: Work) -> StageResult:
 
     job = Export(
         model=work.config.model,
+        export=work.config.export,
+        init_from=work.init_from,
         seq_len=work.config.train.seq_len,
         checkpoints=work.inputs["train"] / CHECKPOINTS,
         tokenizer=_tokenizer_file(work),

@@ -23,9 +23,11 @@ from bessemer.core.storage import read_json, write_json
 from bessemer.curate.inventory import SourceFile, take_inventory
 from bessemer.line.check import load_config
 from bessemer.line.stages import STAGES, Stage
+from bessemer.line.warm_start import pin_weights
 
 RUN_RECORD = "run.json"
 _DIGEST_CACHE = ".cache/digests.json"
+_WEIGHTS_CACHE = ".cache/weights.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +39,7 @@ class Workspace:
     files: tuple[SourceFile, ...]  # empty if the run was opened by its folder: it is read only
     fingerprints: dict[str, str]  # stage -> fingerprint, in the order of the line
     tokenizer_file: Path | None = None  # the one to load, if the run file names one
+    init_from: Path | None = None  # folder of the weights that training begins with
 
     def folder(self, stage: str) -> Path:
         """The output folder of `stage`."""
@@ -65,12 +68,14 @@ def plan_workspace(
     root = (base / config.run.root).resolve()
     cache = root / _DIGEST_CACHE
     files = take_inventory(config.source, base, cache, keep=keep_digests)
+    config = pin_weights(config, base, root / _WEIGHTS_CACHE, keep=keep_digests)
     return Workspace(
         config=config,
         root=root,
         files=files,
         fingerprints=_fingerprints(config, files),
         tokenizer_file=base / config.tokenizer.path if config.tokenizer.path else None,
+        init_from=None if config.model.init_from is None else base / config.model.init_from,
     )
 
 

@@ -19,6 +19,7 @@ def generate(
     max_new_tokens: int,
     window: int,
     end_id: int,
+    vocab_size: int | None = None,
     temperature: float = 0.8,
     top_p: float = 0.95,
     seed: int = 0,
@@ -26,7 +27,8 @@ def generate(
     """Yield token ids after `prompt` (at least one id) until `end_id` or `max_new_tokens`.
 
     `window` is the length the model was trained on: when it is full, the model goes on with the
-    second half of it as its context. Temperature 0 takes the likeliest token.
+    second half of it as its context. Temperature 0 takes the likeliest token. `vocab_size` leaves
+    out spare rows of the embedding, from that id on.
     """
     assert prompt, "an empty prompt has no next token; begin with the BEGIN token"
     model.eval()
@@ -41,7 +43,7 @@ def generate(
             past = [Past() for _ in model.layers]
             fresh = context
         logits_BTV = model(torch.tensor([fresh], device=device), past=past)
-        token = _choose(logits_BTV[0, -1].float().cpu(), temperature, top_p, generator)
+        token = _choose(logits_BTV[0, -1, :vocab_size].float().cpu(), temperature, top_p, generator)
         if token == end_id:
             return
         yield token

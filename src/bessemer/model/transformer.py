@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bessemer.config.model import ModelConfig
+from bessemer.core.errors import DataError
 from bessemer.model.attend import Pieces, find_pieces, whole_pieces
 from bessemer.model.attention import Attention, Past
 from bessemer.model.feed_forward import FeedForward
@@ -55,12 +56,19 @@ class Decoder(nn.Module):
     """Token ids in, hidden states or logits out."""
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
+        """For a tokenizer of `vocab_size` tokens; DataError if there are not as many rows."""
         super().__init__()
         self.config = config
-        self.embed_tokens = nn.Embedding(vocab_size, config.hidden_dim)
+        num_rows = config.num_rows(vocab_size)
+        if num_rows < vocab_size:
+            raise DataError(
+                f"model.vocab_rows: {num_rows} rows are too few for the tokenizer's {vocab_size} "
+                "tokens"
+            )
+        self.embed_tokens = nn.Embedding(num_rows, config.hidden_dim)
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
         self.norm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
-        self.lm_head = nn.Linear(config.hidden_dim, vocab_size, bias=False)
+        self.lm_head = nn.Linear(config.hidden_dim, num_rows, bias=False)
         if config.tie_embeddings:
             self.lm_head.weight = self.embed_tokens.weight
 

@@ -29,6 +29,7 @@ from bessemer.core.layout import CHECKPOINTS, EVIDENCE, METRICS, PROFILES, STATE
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import write_json
 from bessemer.costs.compute import shape_of, training_flops
+from bessemer.model.hugging_face import read_weights
 from bessemer.model.initialize import initialize
 from bessemer.model.moe import update_balance
 from bessemer.model.rate import measure_matmul_flops
@@ -72,6 +73,7 @@ class TrainingJob:
     folder: Path  # checkpoints and metrics go here
     # source -> name -> bits per byte, to be told beside the held-out loss
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    init_from: Path | None = None  # Hugging Face folder of the weights to begin with
 
 
 class Trainer:
@@ -94,7 +96,10 @@ class Trainer:
         )
         self.decoder = Decoder(job.model, tokenizer.vocab_size).to(self.device)
         self.shape = shape_of(job.model, tokenizer.vocab_size)
-        initialize(self.decoder, job.seed)
+        if job.init_from is None:
+            initialize(self.decoder, job.seed)
+        else:
+            read_weights(job.init_from, self.decoder)
         precision = resolve_precision(config.precision, self.device)
         prepare_layers(self.decoder.layers, job.cluster, precision)
         self.objective: nn.Module = Objective(self.decoder, config, precision)

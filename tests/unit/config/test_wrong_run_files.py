@@ -40,9 +40,12 @@ seq_len = 64
 global_batch_tokens = 512
 total_tokens = "4k"
 """
-SECTIONS = "run, source, curate, split, tokenizer, mix, model, train, diagnose, report, cluster"
+SECTIONS = (
+    "run, source, curate, split, tokenizer, mix, model, train, diagnose, export, report, cluster"
+)
 TOKENS = 'expected a number of tokens, e.g. 4096, "500k", "1.2B"'
 NONE = "no architecture of transformers computes this decoder"
+ELSE = "; or set export.transformers = false"
 BYTES = 'expected a size in bytes, e.g. 65536, "64MB", "1GiB"'
 
 
@@ -176,30 +179,31 @@ ONE_FAULT = [
     (
         "model.experts={num_experts=4, experts_per_token=5, ffn_dim=32}",
         "model.experts.experts_per_token: 5 of 4 experts cannot be chosen",
-        f"model.qk_norm: {NONE}: those with experts have it: set it to true",
+        f"model.qk_norm: {NONE}: those with experts have it: set it to true{ELSE}",
     ),
     (
         "model.experts={num_experts=4, experts_per_token=2, ffn_dim=32, num_dense_layers=2}",
         "model.experts.num_dense_layers: 2 leaves none of 2 layers to the experts",
-        f"model.qk_norm: {NONE}: those with experts have it: set it to true",
+        f"model.qk_norm: {NONE}: those with experts have it: set it to true{ELSE}",
     ),
     (
         "model.logit_softcap=30",
         f"model.logit_softcap: {NONE}: none has it beside this shape; train.z_loss bounds logits "
-        "too",
+        f"too{ELSE}",
     ),
     (
         "model={num_layers=2, hidden_dim=64, num_heads=4, num_kv_heads=2, ffn_dim=96, qk_norm=true,"
         "experts={num_experts=4, experts_per_token=2, ffn_dim=32, num_shared=0}}",
-        f"model.experts.num_shared: {NONE}: with sigmoid scoring at least one is needed",
+        f"model.experts.num_shared: {NONE}: with sigmoid scoring at least one is needed{ELSE}",
     ),
     (
         "model={num_layers=2, hidden_dim=64, num_heads=4, num_kv_heads=2, ffn_dim=96, qk_norm=true,"
         "sliding_window=8, full_attention_every=2,"
         'experts={num_experts=4, experts_per_token=2, ffn_dim=32, scale=2, scoring="softmax"}}',
-        f"model.experts.num_shared: {NONE}: with softmax scoring there are none: set it to 0",
-        f"model.experts.scale: {NONE}: with softmax scoring there is none: leave it out",
-        f"model.full_attention_every: {NONE}: with softmax scoring all layers have the same window",
+        f"model.experts.num_shared: {NONE}: with softmax scoring there are none: set it to 0{ELSE}",
+        f"model.experts.scale: {NONE}: with softmax scoring there is none: leave it out{ELSE}",
+        f"model.full_attention_every: {NONE}: with softmax scoring all layers have the same "
+        f"window{ELSE}",
     ),
     (
         "train.global_batch_tokens=500",
