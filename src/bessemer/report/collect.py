@@ -18,6 +18,7 @@ from bessemer.core.layout import (
     DECISIONS,
     DIAGNOSIS,
     EVALUATIONS,
+    GUARD,
     METRICS,
     MODEL,
     PARITY,
@@ -48,7 +49,16 @@ from bessemer.report.samples import draw_samples, fit_samples
 from bessemer.report.signals import count_languages, make_histograms
 from bessemer.report.tables import Tables, open_tables
 
-CURVES = ("loss", "bits_per_byte", "grad_norm", "lr", "tokens_per_s", "mfu", "peak_bytes")
+CURVES = (
+    "loss",
+    "bits_per_byte",
+    "grad_norm",
+    "update_norm",
+    "lr",
+    "tokens_per_s",
+    "mfu",
+    "peak_bytes",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,6 +198,8 @@ def _training(job: ReportJob, summary: Mapping[str, Any]) -> Training:
         f"{model.num_heads} heads",
         total_flops=_total_flops(job.folders, model, train, summary),
         matmul_flops=summary.get("matmul_flops"),
+        noticed_steps=len(read_jsonl(job.folders["train"] / METRICS / GUARD)),
+        interventions=summary.get("interventions", 0),
     )
 
 

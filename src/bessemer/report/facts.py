@@ -239,6 +239,8 @@ class Training:
     shape: str  # layers, width, heads
     total_flops: int | None
     matmul_flops: float | None  # measured rate of all ranks, per second
+    noticed_steps: int = 0  # by the guard: a spike, or a number that is not finite
+    interventions: int = 0  # batches skipped and rewinds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -83,6 +83,7 @@ _MEASURES = {
     "loss": _Measure(title="Loss", unit="nats per token"),
     "bits_per_byte": _Measure(title="Bits per byte", unit="of trained text"),
     "grad_norm": _Measure(title="Gradient norm", unit="before clipping", may_log=True),
+    "update_norm": _Measure(title="Update norm", unit="how far weights move", may_log=True),
     "lr": _Measure(
         title="Learning rate", unit="", style="exponent", from_zero=True, is_smooth=False
     ),

@@ -71,6 +71,13 @@ def tell_run(report: Report) -> str:
         f"parameters read {format_count(training.tokens_seen)} tokens of it in "
         f"{training.steps:,} steps."
     )
+    if training.noticed_steps:
+        told += (
+            f" The guard noticed {training.noticed_steps:,} "
+            f"{'step' if training.noticed_steps == 1 else 'steps'} with a loss, gradient or update "
+            f"out of bounds and intervened in {training.interventions:,}: metrics/guard.jsonl has "
+            "the evidence."
+        )
     if report.heldout:
         needs = ", ".join(f"{row.bits_per_byte[-1]:.2f} ({row.source})" for row in report.heldout)
         told += f" On text that it never saw it now needs {needs} bits per byte."

@@ -47,6 +47,8 @@ class Run:
     kinds: Mapping[str, str] = field(default_factory=dict)
     name: str = "small"
     steps: Sequence[Mapping[str, Any]] | None = None
+    noticed: Sequence[Mapping[str, Any]] = ()  # by the guard
+    interventions: int = 0
     baselines: Mapping[str, Mapping[str, float]] | None = None
     verdict: Mapping[str, Any] | None = None
     writings: Sequence[Mapping[str, str]] | None = None
@@ -169,7 +171,7 @@ def _write_rest(folders: Mapping[str, Path], run: Run) -> dict[str, dict[str, An
         folders["baselines"] / "baselines.json",
         baselines if run.baselines is None else dict(run.baselines),
     )
-    for name, rows in (("steps", steps), ("evaluations", evaluations)):
+    for name, rows in (("steps", steps), ("evaluations", evaluations), ("guard", run.noticed)):
         path = folders["train"] / "metrics" / f"{name}.jsonl"
         write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
     healthy = {"kind": "healthy", "evidence": "no spike", "advice": "nothing to mend"}
@@ -197,6 +199,7 @@ def _write_rest(folders: Mapping[str, Path], run: Run) -> dict[str, dict[str, An
     trained = {"num_parameters": parameters, "steps": 10, "tokens_seen": 640, "num_ranks": 1}
     return {
         "split": sides,
-        "train": trained | {"device": "cpu", "matmul_flops": 1e9},
+        "train": trained
+        | {"device": "cpu", "matmul_flops": 1e9, "interventions": run.interventions},
         "export": parity,
     }

@@ -122,6 +122,14 @@ def test_money_is_told_only_if_there_is_a_price(tmp_path: Path) -> None:
     assert "$1.04 at $36 per hour" in text  # 104 seconds of all stages
 
 
+def test_what_the_guard_noticed_is_told(tmp_path: Path) -> None:
+    assert "The guard noticed" not in make(tmp_path, RUN, "calm")
+    noticed = Run(sources=RUN.sources, noticed=[{"step": 3, "action": "skip"}], interventions=1)
+    told = make(tmp_path, noticed, "noisy")
+    assert "The guard noticed 1 step with a loss" in told
+    assert "intervened in 1:" in told
+
+
 def test_a_loss_in_the_accounts_is_shown(tmp_path: Path) -> None:
     job = write_run(tmp_path / "run", RUN)
     path = job.folders["rules"] / "manifest.json"
