@@ -29,7 +29,8 @@ class Conservation:
     """Where one source's documents and bytes went in one stage.
 
     `docs_in = docs_out + docs_dropped + docs_quarantined`, and the same for bytes, with the
-    bytes that edits cut. At ingest `bytes_in` are raw bytes, of which `bytes_markup` were not
+    bytes that edits cut and those that they put in their place (`bytes_in + bytes_inserted` is
+    what is accounted for). At ingest `bytes_in` are raw bytes, of which `bytes_markup` were not
     text (mark-up, container framing, encoding); everywhere else they are text bytes.
     """
 
@@ -43,6 +44,7 @@ class Conservation:
     bytes_dropped: int = 0
     bytes_quarantined: int = 0
     bytes_edited: int = 0
+    bytes_inserted: int = 0
     bytes_markup: int = 0
 
     def check(self, stage: str) -> None:
@@ -54,6 +56,7 @@ class Conservation:
             + self.bytes_quarantined
             + self.bytes_edited
             + self.bytes_markup
+            - self.bytes_inserted
         )
         if docs != self.docs_in or bytes_ != self.bytes_in:
             raise DataError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SOURCE_FILE = pa.schema(
     [
@@ -52,8 +52,18 @@ DECISION = pa.schema(
         ("evidence_doc_id", pa.int64()),  # the duplicate that was kept
         ("evidence", pa.string()),  # an error message, or the text that was cut (its beginning)
         (
-            "spans",  # byte ranges cut from the text as it was before this edit
-            pa.list_(pa.struct([("start_byte", pa.int64()), ("end_byte", pa.int64())])),
+            # Byte ranges of an edit: at ingest of the text as it was before, and cut already;
+            # in later stages of the document's text, and cut or replaced when it is encoded.
+            "spans",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("start_byte", pa.int64()),
+                        ("end_byte", pa.int64()),
+                        ("replacement", pa.string()),  # null: nothing stands in its place
+                    ]
+                )
+            ),
         ),
     ]
 )

@@ -119,6 +119,27 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         ) from error
 
 
+def read_batches(
+    path: Path, columns: list[str], batch_bytes: int = 4 * 2**20
+) -> Iterator[pa.RecordBatch]:
+    """Read a Parquet file piece by piece, of about `batch_bytes` (or one larger row) each.
+
+    What is in memory at a time does not grow with the file. IntegrityError as `read_table`.
+    """
+    try:
+        with pq.ParquetFile(path, memory_map=True, page_checksum_verification=True) as file:
+            groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
+            size = sum(group.total_byte_size for group in groups)
+            rows = max(1, batch_bytes * file.metadata.num_rows // max(1, size))
+            yield from file.iter_batches(min(rows, 1 << 16), columns=columns)
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{path} is missing; {_REBUILD}") from error
+    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise IntegrityError(
+            f"{path} is damaged ({error}); delete its folder, run again"
+        ) from error
+
+
 def concat_tables(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
     """The tables below each other; an empty table of `schema` if there are none."""
     if not tables:

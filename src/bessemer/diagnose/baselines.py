@@ -19,7 +19,7 @@ from bessemer.core.manifest import StageResult
 from bessemer.core.schema import HELDOUT, TRAIN
 from bessemer.core.storage import write_json
 from bessemer.engine.tasks import Engine, Task
-from bessemer.tokens.corpus import Corpus, sample_documents
+from bessemer.tokens.corpus import Corpus, draw_documents
 
 TRAIN_BYTES, HELDOUT_BYTES = 4_000_000, 400_000
 _DICTIONARY_BYTES = 1 << 23  # more than both samples together: LZMA may refer to all it has seen
@@ -46,12 +46,11 @@ def baselines(
 
 def measure_baselines(corpus: Corpus, source: str, seed: int) -> dict[str, float]:
     """`unigram` and `lzma` of one source in bits per byte; empty if either side is empty."""
-    sizes = corpus.sizes()
     samples = []
     for side, budget in ((TRAIN, TRAIN_BYTES), (HELDOUT, HELDOUT_BYTES)):
         keys = {source: derive_key(seed, "baselines", side, source)}
-        doc_ids = sample_documents(sizes, side, {source: budget}, keys)
-        samples.append("\n".join(corpus.texts(doc_ids)).encode()[:budget])
+        draw = draw_documents(corpus, side, {source: budget}, keys)
+        samples.append("\n".join(draw.texts(corpus)).encode()[:budget])
     train, heldout = samples
     if not train or not heldout:
         return {}

@@ -14,7 +14,7 @@ from bessemer.config.export import ExportConfig
 from bessemer.config.model import ModelConfig
 from bessemer.core.layout import MODEL, PARITY
 from bessemer.core.manifest import StageResult
-from bessemer.core.schema import HELDOUT
+from bessemer.core.schema import HELDOUT, TRAIN
 from bessemer.core.storage import write_json, write_text
 from bessemer.export.card import Lineage, write_card
 from bessemer.export.huggingface import choose_dtypes, write_model
@@ -68,10 +68,8 @@ def export_model(job: Export, folder: Path) -> StageResult:
 
 def _texts(job: Export) -> list[str]:
     """A few documents, spread over all that are held out; of a corpus of one, that one."""
-    sizes = job.corpus.sizes()
-    doc_ids = sizes["doc_id"].to_numpy()
-    is_heldout = np.array(sizes["split"].to_pylist()) == HELDOUT
-    if is_heldout.any():
-        doc_ids = doc_ids[is_heldout]
+    doc_ids = job.corpus.doc_ids(HELDOUT)
+    if not len(doc_ids):
+        doc_ids = job.corpus.doc_ids(TRAIN)
     places = np.unique(np.linspace(0, len(doc_ids) - 1, _NUM_TEXTS).astype(int))
     return list(job.corpus.texts(doc_ids[places]))

@@ -16,9 +16,8 @@ from bessemer.core.schema import DROP, EDIT, QUARANTINE
 from bessemer.core.storage import read_table
 from bessemer.curate.ledger import shard_name
 from bessemer.curate.rules import Rule, rules_for
+from bessemer.line.work import LEDGERS
 from bessemer.line.workspace import Workspace
-
-_LEDGERS = ("ingest", "rules", "exact", "fuzzy")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +62,7 @@ def explain(workspace: Workspace, document: str) -> Explanation:
     shard = shard_name(file["shard"])
     decisions = [
         row
-        for stage in _LEDGERS
+        for stage in ("ingest", *LEDGERS)
         if workspace.manifest(stage)
         for row in _rows(workspace.folder(stage) / DECISIONS / shard, doc_id)
     ]

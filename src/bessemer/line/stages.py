@@ -14,6 +14,7 @@ from bessemer.config.run import RunConfig
 from bessemer.config.timetable import make_timetable
 from bessemer.core.manifest import StageResult
 from bessemer.line.work import (
+    LEDGERS,
     Work,
     run_baselines,
     run_diagnose,
@@ -109,21 +110,21 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="split",
         version=1,
-        inputs=("ingest", "rules", "exact", "fuzzy"),
+        inputs=("ingest", *LEDGERS),
         settings=lambda config: {"seed": config.run.seed, **_plain(config.split)},
         work=run_split,
     ),
     Stage(
         name="tokenizer",
         version=2,
-        inputs=("ingest", "split"),
+        inputs=("ingest", *LEDGERS, "split"),
         settings=_tokenizer_settings,
         work=run_tokenizer,
     ),
     Stage(
         name="encode",
         version=1,
-        inputs=("ingest", "split", "tokenizer"),
+        inputs=("ingest", *LEDGERS, "split", "tokenizer"),
         settings=lambda _: {},
         work=run_encode,
     ),
@@ -142,7 +143,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="baselines",
         version=1,
-        inputs=("ingest", "split"),
+        inputs=("ingest", *LEDGERS, "split"),
         settings=lambda config: {"seed": config.run.seed},
         work=run_baselines,
     ),
@@ -169,7 +170,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="export",
         version=2,
-        inputs=("ingest", "split", "tokenizer", "mix", "train"),
+        inputs=("ingest", *LEDGERS, "split", "tokenizer", "mix", "train"),
         settings=lambda config: {"name": config.run.name, **_plain(config.export)},
         work=run_export,
     ),
@@ -177,7 +178,7 @@ STAGES: tuple[Stage, ...] = (
         name="report",
         version=1,
         inputs=(
-            *("ingest", "signals", "rules", "exact", "fuzzy", "split", "tokenizer", "encode"),
+            *("ingest", "signals", *LEDGERS, "split", "tokenizer", "encode"),
             *("mix", "baselines", "train", "diagnose", "export"),
         ),
         settings=lambda config: {"name": config.run.name, **_plain(config.report)},

@@ -14,12 +14,11 @@ import numpy as np
 from bessemer.config.timetable import make_timetable
 from bessemer.core.errors import ConfigError, DataError
 from bessemer.core.ids import format_doc_id
-from bessemer.core.layout import DOCUMENTS, SHARDS, SPLITS, TOKENIZER
+from bessemer.core.layout import DOCUMENTS, SHARDS, TOKENIZER
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import read_json, read_table
 from bessemer.curate.ledger import shard_name, shard_of
 from bessemer.line.workspace import Workspace
-from bessemer.tokens.corpus import Corpus
 from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.sample import IGNORED, NO_DOCUMENT
 from bessemer.tokens.shard import TokenShard
@@ -85,7 +84,9 @@ def trace_step(workspace: Workspace, step: int) -> StepTrace:
         for doc_id, start, length in _documents_of(order, sample):
             tokens = read[sample].input_ids[place : place + length]
             labels = read[sample].labels[place : place + length]
-            whole = np.append(encoded[doc_id], IGNORED)  # nothing is predicted after the end
+            # Nothing is predicted after the end; nor is there a token, if text became shorter.
+            missing = max(1, start + length + 1 - len(encoded[doc_id]))
+            whole = np.append(encoded[doc_id], np.full(missing, IGNORED))
             is_equal = (tokens == whole[start:][:length]) & (labels == whole[start + 1 :][:length])
             num_equal += int(is_equal.sum())
             num_tokens += length
@@ -177,7 +178,7 @@ def _encode_anew(
 ) -> tuple[dict[int, np.ndarray], dict[int, str]]:
     """Tokens and URL of documents, from their text."""
     ingest = workspace.require("ingest")
-    corpus = Corpus(documents=ingest / DOCUMENTS, splits=workspace.require("split") / SPLITS)
+    corpus = workspace.corpus()
     tokenizer = Tokenizer.load(workspace.require("tokenizer") / TOKENIZER)
     tokens = tokenizer.encode_documents(corpus.texts(doc_ids))
     return dict(zip(doc_ids.tolist(), tokens, strict=True)), _urls(ingest, doc_ids)

@@ -5,6 +5,7 @@ Each call imports its wing only when it runs, so that `bessemer check` and `plan
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,10 @@ from bessemer.train.launch import Launch
 if TYPE_CHECKING:
     from bessemer.curate.inventory import SourceFile
     from bessemer.tokens.corpus import Corpus
+
+
+# Stages after ingest whose decisions drop documents or ask for edits.
+LEDGERS = ("rules", "exact", "fuzzy")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +42,7 @@ class Work:
     @property
     def ledgers(self) -> list[Path]:
         """The folders among the inputs whose decisions may have dropped documents."""
-        return [self.inputs[name] for name in ("rules", "exact", "fuzzy") if name in self.inputs]
+        return [self.inputs[name] for name in LEDGERS if name in self.inputs]
 
     @property
     def source_names(self) -> list[str]:
@@ -110,10 +115,19 @@ def run_split(work: Work) -> StageResult:
     )
 
 
-def _corpus(work: Work) -> Corpus:
+def corpus_of(folders: Mapping[str, Path]) -> Corpus:
+    """The corpus that stages of these folders (stage -> folder) left, with all edits made."""
     from bessemer.tokens.corpus import Corpus
 
-    return Corpus(documents=work.inputs["ingest"] / DOCUMENTS, splits=work.inputs["split"] / SPLITS)
+    return Corpus(
+        documents=folders["ingest"] / DOCUMENTS,
+        splits=folders["split"] / SPLITS,
+        ledgers=tuple(folders[name] for name in LEDGERS),
+    )
+
+
+def _corpus(work: Work) -> Corpus:
+    return corpus_of(work.inputs)
 
 
 def _tokenizer_file(work: Work) -> Path:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -24,6 +25,10 @@ from bessemer.curate.inventory import SourceFile, take_inventory
 from bessemer.line.check import load_config
 from bessemer.line.stages import STAGES, Stage
 from bessemer.line.warm_start import pin_weights
+from bessemer.line.work import LEDGERS, corpus_of
+
+if TYPE_CHECKING:
+    from bessemer.tokens.corpus import Corpus
 
 RUN_RECORD = "run.json"
 _DIGEST_CACHE = ".cache/digests.json"
@@ -54,6 +59,10 @@ class Workspace:
         if self.manifest(stage) is None:
             raise DataError(f"stage {stage!r} of this run is not finished; `bessemer run` first")
         return self.folder(stage)
+
+    def corpus(self) -> Corpus:
+        """The curated corpus with all edits made; DataError if its stages are not finished."""
+        return corpus_of({name: self.require(name) for name in ("ingest", *LEDGERS, "split")})
 
 
 def plan_workspace(

@@ -1,16 +1,16 @@
 """Stage `encode`: turn every document into token ids, shard by shard.
 
-Output: `<side>/<shard>.bin`, `.idx`, `.docs.parquet`, and `shards.json` (source, side and
-tokens of each). Every document's tokens must stand for exactly its bytes, or the stage stops.
+Edits that stages after ingest asked for are made here. Output: `<side>/<shard>.bin`, `.idx`,
+`.docs.parquet`, and `shards.json` (source, side and tokens of each). Every document's tokens must
+stand for exactly the bytes of its edited text, or the stage stops.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from bessemer.core.errors import DataError
 from bessemer.core.ids import format_doc_id
@@ -20,7 +20,7 @@ from bessemer.core.schema import SIDES
 from bessemer.core.storage import write_json
 from bessemer.engine.tasks import Engine, Task
 from bessemer.tokens.corpus import Corpus
-from bessemer.tokens.shard import write_shard
+from bessemer.tokens.shard import ShardWriter
 from bessemer.tokens.tokenizer import Tokenizer
 
 
@@ -45,20 +45,24 @@ def encode(
     ]
     results = [result for result in engine.map("encode", folder, tasks) if result["docs"]]
     write_json(folder / SHARDS, results)
-    sizes = corpus.sizes()
-    source_of, bytes_of = np.array(sizes["source"].to_pylist()), sizes["num_bytes"].to_numpy()
-    conservation = tuple(
-        Conservation(
-            source=source,
-            docs_in=int((source_of == source).sum()),
-            docs_out=sum(result["docs"] for result in results if result["source"] == source),
-            bytes_in=int(bytes_of[source_of == source].sum()),
-            bytes_out=sum(result["bytes"] for result in results if result["source"] == source),
+    before, none = corpus.count(), (0, 0)
+    conservation = []
+    for source in sources:
+        mine = [result for result in results if result["source"] == source]
+        conservation.append(
+            Conservation(
+                source=source,
+                docs_in=before.get(source, none)[0],
+                docs_out=sum(result["docs"] for result in mine),
+                bytes_in=before.get(source, none)[1],
+                bytes_out=sum(result["bytes"] for result in mine),
+                bytes_edited=sum(result["removed_bytes"] for result in mine),
+                bytes_inserted=sum(result["inserted_bytes"] for result in mine),
+            )
         )
-        for source in sources
-    )
     return StageResult(
-        conservation=conservation, summary={"tokens": sum(result["tokens"] for result in results)}
+        conservation=tuple(conservation),
+        summary={"tokens": sum(result["tokens"] for result in results)},
     )
 
 
@@ -66,28 +70,40 @@ def encode_shard(
     corpus: Corpus, tokenizer: Path, shard: str, side: str, folder: Path
 ) -> dict[str, Any]:
     """Encode one side of one shard; returns its source, documents, tokens and bytes of text."""
-    table = corpus.read(shard, side)
-    name = shard.removesuffix(".parquet")
-    if not len(table):
+    rows = corpus.split_of(shard, side)
+    if not len(rows):
         return {"docs": 0}
-    coder = Tokenizer.load(tokenizer)
-    texts, doc_ids = table["text"].to_pylist(), table["doc_id"].to_pylist()
-    tokens = coder.encode_documents(texts)
-    num_bytes = [int(coder.token_bytes[ids].sum()) for ids in tokens]
-    for doc_id, found, expected in zip(
-        doc_ids, num_bytes, table["num_bytes"].to_pylist(), strict=True
-    ):
-        if found != expected:
-            raise DataError(
-                f"document {format_doc_id(doc_id)}: its tokens stand for {found} bytes, "
-                f"its text has {expected}; this is a bug of bessemer, please report it"
-            )
-    write_shard(folder / side / name, tokens, doc_ids, num_bytes, coder.vocab_size)
+    name = f"{side}/{shard.removesuffix('.parquet')}"
+    coder = load_coder(tokenizer)
+    num_bytes, removed, inserted = 0, 0, 0
+    with ShardWriter(folder / name, coder.vocab_size) as out:
+        for document in corpus.read_shard(shard, rows["doc_id"].to_numpy()):
+            [ids] = coder.encode_documents([document.text])
+            found = int(coder.token_bytes[ids].sum())
+            expected = document.num_bytes - document.removed_bytes + document.inserted_bytes
+            if found != expected:
+                raise DataError(
+                    f"document {format_doc_id(document.doc_id)}: its tokens stand for {found} "
+                    f"bytes, its text has {expected}; this is a bug of bessemer, please report it"
+                )
+            out.add(document.doc_id, ids, found)
+            num_bytes += found
+            removed += document.removed_bytes
+            inserted += document.inserted_bytes
+        docs, tokens = out.num_docs, out.num_tokens
     return {
-        "shard": f"{side}/{name}",
+        "shard": name,
         "side": side,
-        "source": table["source"][0].as_py(),
-        "docs": len(tokens),
-        "tokens": sum(map(len, tokens)),
-        "bytes": sum(num_bytes),
+        "source": rows["source"][0].as_py(),
+        "docs": docs,
+        "tokens": tokens,
+        "bytes": num_bytes,
+        "removed_bytes": removed,
+        "inserted_bytes": inserted,
     }
+
+
+@lru_cache(maxsize=1)
+def load_coder(tokenizer: Path) -> Tokenizer:
+    """The tokenizer of a finished stage: a process that encodes many shards reads it once."""
+    return Tokenizer.load(tokenizer)

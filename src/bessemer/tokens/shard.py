@@ -9,7 +9,9 @@ document. Beside them `.docs.parquet` says which document each one is.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,13 @@ import pyarrow as pa
 
 from bessemer.core.errors import IntegrityError
 from bessemer.core.schema import TOKEN_DOCS
-from bessemer.core.storage import read_table, write_bytes, write_table
+from bessemer.core.storage import atomic_path, read_table, write_bytes, write_table
 
 _REBUILD = "delete the encode folder and run again"
 _MAGIC = b"MMIDIDX\x00\x00"
 _VERSION = 1
 _HEADER = struct.Struct("<9sQBQQ")
-# Megatron knows no unsigned 32-bit ids.
+# Megatron's table has no unsigned 32-bit ids; the bytes of int32 are the same for ids below 2^31.
 _DTYPE_CODES: dict[np.dtype[Any], int] = {
     np.dtype("<i4"): 4,
     np.dtype("<u2"): 8,
@@ -37,37 +39,82 @@ def token_dtype(vocab_size: int) -> np.dtype[Any]:
     return np.dtype("<u2") if vocab_size <= 1 << 16 else np.dtype("<i4")
 
 
+class ShardWriter:
+    """Writes one shard, a document at a time: `.bin` as they come, `.docs.parquet`, `.idx` last.
+
+    In memory are 16 bytes per document. A context manager: without an error all three files are
+    there when it ends, with one none of them is.
+    """
+
+    def __init__(self, prefix: Path, vocab_size: int) -> None:
+        self._prefix = prefix
+        self._dtype = token_dtype(vocab_size)
+        self._lengths, self._doc_ids, self._num_bytes = array("i"), array("q"), array("q")
+        self._stack = ExitStack()
+
+    def __enter__(self) -> ShardWriter:
+        path = self._stack.enter_context(atomic_path(_part(self._prefix, "bin")))
+        self._file = self._stack.enter_context(path.open("wb"))
+        return self
+
+    def add(self, doc_id: int, ids: Sequence[int] | np.ndarray, num_bytes: int) -> None:
+        """Append a document: its token ids, and the bytes of text that they stand for."""
+        self._file.write(np.asarray(ids, self._dtype).tobytes())
+        self._lengths.append(len(ids))
+        self._doc_ids.append(doc_id)
+        self._num_bytes.append(num_bytes)
+
+    @property
+    def num_docs(self) -> int:
+        """Documents so far."""
+        return len(self._lengths)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens so far."""
+        return self._file.tell() // self._dtype.itemsize
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        self._stack.__exit__(kind, *rest)
+        if kind is not None:
+            return
+        lengths = np.array(self._lengths, "<i4")
+        starts = np.cumsum(lengths, dtype=np.int64) - lengths
+        table = pa.table(
+            {
+                "doc_id": np.array(self._doc_ids, np.int64),
+                "token_start": starts,
+                "num_tokens": lengths,
+                "num_bytes": np.array(self._num_bytes, np.int64),
+            },
+            schema=TOKEN_DOCS,
+        )
+        write_table(_part(self._prefix, "docs.parquet"), table)
+        num, code = len(lengths), _DTYPE_CODES[self._dtype]
+        index = (
+            _HEADER.pack(_MAGIC, _VERSION, code, num, num + 1)
+            + lengths.tobytes()
+            + (starts * self._dtype.itemsize).astype("<i8").tobytes()
+            + np.arange(num + 1, dtype="<i8").tobytes()
+        )
+        write_bytes(_part(self._prefix, "idx"), index)
+
+
 def write_shard(
     prefix: Path,
-    tokens: Sequence[Sequence[int] | np.ndarray],
-    doc_ids: Sequence[int],
-    num_bytes: Sequence[int],
+    tokens: Iterable[Sequence[int] | np.ndarray],
+    doc_ids: Iterable[int],
+    num_bytes: Iterable[int],
     vocab_size: int,
 ) -> None:
-    """Write `<prefix>.bin`, `.docs.parquet` and `.idx` (last) for some documents."""
-    dtype = token_dtype(vocab_size)
-    lengths = np.array([len(ids) for ids in tokens], np.int64)
-    starts = np.cumsum(lengths) - lengths
-    flat = np.concatenate([np.asarray(ids, dtype) for ids in tokens] or [np.empty(0, dtype)])
-    write_bytes(prefix.with_name(prefix.name + ".bin"), flat.tobytes())
-    table = pa.table(
-        {
-            "doc_id": pa.array(doc_ids, pa.int64()),
-            "token_start": starts,
-            "num_tokens": lengths.astype(np.int32),
-            "num_bytes": pa.array(num_bytes, pa.int64()),
-        },
-        schema=TOKEN_DOCS,
-    )
-    write_table(prefix.with_name(prefix.name + ".docs.parquet"), table)
-    header = _HEADER.pack(_MAGIC, _VERSION, _DTYPE_CODES[dtype], len(lengths), len(lengths) + 1)
-    index = (
-        header
-        + lengths.astype("<i4").tobytes()
-        + (starts * dtype.itemsize).astype("<i8").tobytes()
-        + np.arange(len(lengths) + 1, dtype="<i8").tobytes()
-    )
-    write_bytes(prefix.with_name(prefix.name + ".idx"), index)
+    """Write a shard of documents that are at hand."""
+    with ShardWriter(prefix, vocab_size) as out:
+        for doc_id, ids, size in zip(doc_ids, tokens, num_bytes, strict=True):
+            out.add(doc_id, ids, size)
+
+
+def _part(prefix: Path, suffix: str) -> Path:
+    return prefix.with_name(f"{prefix.name}.{suffix}")
 
 
 class TokenShard:
@@ -76,7 +123,7 @@ class TokenShard:
     def __init__(self, prefix: Path) -> None:
         self.prefix = prefix
         try:
-            index = prefix.with_name(prefix.name + ".idx").read_bytes()
+            index = _part(prefix, "idx").read_bytes()
         except FileNotFoundError as error:
             raise IntegrityError(f"{prefix}.idx is missing; {_REBUILD}") from error
         if len(index) < _HEADER.size:
@@ -93,7 +140,7 @@ class TokenShard:
         """int64 [num_documents]."""
         self.tokens: np.ndarray = np.empty(0, _DTYPES[code])
         """Token ids of the whole shard, memory-mapped."""
-        bin_path = prefix.with_name(prefix.name + ".bin")
+        bin_path = _part(prefix, "bin")
         expected = (self.num_tokens * _DTYPES[code].itemsize, num_documents)
         if (bin_path.stat().st_size if bin_path.exists() else None, len(self.doc_ids)) != expected:
             raise IntegrityError(
@@ -115,4 +162,4 @@ class TokenShard:
 
     def documents(self) -> pa.Table:
         """`.docs.parquet`: doc_id, token_start, num_tokens, num_bytes, in order of the tokens."""
-        return read_table(self.prefix.with_name(self.prefix.name + ".docs.parquet"))
+        return read_table(_part(self.prefix, "docs.parquet"))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -241,7 +241,7 @@ def byte_level_split(pattern: str) -> pre_tokenizers.PreTokenizer:
 
 
 def train_tokenizer(
-    texts: Iterator[str], vocab_size: int, special_tokens: Sequence[str] = ()
+    texts: Iterable[str], vocab_size: int, special_tokens: Sequence[str] = ()
 ) -> Tokenizer:
     """Learn `vocab_size` tokens from `texts`: BEGIN, END and other special ones, the 256 bytes, and
     merges. DataError if they are too little text for that."""

@@ -1,16 +1,14 @@
 """Stage `tokenizer`: the vocabulary, learned from the mixture or loaded from a file.
 
 Output: tokenizer.json, and tokenizer_config.json with the names of BEGIN and END. A loaded one is
-held to hostile texts before it is let in.
+held to hostile texts before it is let in. Training takes memory by `sample_bytes`, not by the
+corpus.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-import numpy as np
-import pyarrow.compute as pc
 
 from bessemer.config.data import TokenizerConfig
 from bessemer.core.errors import DataError
@@ -18,7 +16,7 @@ from bessemer.core.keyed import derive_key
 from bessemer.core.layout import TOKENIZER
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import TRAIN
-from bessemer.tokens.corpus import WHERE_IT_WENT, Corpus, sample_documents
+from bessemer.tokens.corpus import WHERE_IT_WENT, Corpus, draw_documents
 from bessemer.tokens.hostile import prove
 from bessemer.tokens.load import read_tokenizer
 from bessemer.tokens.tokenizer import train_tokenizer
@@ -53,12 +51,10 @@ def learn_tokenizer(
     folder: Path,
 ) -> StageResult:
     """Learn the vocabulary from training text only, each source by its weight in the mixture."""
-    sizes = corpus.sizes()
-    train = sizes.filter(pc.equal(sizes["split"], TRAIN))
-    left = train.group_by("source", use_threads=False).aggregate([("num_bytes", "sum")])
+    left = corpus.count(TRAIN)
     shares = {
-        row["source"]: row["num_bytes_sum"] if weights is None else weights.get(row["source"], 0)
-        for row in left.to_pylist()
+        source: num_bytes if weights is None else weights.get(source, 0)
+        for source, (_, num_bytes) in left.items()
     }
     total = sum(shares.values())
     if not total:
@@ -68,9 +64,20 @@ def learn_tokenizer(
         )
     budget = {source: config.sample_bytes * share / total for source, share in shares.items()}
     keys = {source: derive_key(seed, "tokenizer", source) for source in shares}
-    doc_ids = sample_documents(sizes, TRAIN, budget, keys)
-    tokenizer = train_tokenizer(corpus.texts(doc_ids), config.vocab_size, config.special_tokens)
-    tokenizer.save(folder / TOKENIZER)
-    in_sample = np.isin(sizes["doc_id"].to_numpy(), doc_ids)
-    sampled = int(sizes["num_bytes"].to_numpy()[in_sample].sum())
-    return StageResult(summary={"sample_docs": len(doc_ids), "sample_bytes": sampled})
+    draw = draw_documents(corpus, TRAIN, budget, keys)
+    fed = Fed(draw.texts(corpus))
+    train_tokenizer(fed, config.vocab_size, config.special_tokens).save(folder / TOKENIZER)
+    return StageResult(summary={"sample_docs": len(draw.doc_ids), "sample_bytes": fed.num_bytes})
+
+
+class Fed:
+    """Texts passed on one by one, and their bytes counted."""
+
+    def __init__(self, texts: Iterator[str]) -> None:
+        self._texts = texts
+        self.num_bytes = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for text in self._texts:
+            self.num_bytes += len(text.encode())
+            yield text

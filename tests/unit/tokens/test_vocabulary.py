@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from bessemer.config.data import TokenizerConfig
 from bessemer.core.errors import DataError
 from bessemer.core.keyed import derive_key, hash_indices
-from bessemer.tokens.corpus import Corpus, sample_documents
+from bessemer.tokens.corpus import Corpus, draw_documents
 from bessemer.tokens.hostile import HOSTILE
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.tokens.vocabulary import learn_tokenizer, load_tokenizer
@@ -44,8 +47,9 @@ def test_the_vocabulary_is_learned_from_training_text_by_weight(
         ids = (shard << 32) + np.arange(100)
         key = derive_key(0, "tokenizer", source)
         by_hand = ids[np.argsort(hash_indices(key, ids))[:budget]]
-        sample = sample_documents(corpus.sizes(), "train", {source: budget * size}, {source: key})
-        assert sorted(by_hand.tolist()) == sample.tolist()
+        draw = draw_documents(corpus, "train", {source: budget * size}, {source: key})
+        assert sorted(by_hand.tolist()) == draw.doc_ids.tolist()
+        assert draw.limit_bytes == {}
     again = learn_tokenizer(corpus, weights, config(40 * size), 0, tmp_path / "again")
     assert again == result
     first, second = (tmp_path / name / "tokenizer.json" for name in ("weighted", "again"))
@@ -53,6 +57,60 @@ def test_the_vocabulary_is_learned_from_training_text_by_weight(
     # Without weights, sources count as they are, and the whole is the limit all the same.
     whole = learn_tokenizer(corpus, None, config(50 * size), 0, tmp_path / "even")
     assert whole.summary == {"sample_docs": 50, "sample_bytes": 50 * size}
+
+
+def test_a_document_longer_than_the_budget_is_cut_to_it(
+    make_corpus: MakeCorpus, tmp_path: Path
+) -> None:
+    text = "".join(f"größer {n * n:x} {n} " for n in range(5000))
+    corpus = make_corpus([("web", [(text, "train"), (text, "train")])])
+    for budget in (0.1, 1, 3, 1000, 1001, 70_000, 130_000):
+        draw = draw_documents(corpus, "train", {"web": budget}, {"web": 0})
+        taken = "".join(draw.texts(corpus)).encode()
+        assert int(budget) - 1 <= len(taken) <= budget  # a character of two bytes may not fit
+        assert len(draw.doc_ids) == 1 + (budget > len(text.encode()))
+    result = learn_tokenizer(corpus, None, config(20_000), 0, tmp_path)
+    assert result.summary["sample_docs"] == 1
+    assert 19_999 <= result.summary["sample_bytes"] <= 20_000
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from bessemer.config.data import TokenizerConfig
+from bessemer.tokens.corpus import Corpus
+from bessemer.tokens.vocabulary import learn_tokenizer
+root = Path(sys.argv[1])
+corpus = Corpus(documents=root / "documents", splits=root / "splits")
+config = TokenizerConfig(vocab_size=1000, sample_bytes=400_000)
+print(learn_tokenizer(corpus, None, config, 0, root / "out").summary["sample_bytes"])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_of_learning_does_not_grow_with_the_corpus(
+    make_corpus: MakeCorpus, tmp_path: Path
+) -> None:
+    """With 90 MB more of text and the same sample the peak stays where it was."""
+    rng = np.random.default_rng(0)
+    letters = np.frombuffer(b"abcdefghijklmnopqrst    ", np.uint8)
+
+    def shard(number: int) -> tuple[str, list[tuple[str, str]]]:
+        rows = [rng.choice(letters, 100_000).tobytes().decode() for _ in range(30)]
+        return "web", [(text, "train") for text in rows]
+
+    peaks = []
+    for num_shards in (4, 34):
+        corpus = make_corpus([shard(n) for n in range(num_shards)])
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, corpus.documents.parent],
+            capture_output=True, text=True, check=True,
+            env=os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"},  # keeps no pages back
+        )  # fmt: skip
+        sampled, peak = map(int, done.stdout.split())
+        assert sampled == 400_000
+        peaks.append(peak * 1024)
+    assert peaks[1] - peaks[0] < 30_000_000
 
 
 @pytest.mark.parametrize("weights", [None, {"web": 0.0, "books": 1.0}])
