@@ -25,6 +25,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+tokenizer_app = typer.Typer(help="The tokenizer of a run.", no_args_is_help=True)
+app.add_typer(tokenizer_app, name="tokenizer")
+
 RunFile = Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")]
 Target = Annotated[
     Path, typer.Argument(help="A run file, or the root folder of a run.", metavar="RUN")
@@ -154,6 +157,38 @@ def generate(
         sys.stdout.write(piece if number else prompt + piece)
         sys.stdout.flush()
     sys.stdout.write("\n")
+
+
+@tokenizer_app.command("report")
+def tokenizer_report(
+    target: Target,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another tokenizer: NAME=PATH of a file (NAME=PATH:PATTERN for ranks of "
+            "tiktoken), an encoding of tiktoken such as cl100k_base, or the run's own with text "
+            "split in another way, such as split:gpt2. Repeatable."
+        ),
+    ] = None,
+    sample: Annotated[str, typer.Option(help="How much text to measure on.")] = "16MB",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file as well.")
+    ] = None,
+) -> None:
+    """Show bytes per token by source and by language, and prove that every byte comes back."""
+    from bessemer.core.storage import write_json
+    from bessemer.core.units import parse_bytes
+    from bessemer.line import api, show_tokens
+    from bessemer.tokens.compression import as_json
+
+    try:
+        sample_bytes = parse_bytes(sample)
+    except ValueError as error:
+        raise ConfigError(f"--sample {sample}: {error}") from None
+    report = api.tokenizer_report(target, against or (), sample_bytes=sample_bytes)
+    show_tokens.tokenizer_report(report)
+    if json_file is not None:
+        write_json(json_file, as_json(report))
 
 
 def _program() -> str:

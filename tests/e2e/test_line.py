@@ -204,6 +204,21 @@ def test_from_makes_a_stage_and_all_after_it_anew(run_file: Path, bessemer: Bess
     assert "is not finished" in early.stderr
 
 
+def test_the_tokenizer_report_writes_its_figures(
+    finished_run: Path, bessemer: Bessemer, tmp_path: Path
+) -> None:
+    out = tmp_path / "report.json"
+    done = bessemer("tokenizer", "report", str(finished_run), "--sample", "1MB", "--json", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "this run: every byte came back" in done.stdout
+    found = json.loads(out.read_text())
+    assert [row["source"] for row in found["by_source"]] == ["notes", "pages", "tools", ""]
+    assert found["by_source"][-1]["bytes_per_token"]["this run"] > 1
+    assert found["docs_changed"] == {"this run": 0, "bytes": 0}
+    done = bessemer("tokenizer", "report", str(finished_run), "--sample", "much")
+    assert (done.returncode, done.stderr.split(":")[0]) == (2, "error")
+
+
 def test_the_report_is_one_file_that_needs_no_network(finished_run: Path) -> None:
     html = (finished_run.parent / "out" / "report.html").read_text()
     assert html.lower().startswith("<!doctype html>")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bessemer.line.runner import StageOutcome
     from bessemer.line.trace import DocumentTrace, StepTrace
     from bessemer.planner.estimate import Estimate
+    from bessemer.tokens.compression import TokenizerReport
     from bessemer.tokens.order import SampleOrder
     from bessemer.train.launch import Launch
 
@@ -114,6 +115,28 @@ def generate(
         temperature=temperature,
         top_p=top_p,
         seed=seed,
+    )
+
+
+def tokenizer_report(
+    target: Path | str, against: Sequence[str] = (), *, sample_bytes: int = 16_000_000
+) -> TokenizerReport:
+    """Bytes per token of a run's tokenizer by source and language, and that every byte comes back.
+
+    `against` names other tokenizers, as `bessemer.tokens.references.gather` takes them.
+    """
+    from bessemer.core.layout import SIGNALS, TOKENIZER
+    from bessemer.tokens.compression import measure
+    from bessemer.tokens.references import gather
+    from bessemer.tokens.tokenizer import Tokenizer
+
+    workspace = open_workspace(Path(target))
+    return measure(
+        workspace.corpus(),
+        workspace.require("signals") / SIGNALS,
+        gather(Tokenizer.load(workspace.require("tokenizer") / TOKENIZER), against),
+        sample_bytes,
+        workspace.config.run.seed,
     )
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from bessemer.config.timetable import Timetable, make_timetable
 from bessemer.core.ids import format_doc_id
@@ -19,6 +17,7 @@ from bessemer.costs.compute import count_parameters, shape_of
 from bessemer.line.explain import Explanation
 from bessemer.line.runner import StageOutcome
 from bessemer.line.stages import STAGES
+from bessemer.line.terminal import make_console, make_facts, make_table
 from bessemer.line.trace import DocumentTrace, StepTrace
 from bessemer.line.workspace import Workspace
 from bessemer.planner.estimate import Estimate
@@ -26,41 +25,15 @@ from bessemer.planner.estimate import Estimate
 _MOST_ROWS = 40
 
 
-_FILE_COLUMNS = 160  # width of a table that goes to a file or a pipe
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_FILE_COLUMNS)
-
-
-def _table(*columns: str, right: Iterable[str] = ()) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns[:-1]:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
-    table.add_column(columns[-1], overflow="fold")  # the one that gives way on a narrow screen
-    return table
-
-
-def _facts(rows: Sequence[tuple[str, str]]) -> Table:
-    """Names and values without a header."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, escape(value))
-    return table
-
-
 def check(workspace: Workspace) -> None:
     """The run in numbers, and what each stage would do."""
     config, timetable = workspace.config, make_timetable(workspace.config.train)
     parameters = count_parameters(shape_of(config.model, config.tokenizer.vocab_size))
     size = sum(file.size_bytes for file in workspace.files)
-    console = _console()
+    console = make_console()
     console.print(f"[bold]{config.run.name}[/bold] is sound.")
     console.print(
-        _facts(
+        make_facts(
             [
                 ("root", str(workspace.root)),
                 ("sources", ", ".join(source.name for source in config.source)),
@@ -74,7 +47,7 @@ def check(workspace: Workspace) -> None:
             ]
         )
     )
-    table = _table("stage", "fingerprint", "would be")
+    table = make_table("stage", "fingerprint", "would be")
     for stage in STAGES:
         state = "reused" if workspace.manifest(stage.name) else "run"
         table.add_row(stage.name, workspace.fingerprints[stage.name], state)
@@ -90,10 +63,10 @@ def _batches(timetable: Timetable) -> str:
 def estimate(found: Estimate) -> None:
     """Parameters, operations, memory by part, and time with its range."""
     parts, memory = found.parameters, found.memory
-    console = _console()
+    console = make_console()
     console.print("[bold]parameters[/bold]")
     console.print(
-        _facts(
+        make_facts(
             [
                 ("embedding", f"{parts.embedding:,}"),
                 ("attention", f"{parts.attention:,}"),
@@ -112,7 +85,7 @@ def estimate(found: Estimate) -> None:
     )
     console.print("[bold]operations[/bold]")
     console.print(
-        _facts(
+        make_facts(
             [
                 ("per step", format_flops(found.flops_per_step)),
                 ("in all", f"{format_flops(found.total_flops)} in {found.steps:,} steps"),
@@ -126,7 +99,7 @@ def estimate(found: Estimate) -> None:
         f"[bold]memory of one process[/bold] (microbatch of {found.microbatch_samples} sequences)"
     )
     console.print(
-        _facts(
+        make_facts(
             [
                 ("weights", format_bytes(memory.weights)),
                 ("gradients", format_bytes(memory.gradients)),
@@ -155,14 +128,14 @@ def estimate(found: Estimate) -> None:
         ]
     else:
         rows.append(("rate", "not measured"))
-    console.print(_facts(rows))
+    console.print(make_facts(rows))
 
 
 def outcome(workspace: Workspace, outcomes: Sequence[StageOutcome], program: str) -> None:
     """Where the products of a run are, and what to try next with the command `program`."""
     root = _short(workspace.root)
     names = {outcome.stage for outcome in outcomes}
-    console = _console()
+    console = make_console()
     if "report" in names:
         console.print(f"report  {root / REPORT}")
     if "export" in names:
@@ -172,7 +145,7 @@ def outcome(workspace: Workspace, outcomes: Sequence[StageOutcome], program: str
 
 def status(workspace: Workspace) -> None:
     """One row per stage of a run."""
-    table = _table(
+    table = make_table(
         *("stage", "state", "took", "documents", "text", "files", "fingerprint"),
         right=("took", "documents", "text", "files"),
     )
@@ -194,14 +167,14 @@ def status(workspace: Workspace) -> None:
             f"{len(manifest.files):,}",
             print_,
         )
-    console = _console()
+    console = make_console()
     console.print(f"{workspace.config.run.name} in {_short(workspace.root)}")
     console.print(table)
 
 
 def explanation(found: Explanation) -> None:
     """The fate of a document, the decisions that led to it, every rule and every signal."""
-    console = _console()
+    console = make_console()
     console.print(f"document {format_doc_id(found.doc_id)} was [bold]{found.fate}[/bold]")
     rows = [("source", found.source), ("file", found.path)]
     if found.document:
@@ -218,15 +191,15 @@ def explanation(found: Explanation) -> None:
                 f"{found.cluster['cluster_docs']} near-duplicates",
             )
         )
-    console.print(_facts(rows))
+    console.print(make_facts(rows))
     if found.decisions:
-        table = _table("stage", "action", "rule", "value", "bound", "evidence")
+        table = make_table("stage", "action", "rule", "value", "bound", "evidence")
         for row in found.decisions:
             table.add_row(*(escape(cell) for cell in _decision_cells(row)))
         console.print(table)
     if found.signals:
         bounds = {rule.name: rule for rule in found.rules}
-        table = _table("signal", "value", "min", "max", "", right=("value", "min", "max"))
+        table = make_table("signal", "value", "min", "max", "", right=("value", "min", "max"))
         for name, value in found.signals.items():
             if name == "doc_id":
                 continue
@@ -244,12 +217,12 @@ def explanation(found: Explanation) -> None:
 
 def step_trace(found: StepTrace) -> None:
     """The documents of a step, and the proof that they are."""
-    console = _console()
+    console = make_console()
     console.print(
         f"step {found.step}: samples {found.samples.start} to {found.samples.stop - 1}, "
         f"{found.num_tokens:,} tokens of {len({r.doc_id for r in found.ranges})} documents"
     )
-    table = _table(
+    table = make_table(
         *("sample", "source", "epoch", "document", "from token", "tokens", "url"),
         right=("sample", "epoch", "from token", "tokens"),
     )
@@ -274,8 +247,8 @@ def document_trace(found: DocumentTrace) -> None:
     if len(found.steps) > _MOST_ROWS:
         steps += f", ... ({len(found.steps)} in all)"
     seen = steps or ("never: it is held out" if found.split != "train" else "none in this run")
-    _console().print(
-        _facts(
+    make_console().print(
+        make_facts(
             [
                 ("document", format_doc_id(found.doc_id)),
                 ("split", found.split),

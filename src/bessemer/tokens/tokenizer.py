@@ -163,6 +163,17 @@ class Tokenizer:
         except ValueError:  # a pattern too large for its regular expressions
             return None
 
+    @property
+    def is_byte_level(self) -> bool:
+        """Whether tokens are made of bytes, rather than of characters."""
+        return not self._backend.model.byte_fallback
+
+    def split_by(self, pattern: str) -> Tokenizer:
+        """The same byte-level vocabulary, with text split by another regular expression."""
+        spec = json.loads(self._backend.to_str())
+        spec["pre_tokenizer"] = json.loads(byte_level_split(pattern).__getstate__())
+        return Tokenizer(spec, self.begin, self.end)
+
     def decode(self, ids: Iterable[int]) -> str:
         """Text of token ids; special tokens vanish, bytes that are no UTF-8 become U+FFFD."""
         return b"".join(map(self._pieces.__getitem__, ids)).decode("utf-8", "replace")
