@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         status,
         trace_document,
         trace_step,
+        verify_samples,
     )
     from bessemer.line.check import load_config
     from bessemer.train.trainer import Trainer, TrainingJob
@@ -53,6 +54,7 @@ __all__ = [
     "status",
     "trace_document",
     "trace_step",
+    "verify_samples",
 ]
 
 _ERRORS = ("BessemerError", "ConfigError", "DataError", "IntegrityError", "MachineError")

@@ -117,16 +117,20 @@ def trace(
     target: Target,
     step: Annotated[int | None, typer.Option(help="An optimizer step, from 1.")] = None,
     doc: Annotated[str | None, typer.Option(help="A document, as for explain.")] = None,
+    verify: Annotated[bool, typer.Option(help="All samples, against the record.")] = False,
 ) -> None:
-    """Follow lineage both ways: the documents of a step, or the steps that saw a document."""
+    """Follow lineage both ways: the documents of a step, or the steps that saw a document; or prove
+    that training lost no sample and repeated none."""
     from bessemer.line import api, show
 
-    if step is not None and doc is None:
+    if [step is not None, doc is not None, verify].count(True) != 1:
+        raise ConfigError("trace needs --step N, --doc D or --verify, one of them")
+    if step is not None:
         show.step_trace(api.trace_step(target, step))
-    elif doc is not None and step is None:
+    elif doc is not None:
         show.document_trace(api.trace_document(target, doc))
     else:
-        raise ConfigError("trace needs --step N or --doc D, one of them")
+        show.sample_proof(api.verify_samples(target))
 
 
 @app.command()

@@ -14,7 +14,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from bessemer.core.layout import DIAGNOSIS, EVALUATIONS, METRICS, PARITY, STEPS
+from bessemer.core.layout import DIAGNOSIS, EVALUATIONS, METRICS, PARITY, STATE_DIGESTS, STEPS
 from bessemer.core.storage import read_json, read_jsonl
 from bessemer.line.explain import explain
 from bessemer.line.trace import trace_document, trace_step
@@ -102,6 +102,31 @@ def test_every_step_is_proven_by_encoding_its_documents_anew(finished_run: Path)
         assert set(trace_document(workspace, doc_id).steps) == steps
 
 
+def test_training_from_a_copy_of_the_tokens_gives_the_same_weights(
+    finished_run: Path, bessemer: Bessemer, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(finished_run.parent, tmp_path / "copy", symlinks=True)
+    path = tmp_path / "copy" / "run.toml"
+    workspace = plan_workspace(path)
+    before = (workspace.folder("train") / STATE_DIGESTS).read_text()
+    workspace.folder("encode").rename(tmp_path / "elsewhere")
+    shutil.copytree(tmp_path / "elsewhere", workspace.folder("encode"))
+    for token_file in workspace.folder("encode").glob("*/*.bin"):
+        token_file.write_bytes(b"")  # what is read must be the copy
+    tokens = f'cluster.tokens="file://{tmp_path / "elsewhere"}"'
+    anew = ("run", str(path), "--from", "train", "--to", "train", "--set", tokens)
+    done = bessemer(*anew)
+    assert done.returncode == 0, done.stderr
+    assert (workspace.folder("train") / STATE_DIGESTS).read_text() == before
+    shards = tmp_path / "elsewhere" / "shards.json"
+    shards.write_text(shards.read_text().replace('"tokens": 1', '"tokens": 2'))
+    wrong = bessemer(*anew)
+    assert wrong.returncode == 3
+    assert "holds other shards than" in wrong.stderr
+
+
 def test_a_wrong_token_breaks_the_proof(finished_run: Path, tmp_path: Path) -> None:
     """The proof can fail: one token changed on disk is found."""
     import shutil
@@ -118,6 +143,26 @@ def test_a_wrong_token_breaks_the_proof(finished_run: Path, tmp_path: Path) -> N
     found = trace_step(workspace, 1)
     assert not found.is_proven
     assert found.num_tokens - 2 <= found.num_equal < found.num_tokens  # as input, and as label
+
+
+def test_the_samples_that_were_trained_on_are_proven(
+    finished_run: Path, bessemer: Bessemer, tmp_path: Path
+) -> None:
+    done = bessemer("trace", str(finished_run), "--verify")
+    assert done.returncode == 0, done.stderr
+    assert "proven: the 160 samples" in done.stdout
+    assert "20 recorded steps" in done.stdout
+    import shutil
+
+    shutil.copytree(finished_run.parent, tmp_path / "copy", symlinks=True)
+    steps = plan_workspace(tmp_path / "copy" / "run.toml").folder("train") / METRICS / STEPS
+    lines = steps.read_text().splitlines(keepends=True)
+    row = json.loads(lines[6])
+    row["samples_digest"] = f"{int(row['samples_digest'], 16) ^ 1:016x}"
+    steps.write_text("".join([*lines[:6], json.dumps(row) + "\n", *lines[7:]]))
+    wrong = bessemer("trace", str(tmp_path / "copy" / "run.toml"), "--verify")
+    assert wrong.returncode == 3
+    assert "step 7 was trained on other samples" in wrong.stderr
 
 
 @pytest.mark.parametrize(

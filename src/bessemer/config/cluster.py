@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bessemer.config.base import Section, Tokens
+
+
+def _require_url(text: str) -> str:
+    if "://" not in text:
+        raise ValueError("should be a URL, as in s3://bucket/tokens or file:///disk/tokens")
+    return text
 
 
 class EngineConfig(Section):
@@ -36,4 +42,7 @@ class ClusterConfig(Section):
     """Steps (from 1) to trace with torch's profiler, into `<root>/metrics/profile`."""
     wandb_project: str | None = None
     """Report metrics to this Weights & Biases project too; needs `bessemer[wandb]`."""
+    tokens: Annotated[str, AfterValidator(_require_url)] | None = None
+    """Where training reads token shards from: a copy of the encode stage's folder in any store that
+    fsspec knows (`s3://...`), or on another disk (`file:///...`); absent means that folder."""
     engine: EngineConfig = EngineConfig()

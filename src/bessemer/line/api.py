@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bessemer.line.explain import Explanation
     from bessemer.line.runner import StageOutcome
     from bessemer.line.trace import DocumentTrace, StepTrace
+    from bessemer.line.verify import SampleProof
     from bessemer.planner.estimate import Estimate
     from bessemer.tokens.compression import TokenizerReport
     from bessemer.tokens.order import SampleOrder
@@ -94,6 +95,16 @@ def trace_document(target: Path | str, document: str) -> DocumentTrace:
 
     workspace = open_workspace(Path(target))
     return trace(workspace, find_document(workspace, document))
+
+
+def verify_samples(target: Path | str) -> SampleProof:
+    """The proof that training lost no sample and repeated none.
+
+    Raises IntegrityError naming the first step whose record differs.
+    """
+    from bessemer.line.verify import verify_samples as verify
+
+    return verify(open_workspace(Path(target)))
 
 
 def generate(

@@ -19,6 +19,7 @@ from bessemer.line.runner import StageOutcome
 from bessemer.line.stages import STAGES
 from bessemer.line.terminal import make_console, make_facts, make_table
 from bessemer.line.trace import DocumentTrace, StepTrace
+from bessemer.line.verify import SampleProof
 from bessemer.line.workspace import Workspace
 from bessemer.planner.estimate import Estimate
 
@@ -213,6 +214,14 @@ def explanation(found: Explanation) -> None:
                 "broken" if broken else "",
             )
         console.print(table)
+
+
+def sample_proof(found: SampleProof) -> None:
+    """That the record of training holds every sample once, in order."""
+    make_console().print(
+        f"proven: the {found.num_samples:,} samples of the order have the digest {found.digest}, "
+        f"as {found.num_steps:,} recorded steps say one after the other"
+    )
 
 
 def step_trace(found: StepTrace) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bessemer.config.run import RunConfig
+from bessemer.core.errors import IntegrityError
 from bessemer.core.layout import BASELINES, CHECKPOINTS, DOCUMENTS, METRICS, SPLITS, TOKENIZER
 from bessemer.core.manifest import StageResult
 from bessemer.engine.tasks import Engine
@@ -19,6 +20,7 @@ from bessemer.train.launch import Launch
 if TYPE_CHECKING:
     from bessemer.curate.inventory import SourceFile
     from bessemer.tokens.corpus import Corpus
+    from bessemer.tokens.remote import RemotePath
 
 
 # Stages after ingest whose decisions drop documents or ask for edits.
@@ -177,6 +179,23 @@ def run_baselines(work: Work) -> StageResult:
     )
 
 
+def _token_root(work: Work) -> Path | RemotePath:
+    """Where training reads tokens; IntegrityError if they are not those of this run."""
+    from bessemer.tokens.remote import open_root
+    from bessemer.tokens.stream import list_shards
+
+    encoded = work.inputs["encode"]
+    if work.config.cluster.tokens is None:
+        return encoded
+    root = open_root(work.config.cluster.tokens)
+    if list_shards(root) != list_shards(encoded):
+        raise IntegrityError(
+            f"cluster.tokens = {work.config.cluster.tokens!r} holds other shards than {encoded}; "
+            "copy that folder there"
+        )
+    return root
+
+
 def run_train(work: Work) -> StageResult:
     """Train, on every rank."""
     from bessemer.core.storage import read_json
@@ -190,7 +209,7 @@ def run_train(work: Work) -> StageResult:
         train=config.train,
         cluster=config.cluster,
         seed=config.run.seed,
-        encoded=work.inputs["encode"],
+        encoded=_token_root(work),
         plan=work.inputs["mix"],
         tokenizer=_tokenizer_file(work),
         folder=work.folder,

@@ -9,7 +9,8 @@ of the next sample, and a run of any length opens at once.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,11 @@ from bessemer.core.schema import TRAIN
 from bessemer.core.storage import read_table
 from bessemer.tokens.chunks import ConcatChunks
 from bessemer.tokens.interleave import Interleaving
+from bessemer.tokens.remote import RemotePath
 from bessemer.tokens.sample import Sample
 from bessemer.tokens.stream import TokenRange, TokenStream, open_streams
+
+READERS = 16  # requests to a store at a time: each waits long and takes no processor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,8 +52,8 @@ class _Phase:
 class SampleOrder:
     """All samples of a run, by number."""
 
-    def __init__(self, encoded: Path, plan: Path, seed: int) -> None:
-        """`encoded` and `plan` are the folders of the stages encode and mix."""
+    def __init__(self, encoded: Path | RemotePath, plan: Path, seed: int) -> None:
+        """`encoded` and `plan` are what the stages encode and mix wrote."""
         rows = read_table(plan / PHASES).to_pylist()
         self.sources: tuple[str, ...] = tuple(dict.fromkeys(row["source"] for row in rows))
         streams = open_streams(encoded, TRAIN)
@@ -59,6 +63,9 @@ class SampleOrder:
             for name in self.sources
         )
         self._phases = _read_phases(rows, plan)
+        self._readers = None
+        if isinstance(encoded, RemotePath):
+            self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
 
     @property
     def num_samples(self) -> int:
@@ -80,6 +87,13 @@ class SampleOrder:
     def read(self, sample: int) -> Sample:
         """The tokens of a sample and what they predict, as many as the sequences of its phase."""
         return self.read_at(*self._position_of(sample))
+
+    def read_many(self, samples: Iterable[int]) -> dict[int, Sample]:
+        """Several samples by number; from a store, side by side."""
+        numbers = list(samples)
+        if self._readers is None:
+            return {number: self.read(number) for number in numbers}
+        return dict(zip(numbers, self._readers.map(self.read, numbers), strict=True))
 
     def read_at(self, source: int, position: int, seq_len: int) -> Sample:
         """What a source holds at a position of its walk: a multiple of `seq_len`, which divides

@@ -13,14 +13,16 @@ from array import array
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from bessemer.core.errors import IntegrityError
 from bessemer.core.schema import TOKEN_DOCS
 from bessemer.core.storage import atomic_path, read_table, write_bytes, write_table
+from bessemer.tokens.remote import RemotePath, RemoteTokens
 
 _REBUILD = "delete the encode folder and run again"
 _MAGIC = b"MMIDIDX\x00\x00"
@@ -32,6 +34,9 @@ _DTYPE_CODES: dict[np.dtype[Any], int] = {
     np.dtype("<u2"): 8,
 }
 _DTYPES = {code: dtype for dtype, code in _DTYPE_CODES.items()}
+
+
+AnyPath = TypeVar("AnyPath", Path, RemotePath, Path | RemotePath)
 
 
 def token_dtype(vocab_size: int) -> np.dtype[Any]:
@@ -113,14 +118,15 @@ def write_shard(
             out.add(doc_id, ids, size)
 
 
-def _part(prefix: Path, suffix: str) -> Path:
+def _part(prefix: AnyPath, suffix: str) -> AnyPath:
     return prefix.with_name(f"{prefix.name}.{suffix}")
 
 
 class TokenShard:
-    """One shard opened for reading: token ids memory-mapped, borders of documents in memory."""
+    """One shard opened for reading: borders of documents in memory, token ids memory-mapped, or
+    read by ranges from a store."""
 
-    def __init__(self, prefix: Path) -> None:
+    def __init__(self, prefix: Path | RemotePath) -> None:
         self.prefix = prefix
         try:
             index = _part(prefix, "idx").read_bytes()
@@ -138,15 +144,17 @@ class TokenShard:
         """int64 [num_documents]: where each document ends, in tokens of this shard."""
         self.doc_ids: np.ndarray = self.documents()["doc_id"].to_numpy()
         """int64 [num_documents]."""
-        self.tokens: np.ndarray = np.empty(0, _DTYPES[code])
-        """Token ids of the whole shard, memory-mapped."""
+        self.tokens: np.ndarray | RemoteTokens = np.empty(0, _DTYPES[code])
+        """Token ids of the whole shard."""
         bin_path = _part(prefix, "bin")
         expected = (self.num_tokens * _DTYPES[code].itemsize, num_documents)
-        if (bin_path.stat().st_size if bin_path.exists() else None, len(self.doc_ids)) != expected:
+        if (_num_bytes(bin_path), len(self.doc_ids)) != expected:
             raise IntegrityError(
                 f"{prefix}: .bin, .idx and .docs.parquet do not belong together; {_REBUILD}"
             )
-        if num_documents:
+        if isinstance(bin_path, RemotePath):
+            self.tokens = RemoteTokens(bin_path, _DTYPES[code], self.num_tokens)
+        elif num_documents:
             self.tokens = np.memmap(bin_path, _DTYPES[code], mode="r")
 
     @property
@@ -154,12 +162,20 @@ class TokenShard:
         """Tokens in the shard."""
         return int(self.ends[-1]) if len(self.ends) else 0
 
-    def doc_ids_of(self, token_start: int, num_tokens: int) -> np.ndarray:
-        """int64 [num_tokens]: the document of each token of a range."""
-        places = np.arange(token_start, token_start + num_tokens)
-        doc_ids: np.ndarray = self.doc_ids[np.searchsorted(self.ends, places, side="right")]
-        return doc_ids
-
     def documents(self) -> pa.Table:
         """`.docs.parquet`: doc_id, token_start, num_tokens, num_bytes, in order of the tokens."""
-        return read_table(_part(self.prefix, "docs.parquet"))
+        path = _part(self.prefix, "docs.parquet")
+        if isinstance(path, Path):
+            return read_table(path)
+        try:
+            data = pa.BufferReader(path.read_bytes())
+            return pq.read_table(data, page_checksum_verification=True)
+        except (FileNotFoundError, OSError, pa.ArrowInvalid) as error:
+            raise IntegrityError(f"{path} is missing or damaged: {error}") from error
+
+
+def _num_bytes(path: Path | RemotePath) -> int | None:
+    """The size of a file; None if it is missing."""
+    if isinstance(path, RemotePath):
+        return path.num_bytes()
+    return path.stat().st_size if path.exists() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,13 @@ import numpy as np
 
 from bessemer.core.errors import IntegrityError
 from bessemer.core.layout import SHARDS
+from bessemer.core.recent import Recent
 from bessemer.core.storage import read_json
+from bessemer.tokens.remote import RemotePath
 from bessemer.tokens.sample import Sample, empty_sample, fill_range
 from bessemer.tokens.shard import TokenShard
+
+MOST_DOCS = 1 << 24  # 16 bytes each: borders and ids of documents
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,13 +31,16 @@ class TokenRange:
 
 
 class TokenStream:
-    """Some shards of one source, one after the other. A shard is opened when it is first read."""
+    """Some shards of one source, one after the other; safe for many threads.
 
-    def __init__(self, root: Path, entries: Sequence[dict[str, Any]]) -> None:
+    A shard is opened when it is first read; those open hold at most MOST_DOCS documents together.
+    """
+
+    def __init__(self, root: Path | RemotePath, entries: Sequence[dict[str, Any]]) -> None:
         """`entries` are those of the shards in `shards.json`, in order."""
         self._root = root
         self._places = {entry["shard"]: place for place, entry in enumerate(entries)}
-        self._open: dict[str, TokenShard] = {}
+        self._open: Recent[str, TokenShard] = Recent(MOST_DOCS, lambda shard: len(shard.ends))
         self.names = tuple(self._places)
         sizes = [entry["tokens"] for entry in entries]
         self.starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
@@ -45,16 +53,17 @@ class TokenStream:
 
     def shard(self, name: str) -> TokenShard:
         """One of the shards; IntegrityError if it is damaged or not the one that was listed."""
-        found = self._open.get(name)
-        if found is None:
-            found = self._open[name] = TokenShard(self._root / name)
-            place = self._places[name]
-            listed = int(self.starts[place + 1] - self.starts[place])
-            if found.num_tokens != listed:
-                raise IntegrityError(
-                    f"{self._root / name} has {found.num_tokens} tokens, {SHARDS} says {listed}; "
-                    "delete the encode folder and run again"
-                )
+        return self._open.get(name, lambda: self._open_shard(name))
+
+    def _open_shard(self, name: str) -> TokenShard:
+        found = TokenShard(self._root / name)
+        place = self._places[name]
+        listed = int(self.starts[place + 1] - self.starts[place])
+        if found.num_tokens != listed:
+            raise IntegrityError(
+                f"{self._root / name} has {found.num_tokens} tokens, {SHARDS} says {listed}; "
+                "delete the encode folder and run again"
+            )
         return found
 
     def position_of(self, shard: str, token: int) -> int:
@@ -93,10 +102,23 @@ class TokenStream:
         return sample
 
 
-def open_streams(encoded: Path, side: str) -> dict[str, TokenStream]:
+def open_streams(encoded: Path | RemotePath, side: str) -> dict[str, TokenStream]:
     """The stream of each source that has tokens on `side`, by name."""
-    entries = [entry for entry in read_json(encoded / SHARDS) if entry["side"] == side]
+    entries = [entry for entry in list_shards(encoded) if entry["side"] == side]
     return {
         source: TokenStream(encoded, [each for each in entries if each["source"] == source])
         for source in dict.fromkeys(entry["source"] for entry in entries)
     }
+
+
+def list_shards(encoded: Path | RemotePath) -> list[dict[str, Any]]:
+    """The entries of `shards.json`: shard, side, source, docs, tokens and bytes of each."""
+    path = encoded / SHARDS
+    if isinstance(path, Path):
+        entries: list[dict[str, Any]] = read_json(path)
+        return entries
+    try:
+        entries = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError) as error:
+        raise IntegrityError(f"{path} is missing or damaged: {error}") from error
+    return entries

@@ -19,6 +19,7 @@ from bessemer.config.train import TrainConfig
 from bessemer.core.keyed import derive_key
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.permutation import Permutation
+from bessemer.tokens.remote import RemotePath
 from bessemer.tokens.sample import Sample
 from bessemer.tokens.stream import TokenStream, open_streams
 from bessemer.train.launch import Launch
@@ -54,7 +55,7 @@ class EvaluationSet:
 
 
 def make_evaluation_sets(
-    encoded: Path, side: str, seq_len: int, tokens_per_source: int, seed: int
+    encoded: Path | RemotePath, side: str, seq_len: int, tokens_per_source: int, seed: int
 ) -> tuple[EvaluationSet, ...]:
     """Per source, chunks drawn by key from its shards on `side`, up to `tokens_per_source`."""
     sets = []

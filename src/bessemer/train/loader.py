@@ -1,13 +1,14 @@
 """Batches of a run: a pure function of the step, sliced among ranks and microbatches.
 
 Shapes: B sequences, T tokens. The timetable says which samples the global batch of a step holds,
-whatever the number of ranks; a loader has no state but the step it is asked for.
+whatever the number of ranks; so a run goes on at any step, with any number of ranks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,8 +18,11 @@ from bessemer.config.check import microbatch_samples
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.timetable import Timetable
 from bessemer.tokens.digest import digest_samples
-from bessemer.tokens.order import SampleOrder
+from bessemer.tokens.order import READERS, SampleOrder
 from bessemer.tokens.sample import IGNORED, Sample
+from bessemer.train.ahead import Ahead
+
+BATCHES_AHEAD = 8  # microbatches that are made before they are needed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,22 +69,58 @@ def make_batch(samples: Mapping[int, Sample]) -> Batch:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Loader:
-    """One rank's microbatches."""
+    """One rank's microbatches, made ahead by a thread of its own while the model computes."""
 
-    order: SampleOrder
-    timetable: Timetable
-    cluster: ClusterConfig
-    rank: int = 0
-    num_ranks: int = 1
+    def __init__(
+        self,
+        *,
+        order: SampleOrder,
+        timetable: Timetable,
+        cluster: ClusterConfig,
+        rank: int = 0,
+        num_ranks: int = 1,
+    ) -> None:
+        self._make = partial(_make_step, order, timetable, cluster, rank, num_ranks)
+        self._num_steps = timetable.num_steps
+        self._ahead: Ahead[Batch] | None = None
+        self._next_step: int | None = None  # the one that the thread has begun, if it was not read
 
     def microbatches(self, step: int) -> Iterator[Batch]:
-        """This rank's share of the global batch of `step` (from 0), in order."""
-        segment = self.timetable.segment_of(step)
-        size = microbatch_samples(segment, self.cluster, self.num_ranks)
-        samples = self.timetable.samples_of(step)
-        share = len(samples) // self.num_ranks
-        mine = samples[self.rank * share : (self.rank + 1) * share]
-        for first in range(0, share, size):
-            yield make_batch({number: self.order.read(number) for number in mine[first:][:size]})
+        """This rank's share of the global batch of `step` (from 0), in order.
+
+        Fast for steps in a row; any other step makes the thread begin anew from there. What goes
+        wrong in the thread is raised here.
+        """
+        if self._ahead is None or step != self._next_step:
+            self.close()
+            self._ahead = Ahead(map(self._make, range(step, self._num_steps)), BATCHES_AHEAD)
+        self._next_step = None
+        yield from self._ahead.take()
+        self._next_step = step + 1
+
+    def close(self) -> None:
+        """Stop the thread."""
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
+
+
+def _make_step(
+    order: SampleOrder,
+    timetable: Timetable,
+    cluster: ClusterConfig,
+    rank: int,
+    num_ranks: int,
+    step: int,
+) -> Iterator[Batch]:
+    segment = timetable.segment_of(step)
+    size = microbatch_samples(segment, cluster, num_ranks)
+    batch = timetable.samples_of(step)
+    share = len(batch) // num_ranks
+    mine = batch[rank * share : (rank + 1) * share]
+    at_once = -(-READERS // size) * size  # whole microbatches, and enough for all readers
+    for first in range(0, share, at_once):
+        samples = order.read_many(mine[first : first + at_once])
+        for begin in range(first, min(first + at_once, share), size):
+            yield make_batch({number: samples[number] for number in mine[begin : begin + size]})

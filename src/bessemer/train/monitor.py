@@ -41,7 +41,7 @@ class StepRecord:
     tokens_per_s: float
     mfu: float | None  # share of the measured matmul rate of all ranks
     peak_bytes: int  # resident memory on a CPU, allocated on a GPU; of rank 0
-    samples_digest: str  # chained over all samples up to here; see tokens/order.py
+    samples_digest: str  # chained over all samples up to here; see tokens/digest.py
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

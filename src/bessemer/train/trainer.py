@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from bessemer.model.rate import measure_matmul_flops
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.digest import NO_STEPS, chain_digest
 from bessemer.tokens.order import SampleOrder
+from bessemer.tokens.remote import RemotePath
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import TrainState, digest_state, load_latest, save_checkpoint
 from bessemer.train.clip import Gradient, clip_gradients
@@ -67,7 +68,7 @@ class TrainingJob:
     train: TrainConfig
     cluster: ClusterConfig
     seed: int
-    encoded: Path  # folder of the encode stage
+    encoded: Path | RemotePath  # what the encode stage wrote, or a copy of it
     plan: Path  # folder of the mix stage
     tokenizer: Path  # tokenizer.json
     folder: Path  # checkpoints and metrics go here
@@ -128,6 +129,7 @@ class Trainer:
         if self.launch.rank == 0:
             watch = Monitor(job.folder / METRICS, self.step, job.cluster.wandb_project)
         with (
+            closing(self.loader),
             noticed() as interruption,
             watch as monitor,
             self.display.bar("train", total=num_steps, done=self.step) as bar,

@@ -235,6 +235,11 @@ ONE_FAULT = [
         "cluster.microbatch_tokens: 16 sequences do not divide a rank's share of the batch "
         "(8 sequences)",
     ),
+    (
+        'cluster.tokens="/data/tokens"',
+        "cluster.tokens: should be a URL, as in s3://bucket/tokens or file:///disk/tokens "
+        "(got '/data/tokens')",
+    ),
     # Phases and the batch ramp.
     (
         "train.phase=[{from_tokens=2048, weights={web=1}}]",

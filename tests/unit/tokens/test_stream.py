@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bessemer.core.errors import IntegrityError
@@ -18,6 +18,7 @@ from .twins import flatten, number_pieces, rows_of, write_shards
 SIZES = st.lists(st.lists(st.integers(0, 20), max_size=4), min_size=1, max_size=4)
 
 
+@settings(max_examples=40)
 @given(sizes=SIZES, seq_len=st.integers(1, 30), data=st.data())
 def test_what_is_read_is_what_all_documents_in_one_row_hold(
     tmp_path_factory: pytest.TempPathFactory,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +14,11 @@ import xxhash
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.timetable import make_timetable
+from bessemer.core.errors import IntegrityError
+from bessemer.tokens.digest import NO_STEPS, add_digests, chain_digest
 from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.sample import IGNORED, Sample
-from bessemer.train.loader import Loader, make_batch
+from bessemer.train.loader import Batch, Loader, make_batch
 from bessemer.train.trainer import TrainingJob
 
 TENSORS = (
@@ -90,3 +95,86 @@ def test_every_token_of_a_document_but_its_first_is_predicted_in_an_epoch(
             for row in stream.shard(name).documents().to_pylist()
         }
         assert predicted == set(range(stream.num_tokens)) - begins
+
+
+def make_loader(job: TrainingJob, rank: int = 0, num_ranks: int = 1) -> Loader:
+    return Loader(
+        order=SampleOrder(job.encoded, job.plan, job.seed),
+        timetable=make_timetable(job.train),
+        cluster=ClusterConfig(microbatch_tokens=2 * 16),
+        rank=rank,
+        num_ranks=num_ranks,
+    )
+
+
+def test_steps_may_be_asked_for_in_any_order_and_left_unread(
+    make_job: Callable[..., TrainingJob],
+) -> None:
+    job = make_job(num_steps=8)
+    loader = make_loader(job)
+    expected = {step: [*map(ids_of, loader.microbatches(step))] for step in range(8)}
+    assert len({ids for batches in expected.values() for ids in batches}) == 32
+    for step in (5, 6, 7, 0, 1, 1, 7, 3):
+        assert [*map(ids_of, loader.microbatches(step))] == expected[step]
+    first = next(loader.microbatches(4))  # the others of this step are never read
+    assert ids_of(first) == expected[4][0]
+    for step in (5, 4):
+        assert [*map(ids_of, loader.microbatches(step))] == expected[step]
+    loader.close()
+    assert [*map(ids_of, make_loader(job).microbatches(6))] == expected[6]  # as after a resume
+
+
+def ids_of(batch: Batch) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, batch.input_ids_BT.tolist()))
+
+
+def test_what_goes_wrong_in_the_thread_is_raised_to_the_reader(
+    make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    job = make_job()
+    shutil.copytree(job.encoded, tmp_path / "broken")
+    for path in (tmp_path / "broken" / "train").glob("*.bin"):
+        path.write_bytes(path.read_bytes()[:-2])
+    loader = make_loader(replace(job, encoded=tmp_path / "broken"))
+    with pytest.raises(IntegrityError, match="do not belong together"):
+        list(loader.microbatches(0))
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2, 4])
+@pytest.mark.parametrize("resumed_at", [None, 1, 4])
+def test_the_digest_proves_that_no_sample_is_lost_or_repeated(
+    make_job: Callable[..., TrainingJob], num_ranks: int, resumed_at: int | None
+) -> None:
+    job = make_job()
+    order = SampleOrder(job.encoded, job.plan, job.seed)
+
+    def chain(steps: range, loaders: list[Loader], digest: int) -> int:
+        for step in steps:
+            parts = [batch.digest for each in loaders for batch in each.microbatches(step)]
+            digest = chain_digest(digest, add_digests(parts))
+        return digest
+
+    def start(ranks: int) -> list[Loader]:
+        return [make_loader(job, rank, ranks) for rank in range(ranks)]
+
+    if resumed_at is None:
+        found = chain(range(6), start(num_ranks), NO_STEPS)
+    else:  # by another number of ranks
+        found = chain(range(resumed_at), start(num_ranks), NO_STEPS)
+        found = chain(range(resumed_at, 6), start(4 // num_ranks), found)
+    expected = 0
+    for step in range(6):
+        total = 0
+        for sample in range(8 * step, 8 * step + 8):
+            data = order.read(sample).input_ids.astype("<i8").tobytes()
+            total += xxhash.xxh3_64_intdigest(data, sample)
+        pair = expected.to_bytes(8, "little") + (total % 2**64).to_bytes(8, "little")
+        expected = xxhash.xxh3_64_intdigest(pair)
+    assert found == expected
+    # A step taken twice, one left out, two that changed places: each is another digest.
+    loaders = start(1)
+    for steps in ([0, 1, 1, 2, 3, 4, 5], [0, 1, 3, 4, 5], [0, 2, 1, 3, 4, 5]):
+        digest = NO_STEPS
+        for step in steps:
+            digest = chain(range(step, step + 1), loaders, digest)
+        assert digest != expected
