@@ -121,6 +121,7 @@ MIX_PHASE = pa.schema(  # one row per phase and source
         ("first_sample", pa.int64()),
         ("source", pa.string()),
         ("weight", pa.float64()),
+        ("share_units", pa.int64()),  # the weight as the order of sources goes by it
         ("planned_samples", pa.int64()),
         ("first_position", pa.int64()),  # tokens of the source gone through before the phase
         ("skipped_tokens", pa.int64()),  # of those, the ones skipped as the phase begins

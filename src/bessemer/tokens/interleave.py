@@ -1,12 +1,14 @@
 """Which source each sample is of, so that every beginning of a run has the mixture of the whole.
 
 The chairman assignment (Tijdeman 1980, "The chairman assignment problem", Discrete Mathematics 32):
-of N samples, source s has planned n_s; after m samples it has had x_s(m), and for every m and s
+source s has a share of n_s N-ths; after m samples it has had x_s(m), and for every m and s
 
     |x_s(m) - m n_s / N| <= 1 - 1 / (2S - 2),
 
-S being the number of sources that have samples; no other order keeps a smaller bound for all
-shares. Each turn of a source has a first and a last place that keep it; turns take their places by
+S being the number of sources that have a share; no other order keeps a smaller bound for all
+shares. How long a run is has no part in it: runs of different lengths begin alike.
+
+Each turn of a source has a first and a last place that keep the bound; turns take their places by
 the nearest last one, ties by the earlier source. Unit jobs on one machine: whoever goes by the
 nearest deadline meets all of them if anybody can (Jackson 1955), and Tijdeman proves that one can.
 
@@ -23,17 +25,20 @@ import numpy as np
 from numba import njit
 
 BLOCK_SAMPLES = 1 << 16
+SHARE_UNITS = 1 << 48  # what shares are rounded to: a sample in 10^14, for up to 4,096 sources
 _BLOCKS_HELD = 8  # less than a megabyte each
 
 
 class Interleaving:
     """The order of sources in a run, or in one phase of it. Samples and turns count from 0."""
 
-    def __init__(self, planned: Sequence[int], turns_before: np.ndarray) -> None:
-        """`planned` are the samples of each source; `turns_before` is what `count_turns` made."""
-        self.planned = tuple(planned)
-        self.num_samples = sum(planned)
-        self._turns_before = turns_before
+    def __init__(self, shares: Sequence[int], num_samples: int, turns: np.ndarray) -> None:
+        """`shares` of the sources are out of their sum; `turns` is what `count_turns` made."""
+        self.shares = tuple(shares)
+        self.num_samples = num_samples
+        self.planned: tuple[int, ...] = tuple(turns[-1].tolist())
+        """Samples of each source."""
+        self._turns_before = turns[:-1]
         self._block = lru_cache(maxsize=_BLOCKS_HELD)(self._expand)
 
     def turn_of(self, sample: int) -> tuple[int, int]:
@@ -56,37 +61,38 @@ class Interleaving:
         """(int16 source, int64 turn) of each sample of a block."""
         first = block * BLOCK_SAMPLES
         return _take_turns(
-            self.planned,
+            self.shares,
             first,
             self._turns_before[block].tolist(),
             min(BLOCK_SAMPLES, self.num_samples - first),
         )
 
 
-def count_turns(planned: Sequence[int]) -> np.ndarray:
-    """int64 [blocks, sources]: turns that each source has had before each block of samples.
+def count_turns(shares: Sequence[int], num_samples: int) -> np.ndarray:
+    """int64 [blocks + 1, sources]: turns that each source has had before each block of samples,
+    and at the end.
 
     Linear in the number of samples: about a minute for 2 billion.
     """
-    total = sum(planned)
-    rows = [[0] * len(planned)]
-    for first in range(0, total - BLOCK_SAMPLES, BLOCK_SAMPLES):
-        sources, _ = _take_turns(planned, first, rows[-1], BLOCK_SAMPLES)
-        had = np.bincount(sources, minlength=len(planned)).tolist()
+    rows = [[0] * len(shares)]
+    for first in range(0, num_samples, BLOCK_SAMPLES):
+        size = min(BLOCK_SAMPLES, num_samples - first)
+        sources, _ = _take_turns(shares, first, rows[-1], size)
+        had = np.bincount(sources, minlength=len(shares)).tolist()
         rows.append([before + more for before, more in zip(rows[-1], had, strict=True)])
     return np.array(rows, np.int64)
 
 
 def _take_turns(
-    planned: Sequence[int], first: int, turns_before: Sequence[int], num_samples: int
+    shares: Sequence[int], first: int, turns_before: Sequence[int], num_samples: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    total = sum(planned)
+    total = sum(shares)
     # The greatest number in the kernel is below 4 S N.
-    assert 4 * len(planned) * total < 1 << 62, (len(planned), total)
-    debts = [first * n - x * total for n, x in zip(planned, turns_before, strict=True)]
+    assert 4 * len(shares) * total < 1 << 62, (len(shares), total)
+    debts = [first * n - x * total for n, x in zip(shares, turns_before, strict=True)]
     sources, turns = np.empty(num_samples, np.int16), np.empty(num_samples, np.int64)
     _assign(
-        np.array(planned, np.int64),
+        np.array(shares, np.int64),
         np.array(debts, np.int64),
         np.array(turns_before, np.int64),
         sources,
@@ -97,7 +103,7 @@ def _take_turns(
 
 @njit(cache=True, nogil=True)
 def _assign(
-    planned: np.ndarray,
+    shares: np.ndarray,
     debts: np.ndarray,
     turns_before: np.ndarray,
     out_sources: np.ndarray,
@@ -110,27 +116,27 @@ def _assign(
     c = 2S - 2; both come from one division each, so every number stays below 2 c N.
     """
     total, num_active = np.int64(0), 0
-    for n in planned:
+    for n in shares:
         total += n
         num_active += n > 0
     c = max(1, 2 * num_active - 2)
     counts = turns_before.copy()
     debts = debts.copy()
-    since = np.zeros(len(planned), np.int64)  # place up to which the debt is reckoned
-    begins, ends = np.empty(len(planned), np.int64), np.empty(len(planned), np.int64)
-    for s in range(len(planned)):
-        if planned[s]:
-            begins[s] = -((c * debts[s] - total) // (c * planned[s]))
-            ends[s] = (total * (c - 1) - c * debts[s]) // (c * planned[s]) + 1
+    since = np.zeros(len(shares), np.int64)  # place up to which the debt is reckoned
+    begins, ends = np.empty(len(shares), np.int64), np.empty(len(shares), np.int64)
+    for s in range(len(shares)):
+        if shares[s]:
+            begins[s] = -((c * debts[s] - total) // (c * shares[s]))
+            ends[s] = (total * (c - 1) - c * debts[s]) // (c * shares[s]) + 1
     for place in range(1, len(out_sources) + 1):
         chosen = -1
-        for s in range(len(planned)):
-            if planned[s] and begins[s] <= place and (chosen < 0 or ends[s] < ends[chosen]):
+        for s in range(len(shares)):
+            if shares[s] and begins[s] <= place and (chosen < 0 or ends[s] < ends[chosen]):
                 chosen = s
         out_sources[place - 1] = chosen
         out_turns[place - 1] = counts[chosen]
         counts[chosen] += 1
-        n = planned[chosen]
+        n = shares[chosen]
         debts[chosen] += (place - since[chosen]) * n - total
         since[chosen] = place
         begins[chosen] = place - (c * debts[chosen] - total) // (c * n)

@@ -25,7 +25,7 @@ from bessemer.core.manifest import StageResult
 from bessemer.core.schema import MIX_PHASE, MIX_PLAN, MIX_TURNS, TRAIN
 from bessemer.core.storage import write_table
 from bessemer.tokens.chunks import ConcatChunks
-from bessemer.tokens.interleave import count_turns
+from bessemer.tokens.interleave import SHARE_UNITS, count_turns
 from bessemer.tokens.shares import Shares, apportion, exact, mix_shares, weighted_shares
 from bessemer.tokens.stream import TokenStream, open_streams
 
@@ -51,28 +51,31 @@ def mix(
     phases = make_timetable(train).phases
     shares = _shares_of_phases(config, train, phases, available)
     warned = _check_epochs(config, phases, shares, available)
-    planned = [
-        apportion(phase.num_samples, of_phase)
-        for phase, of_phase in zip(phases, shares, strict=True)
+    units = [apportion(SHARE_UNITS, of_phase) for of_phase in shares]
+    turns = [
+        count_turns(list(of_phase.values()), phase.num_samples)
+        for phase, of_phase in zip(phases, units, strict=True)
     ]
     chunk_tokens = max(phase.seq_len for phase in phases)
     rows, plan = [], []
-    for name in sources:
+    for index, name in enumerate(sources):
         stream = streams.get(name, TokenStream(encoded, []))
         chunks = ConcatChunks(stream, chunk_tokens, seed, name)
-        samples, parts = [counts[name] for counts in planned], [each[name] for each in shares]
-        of_source = _plan_source(name, phases, parts, samples, chunks)
+        samples, parts = [int(table[-1, index]) for table in turns], [each[name] for each in shares]
+        of_source = _plan_source(
+            name, phases, parts, [each[name] for each in units], samples, chunks
+        )
         rows += of_source
         plan.append(_sum_phases(name, phases, parts, of_source, available[name]))
     rows.sort(key=lambda row: row["phase"])  # sources stay in their order
-    turns = [
-        {"phase": phase.phase, "turns": block}
-        for phase, counts in zip(phases, planned, strict=True)
-        for block in count_turns(list(counts.values())).tolist()
-    ]
     write_table(folder / PLAN, pa.Table.from_pylist(plan, schema=MIX_PLAN))
     write_table(folder / PHASES, pa.Table.from_pylist(rows, schema=MIX_PHASE))
-    write_table(folder / TURNS, pa.Table.from_pylist(turns, schema=MIX_TURNS))
+    blocks = [
+        {"phase": phase.phase, "turns": block}
+        for phase, table in zip(phases, turns, strict=True)
+        for block in table.tolist()
+    ]
+    write_table(folder / TURNS, pa.Table.from_pylist(blocks, schema=MIX_TURNS))
     return StageResult(
         summary={"epochs": {row["source"]: row["epochs"] for row in plan}, "repeated": warned}
     )
@@ -152,13 +155,14 @@ def _plan_source(
     source: str,
     phases: Sequence[PhaseSamples],
     shares: Sequence[Fraction],
+    units: Sequence[int],
     samples: Sequence[int],
     chunks: ConcatChunks,
 ) -> list[dict[str, Any]]:
     """One source's row of every phase: it goes on where the phase before left it."""
     rows = []
     position = 0
-    for phase, share, num_samples in zip(phases, shares, samples, strict=True):
+    for phase, share, unit, num_samples in zip(phases, shares, units, samples, strict=True):
         first = -(-position // phase.seq_len) * phase.seq_len if num_samples else position
         end = first + num_samples * phase.seq_len
         rows.append(
@@ -168,6 +172,7 @@ def _plan_source(
                 "first_sample": phase.first_sample,
                 "source": source,
                 "weight": float(share),
+                "share_units": unit,
                 "planned_samples": num_samples,
                 "first_position": first,
                 "skipped_tokens": first - position,

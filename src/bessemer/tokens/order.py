@@ -146,7 +146,8 @@ def _read_phases(rows: Sequence[dict[str, Any]], plan: Path) -> tuple[_Phase, ..
                 seq_len=of_phase[0]["seq_len"],
                 first_positions=tuple(row["first_position"] for row in of_phase),
                 interleaving=Interleaving(
-                    [row["planned_samples"] for row in of_phase],
+                    [row["share_units"] for row in of_phase],
+                    sum(row["planned_samples"] for row in of_phase),
                     flat.reshape(-1, len(of_phase)),
                 ),
             )

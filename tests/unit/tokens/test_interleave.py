@@ -16,14 +16,19 @@ from bessemer.tokens.interleave import Interleaving, count_turns
 COUNTS = st.lists(st.integers(0, 40) | st.integers(1, 3), min_size=1, max_size=12).filter(any)
 
 
+def make(planned: list[int]) -> Interleaving:
+    """The order in which each source has as many samples as its share."""
+    return Interleaving(planned, sum(planned), count_turns(planned, sum(planned)))
+
+
 def sources_of(planned: list[int]) -> list[int]:
-    found = Interleaving(planned, count_turns(planned))
+    found = make(planned)
     return [found.turn_of(sample)[0] for sample in range(found.num_samples)]
 
 
 @given(COUNTS)
 def test_every_prefix_keeps_tijdemans_bound(planned: list[int]) -> None:
-    found = Interleaving(planned, count_turns(planned))
+    found = make(planned)
     total, active = sum(planned), sum(map(bool, planned))
     bound = 1 - Fraction(1, 2 * active - 2) if active > 1 else Fraction(0)
     had = [0] * len(planned)
@@ -95,15 +100,26 @@ def test_blocks_do_not_matter(size: int, monkeypatch: pytest.MonkeyPatch) -> Non
     planned = [5, 0, 33, 90, 1]
     whole = sources_of(planned)
     monkeypatch.setattr(interleave, "BLOCK_SAMPLES", size)
-    table = count_turns(planned)
-    assert len(table) == -(-sum(planned) // size)
+    table = count_turns(planned, sum(planned))
+    assert len(table) == -(-sum(planned) // size) + 1
     for block, turns in enumerate(table.tolist()):
         assert turns == [whole[: block * size].count(source) for source in range(5)]
-    found = Interleaving(planned, table)
+    found = Interleaving(planned, sum(planned), table)
     backward = [found.turn_of(sample) for sample in reversed(range(sum(planned)))][::-1]
     assert [source for source, _ in backward] == whole
     for sample, (source, turn) in enumerate(backward):
         assert found.sample_of(source, turn) == sample
+
+
+@given(COUNTS, st.integers(1, 300))
+def test_shorter_and_longer_runs_begin_alike(shares: list[int], num_samples: int) -> None:
+    long = Interleaving(shares, 300, count_turns(shares, 300))
+    short = Interleaving(shares, num_samples, count_turns(shares, num_samples))
+    turns = [short.turn_of(sample) for sample in range(num_samples)]
+    assert turns == [long.turn_of(sample) for sample in range(num_samples)]
+    assert short.planned == tuple(
+        sum(source == each for source, _ in turns) for each in range(len(shares))
+    )
 
 
 def test_a_long_run_is_exact_to_its_last_sample() -> None:

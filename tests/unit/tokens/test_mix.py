@@ -97,7 +97,7 @@ def test_a_plan_says_what_of_each_source_is_seen_how_often(tmp_path: Path) -> No
         "source", "weight", "available_tokens", "planned_samples", "planned_tokens",
         "padded_tokens", "wrapped_tokens", "skipped_tokens", "epochs", "effective_tokens",
     ]  # fmt: skip
-    # Of ten samples books gets 7.5: its remainder and that of web tie, and web comes first.
+    # Books has a share of 7.5 of ten samples, and no source is off by a whole one.
     assert [list(row.values()) for row in rows] == [
         ["web", 0.25, 8000, 3, 300, 0, 0, 0, 0.0375, 300.0],
         ["books", 0.75, 1000, 7, 700, 0, 0, 0, 0.7, 700.0],
@@ -106,7 +106,10 @@ def test_a_plan_says_what_of_each_source_is_seen_how_often(tmp_path: Path) -> No
     assert all(list(row) == names for row in rows)
     turns = read_table(tmp_path / "mix" / "turns.parquet")
     assert turns.schema == MIX_TURNS
-    assert turns.to_pylist() == [{"phase": 0, "turns": [0, 0, 0]}]
+    assert turns.to_pylist() == [
+        {"phase": 0, "turns": [0, 0, 0]},
+        {"phase": 0, "turns": [3, 7, 0]},
+    ]
 
 
 def test_without_weights_sources_are_taken_as_available(tmp_path: Path) -> None:
