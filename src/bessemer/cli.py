@@ -27,6 +27,8 @@ app = typer.Typer(
 
 tokenizer_app = typer.Typer(help="The tokenizer of a run.", no_args_is_help=True)
 app.add_typer(tokenizer_app, name="tokenizer")
+tokens_app = typer.Typer(help="The tokens of a run.", no_args_is_help=True)
+app.add_typer(tokens_app, name="tokens")
 
 RunFile = Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")]
 Target = Annotated[
@@ -193,6 +195,20 @@ def tokenizer_report(
     show_tokens.tokenizer_report(report)
     if json_file is not None:
         write_json(json_file, as_json(report))
+
+
+@tokens_app.command("export")
+def export_tokens(
+    target: Target,
+    form: Annotated[
+        str, typer.Option("--format", help="bin, npy (as nanoGPT maps them) or arrow (datasets).")
+    ],
+    output: Annotated[Path, typer.Option(help="A new folder to write to.")],
+) -> None:
+    """Write a run's tokens in a form that another trainer reads."""
+    from bessemer.line import api, show_tokens
+
+    show_tokens.export(output, api.export_tokens(target, form, output))
 
 
 def _program() -> str:

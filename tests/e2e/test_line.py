@@ -14,7 +14,15 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from bessemer.core.layout import DIAGNOSIS, EVALUATIONS, METRICS, PARITY, STATE_DIGESTS, STEPS
+from bessemer.core.layout import (
+    DIAGNOSIS,
+    EVALUATIONS,
+    METRICS,
+    PARITY,
+    SHARDS,
+    STATE_DIGESTS,
+    STEPS,
+)
 from bessemer.core.storage import read_json, read_jsonl
 from bessemer.line.explain import explain
 from bessemer.line.trace import trace_document, trace_step
@@ -262,6 +270,21 @@ def test_the_tokenizer_report_writes_its_figures(
     assert found["docs_changed"] == {"this run": 0, "bytes": 0}
     done = bessemer("tokenizer", "report", str(finished_run), "--sample", "much")
     assert (done.returncode, done.stderr.split(":")[0]) == (2, "error")
+
+
+def test_tokens_are_exported_for_other_trainers(
+    finished_run: Path, bessemer: Bessemer, tmp_path: Path
+) -> None:
+    out = tmp_path / "tokens"
+    command = ("tokens", "export", str(finished_run), "--format", "bin", "--output", str(out))
+    done = bessemer(*command)
+    assert done.returncode == 0, done.stderr
+    encoded = plan_workspace(finished_run).folder("encode")
+    shards = [entry for entry in read_json(encoded / SHARDS) if entry["side"] == "train"]
+    parts = [(encoded / (entry["shard"] + ".bin")).read_bytes() for entry in shards]
+    assert (out / "train.bin").read_bytes() == b"".join(parts)
+    done = bessemer(*command)
+    assert (done.returncode, "is there already" in done.stderr) == (2, True)
 
 
 def test_the_report_is_one_file_that_needs_no_network(finished_run: Path) -> None:

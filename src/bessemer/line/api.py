@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bessemer.core.events import Display, Silent
 from bessemer.line.workspace import Workspace, open_workspace, plan_workspace
@@ -149,6 +149,19 @@ def tokenizer_report(
         sample_bytes,
         workspace.config.run.seed,
     )
+
+
+def export_tokens(target: Path | str, form: str, output: Path | str) -> dict[str, Any]:
+    """Write a run's tokens as `bin`, `npy` or `arrow` to a new folder; what tokens.json says there.
+
+    Raises ConfigError if the form is unknown or the folder is not empty.
+    """
+    from bessemer.core.layout import TOKENIZER
+    from bessemer.tokens.formats import export_tokens as export
+
+    workspace = open_workspace(Path(target))
+    tokenizer = workspace.require("tokenizer") / TOKENIZER
+    return export(workspace.require("encode"), tokenizer, form, Path(output))
 
 
 def open_documents(target: Path | str) -> Iterator[pa.Table]:

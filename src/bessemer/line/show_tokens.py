@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from bessemer.core.units import format_bytes
-from bessemer.line.terminal import make_console
+from bessemer.line.terminal import make_console, make_facts
 from bessemer.tokens.compression import Compression, TokenizerReport
 from bessemer.tokens.hostile import HOSTILE
 
@@ -28,6 +30,20 @@ def tokenizer_report(report: TokenizerReport) -> None:
     console.print(f"there and back: {docs:,} documents, {len(HOSTILE)} hostile texts")
     for name in report.coders:
         console.print(f"  {escape(name)}: {escape(_verdict(report, name))}")
+
+
+def export(output: Path, summary: Mapping[str, Any]) -> None:
+    """What was written where."""
+    rows = [
+        (side, f"{part['tokens']:,} tokens of {part['docs']:,} documents, {_names(part['files'])}")
+        for side, part in summary["sides"].items()
+    ]
+    rows.append(("ids", f"{summary['dtype']}, below {summary['vocab_size']:,}"))
+    make_console().print(f"tokens in {escape(str(output))}", make_facts(rows))
+
+
+def _names(files: Sequence[str]) -> str:
+    return files[0] if len(files) == 1 else f"{len(files)} files"
 
 
 def _compressions(what: str, rows: Sequence[Compression], report: TokenizerReport) -> Table:
