@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.nn import functional
 
 PADDING = -1  # the document of tokens that belong to none
-# A piece costs a call; shorter ones than this on average are cheaper under a mask (docs/log.md).
-_LEAST_MEAN_PIECE_TOKENS = 16
+# What the call for one piece costs, forward and backward, in products of a query's and a key's
+# element that a mask would do in that time (docs/log.md).
+_CALL_PRODUCTS = 400_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,11 @@ class Pieces:
     def is_whole(self) -> bool:
         """Whether each sequence is one piece."""
         return len(self.lengths) == self.positions_BT.shape[0]
+
+    @cached_property
+    def num_pairs(self) -> int:
+        """Pairs of tokens of the same piece."""
+        return sum(length**2 for length in self.lengths)
 
     def mask(self, window: int | None, dtype: torch.dtype) -> Tensor:
         """[B, 1, T, T], to be added to scores: 0 where a token (third dim) sees another (fourth
@@ -104,13 +110,14 @@ def attend(
     q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor, pieces: Pieces, window: int | None = None
 ) -> Tensor:
     """Softmax attention [B, T, H, K] within pieces; scores are scaled by 1 / sqrt(K)."""
-    batch, length = q_BTHK.shape[:2]
+    batch, length, num_heads, head_dim = q_BTHK.shape
     if window is not None and window >= length:
         window = None
     if q_BTHK.device.type == "cpu":
         if pieces.is_whole:
             return _attend_piece(q_BTHK, k_BTGK, v_BTGK, pieces, window)
-        if batch * length >= _LEAST_MEAN_PIECE_TOKENS * len(pieces.lengths):
+        spared = (batch * length**2 - pieces.num_pairs) * num_heads * head_dim
+        if spared > len(pieces.lengths) * _CALL_PRODUCTS:
             return _attend_each(q_BTHK, k_BTGK, v_BTGK, pieces, window)
     elif q_BTHK.dtype in (torch.float16, torch.bfloat16):
         return _attend_varlen(q_BTHK, k_BTGK, v_BTGK, pieces, window)

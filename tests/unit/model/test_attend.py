@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from bessemer.model import attend as module
 from bessemer.model.attend import attend, attend_past, find_pieces, visibility_mask, whole_pieces
 
 
@@ -40,17 +41,23 @@ def gradients(y: torch.Tensor, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.
     return torch.autograd.grad((y * weights).sum(), inputs)
 
 
-LONG = [[1] * 20 + [2] * 28, [3] * 47 + [4]]  # attended one by one
-SHORT = [[1, 1, 2, 3, 3, 3] * 8, [7] * 24 + [8, 9] * 12]  # under a mask
+LONG = [[1] * 20 + [2] * 28, [3] * 47 + [4]]
+SHORT = [[1, 1, 2, 3, 3, 3] * 8, [7] * 24 + [8, 9] * 12]
 WHOLE = [[5] * 48, [6] * 48]
 
 
 @pytest.mark.parametrize("documents", [LONG, SHORT, WHOLE], ids=["long", "short", "whole"])
 @pytest.mark.parametrize("window", [None, 1, 7, 16, 100])
 @pytest.mark.parametrize("num_kv_heads", [1, 4])
+@pytest.mark.parametrize("call_products", [0, 10**12], ids=["piece by piece", "under a mask"])
 def test_attention_is_the_textbooks(
-    documents: list[list[int]], window: int | None, num_kv_heads: int
+    documents: list[list[int]],
+    window: int | None,
+    num_kv_heads: int,
+    call_products: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(module, "_CALL_PRODUCTS", call_products)
     ids = torch.tensor(documents)
     qkv = random_qkv(2, 48, num_kv_heads)
     found, wanted = attend(*qkv, find_pieces(ids), window), textbook(*qkv, ids, window)
@@ -68,6 +75,14 @@ def test_whole_sequences_are_found_to_be_whole() -> None:
     assert found.starts_S.tolist() == plain.starts_S.tolist() == [0, 48, 96]
     assert torch.equal(found.positions_BT, plain.positions_BT)
     assert not find_pieces(torch.tensor(LONG)).is_whole
+
+
+@pytest.mark.parametrize(("piece_tokens", "masks"), [(4, 1), (64, 0)])
+def test_a_mask_is_made_only_where_calls_would_cost_more(piece_tokens: int, masks: int) -> None:
+    documents = torch.arange(1024 // piece_tokens).repeat_interleave(piece_tokens).view(2, 512)
+    pieces = find_pieces(documents)
+    attend(*random_qkv(2, 512), pieces)
+    assert len(pieces._made) == masks
 
 
 def test_pieces_are_runs_of_equal_numbers_within_a_sequence() -> None:

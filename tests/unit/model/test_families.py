@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bessemer.model import attend
 from bessemer.model.transformer import Decoder
 
 from .decoders import FAMILIES, VOCAB, as_theirs, make_decoder, make_twin, random_ids
@@ -39,13 +40,15 @@ def test_packed_documents_equal_documents_alone(family: str) -> None:
     torch.testing.assert_close(logits, alone, atol=1e-5, rtol=1e-5)
 
 
-# Pieces of 16 tokens are attended one by one, pieces of 4 under a mask.
-@pytest.mark.parametrize("piece_tokens", [16, 4])
+@pytest.mark.parametrize("call_products", [0, 10**12], ids=["piece by piece", "under a mask"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_changing_one_document_leaves_the_others_untouched(family: str, piece_tokens: int) -> None:
+def test_changing_one_document_leaves_the_others_untouched(
+    family: str, call_products: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attend, "_CALL_PRODUCTS", call_products)
     model = make_decoder(family)
-    ids = random_ids(2, 4 * piece_tokens)
-    documents = torch.arange(8).repeat_interleave(piece_tokens).view(2, -1)
+    ids = random_ids(2, 64)
+    documents = torch.arange(8).repeat_interleave(16).view(2, -1)
     is_changed = documents == 2
     changed = torch.where(is_changed, (ids + 7) % VOCAB, ids)
     with torch.no_grad():
