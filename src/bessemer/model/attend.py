@@ -12,7 +12,6 @@ On a GPU in half precision, PyTorch's variable-length kernel; else the mask.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -31,18 +30,9 @@ class Pieces:
     positions_BT: Tensor  # int64: the place of each token in its piece
     starts_S: Tensor  # int32 [pieces + 1]: where pieces begin in the batch as one row of N; last, N
     lengths: tuple[int, ...]  # tokens of each piece
+    is_whole: bool  # whether each sequence is one piece
     real_BT: Tensor | None  # bool: false for padding; None if there is none
     _made: dict[tuple[str, int | None, torch.dtype], Tensor] = field(default_factory=dict)
-
-    @cached_property
-    def is_whole(self) -> bool:
-        """Whether each sequence is one piece."""
-        return len(self.lengths) == self.positions_BT.shape[0]
-
-    @cached_property
-    def num_pairs(self) -> int:
-        """Pairs of tokens of the same piece."""
-        return sum(length**2 for length in self.lengths)
 
     def mask(self, window: int | None, dtype: torch.dtype) -> Tensor:
         """[B, 1, T, T], to be added to scores: 0 where a token (third dim) sees another (fourth
@@ -71,10 +61,12 @@ def find_pieces(documents_BT: Tensor) -> Pieces:
     ends = torch.cat((starts, starts.new_tensor([batch * length])))
     places = torch.arange(batch * length, device=documents_BT.device)
     first = torch.repeat_interleave(starts, ends.diff(), output_size=batch * length)
+    lengths = tuple(ends.diff().tolist())
     return Pieces(
         positions_BT=(places - first).view(batch, length),
         starts_S=ends.int(),
-        lengths=tuple(ends.diff().tolist()),
+        lengths=lengths,
+        is_whole=len(lengths) == batch,
         real_BT=documents_BT != PADDING,
     )
 
@@ -86,6 +78,7 @@ def whole_pieces(input_ids_BT: Tensor) -> Pieces:
         positions_BT=torch.arange(length, device=device).expand(batch, length),
         starts_S=torch.arange(0, (batch + 1) * length, length, device=device, dtype=torch.int32),
         lengths=(length,) * batch,
+        is_whole=True,
         real_BT=None,
     )
 
@@ -110,16 +103,14 @@ def attend(
     q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor, pieces: Pieces, window: int | None = None
 ) -> Tensor:
     """Softmax attention [B, T, H, K] within pieces; scores are scaled by 1 / sqrt(K)."""
-    batch, length, num_heads, head_dim = q_BTHK.shape
-    if window is not None and window >= length:
+    if window is not None and window >= q_BTHK.shape[1]:
         window = None
     if q_BTHK.device.type == "cpu":
         if pieces.is_whole:
             return _attend_piece(q_BTHK, k_BTGK, v_BTGK, pieces, window)
-        spared = (batch * length**2 - pieces.num_pairs) * num_heads * head_dim
-        if spared > len(pieces.lengths) * _CALL_PRODUCTS:
-            return _attend_each(q_BTHK, k_BTGK, v_BTGK, pieces, window)
-    elif q_BTHK.dtype in (torch.float16, torch.bfloat16):
+        y_BTHK: Tensor = _attend_packed(q_BTHK, k_BTGK, v_BTGK, pieces, window)
+        return y_BTHK
+    if q_BTHK.dtype in (torch.float16, torch.bfloat16):
         return _attend_varlen(q_BTHK, k_BTGK, v_BTGK, pieces, window)
     return _sdpa(q_BTHK, k_BTGK, v_BTGK, pieces.mask(window, q_BTHK.dtype))
 
@@ -129,11 +120,16 @@ def attend_past(q_B1HK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> Tensor:
     return _sdpa(q_B1HK, k_BTGK, v_BTGK, None)
 
 
-def _attend_each(
+@torch.compiler.disable  # or every batch, cut otherwise, would be compiled anew
+def _attend_packed(
     q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor, pieces: Pieces, window: int | None
 ) -> Tensor:
-    """Piece by piece."""
+    """Piece by piece, or under a mask if that is cheaper."""
+    batch, length, num_heads, head_dim = q_BTHK.shape
     sizes = list(pieces.lengths)
+    spared_pairs = batch * length**2 - sum(size**2 for size in sizes)
+    if spared_pairs * num_heads * head_dim < len(sizes) * _CALL_PRODUCTS:
+        return _sdpa(q_BTHK, k_BTGK, v_BTGK, pieces.mask(window, q_BTHK.dtype))
     parts = [x.flatten(0, 1)[None].split_with_sizes(sizes, 1) for x in (q_BTHK, k_BTGK, v_BTGK)]
     each = [_attend_piece(q, k, v, pieces, window) for q, k, v in zip(*parts, strict=True)]
     return torch.cat(each, dim=1).view_as(q_BTHK)

@@ -118,14 +118,14 @@ class Router(nn.Module):
         if config.normalize:
             weights_NS = weights_NS / (weights_NS.sum(dim=-1, keepdim=True) + 1e-20)
         z_N = logits_NE.logsumexp(dim=-1).square()
-        counted_NS, nobody = ids_NS, config.num_experts
+        counted_NS = torch.ones_like(ids_NS)
         if real_N is not None:
             z_N, balance_N = z_N * real_N, balance_N * real_N
-            counted_NS = ids_NS.masked_fill(~real_N[:, None], nobody)
+            counted_NS = real_N[:, None].expand_as(ids_NS).long()
         routing = LayerRouting(
             z_loss=z_N.sum(),
             balance_loss=balance_N.sum(),
-            expert_tokens_E=torch.bincount(counted_NS.flatten(), minlength=nobody + 1)[:nobody],
+            expert_tokens_E=_sum_by_expert(counted_NS, ids_NS, config.num_experts),
         )
         return weights_NS * config.scale, ids_NS, routing
 
@@ -144,19 +144,15 @@ class Experts(nn.Module):
         """Rows are sorted by expert; `counts_E` rows belong to each."""
         if x_MD.device.type == "cuda" and torch.is_autocast_enabled("cuda"):
             return self._grouped(x_MD.to(torch.get_autocast_dtype("cuda")), counts_E)
+        y_MD: Tensor = self._one_by_one(x_MD, counts_E.tolist())
+        return y_MD
+
+    @torch.compiler.disable  # or every batch, divided otherwise, would be compiled anew
+    def _one_by_one(self, x_MD: Tensor, counts: list[int]) -> Tensor:
         # Unbound once: selecting one by one would give each a gradient as large as the stack.
-        stacks = (self.gate_proj, self.up_proj, self.down_proj)
-        outputs = [
-            functional.linear(
-                functional.silu(functional.linear(x_CD, gate)) * functional.linear(x_CD, up), down
-            )
-            for x_CD, gate, up, down in zip(
-                x_MD.split_with_sizes(counts_E.tolist()),
-                *(stack.unbind() for stack in stacks),
-                strict=True,
-            )
-        ]
-        return torch.cat(outputs)
+        stacks = (stack.unbind() for stack in (self.gate_proj, self.up_proj, self.down_proj))
+        parts = zip(x_MD.split_with_sizes(counts), *stacks, strict=True)
+        return torch.cat([_swiglu(x, gate, up, down) for x, gate, up, down in parts])
 
     def _grouped(self, x_MD: Tensor, counts_E: Tensor) -> Tensor:
         """All experts in one kernel: half precision on a GPU. The counts stay on it."""
@@ -167,6 +163,11 @@ class Experts(nn.Module):
 
         gated_MF = functional.silu(multiply(x_MD, self.gate_proj))
         return multiply(gated_MF * multiply(x_MD, self.up_proj), self.down_proj)
+
+
+def _swiglu(x_CD: Tensor, gate_FD: Tensor, up_FD: Tensor, down_DF: Tensor) -> Tensor:
+    inner_CF = functional.silu(functional.linear(x_CD, gate_FD)) * functional.linear(x_CD, up_FD)
+    return functional.linear(inner_CF, down_DF)
 
 
 class MixtureOfExperts(nn.Module):
@@ -188,7 +189,7 @@ class MixtureOfExperts(nn.Module):
         order_M = ids_M.argsort(stable=True)
         place_M = torch.empty_like(order_M)
         place_M[order_M] = torch.arange(len(order_M), device=order_M.device)
-        counts_E = torch.bincount(ids_M, minlength=self.gate.config.num_experts)
+        counts_E = _sum_by_expert(torch.ones_like(ids_M), ids_M, self.gate.config.num_experts)
         sorted_MD = _permute(x_ND.repeat_interleave(num_chosen, dim=0), order_M, place_M)
         y_MD = _permute(self.experts(sorted_MD, counts_E), place_M, order_M)
         y_NSD = y_MD.view(len(x_ND), num_chosen, -1) * weights_NS[..., None]
@@ -196,6 +197,12 @@ class MixtureOfExperts(nn.Module):
         if hasattr(self, "shared_experts"):
             y_BTD = y_BTD + self.shared_experts(x_BTD)
         return y_BTD, routing
+
+
+def _sum_by_expert(values: Tensor, ids: Tensor, num_experts: int) -> Tensor:
+    """[E]: unlike bincount, whose shape depends on data, it needs no answer from a GPU."""
+    sums_E = values.new_zeros(num_experts)
+    return sums_E.scatter_add_(0, ids.flatten(), values.flatten())
 
 
 def _permute(x_MD: Tensor, order_M: Tensor, place_M: Tensor) -> Tensor:
