@@ -125,6 +125,12 @@ def _model_dims(model: ModelConfig) -> Iterator[Fault]:
         )
     if model.full_attention_every is not None and model.sliding_window is None:
         yield Fault("model.full_attention_every", "needs sliding_window beside it")
+    if model.width_scaling == "mup" and model.base_width is None:
+        yield Fault("model.base_width", 'is needed for width_scaling = "mup"')
+    if model.width_scaling == "none":
+        for key in sorted({"base_width", "base_head_dim"} & model.model_fields_set):
+            if getattr(model, key) is not None:
+                yield Fault(f"model.{key}", 'is for width_scaling = "mup"')
     if model.experts is not None:
         yield from _experts(model, model.experts)
 

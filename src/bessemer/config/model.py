@@ -95,7 +95,14 @@ class ModelConfig(Section):
     logit_softcap: float | None = Field(default=None, gt=0)
     """Logits become cap * tanh(logits / cap), as in Gemma 2."""
     init_std: float | None = Field(default=None, gt=0)
-    """Spread of the initial weights; absent means 1 / sqrt(hidden_dim)."""
+    """Spread of the initial weights; absent means 1 / sqrt(hidden_dim), with `mup` of the base."""
+    width_scaling: Literal["none", "mup"] = "none"
+    """`mup`: initial weights and learning rates go with the width as in Tensor Programs V (arXiv
+    2203.03466), so that what was tuned at `base_width` holds at `hidden_dim`."""
+    base_width: int | None = Field(default=None, ge=8)
+    """`mup`: the hidden_dim at which the learning rate was tuned."""
+    base_head_dim: int | None = Field(default=None, ge=2)
+    """`mup`: the head_dim there; absent means the same as here."""
 
     @model_validator(mode="before")
     @classmethod
@@ -110,8 +117,24 @@ class ModelConfig(Section):
     @property
     def initial_std(self) -> float:
         """`init_std`, or 1 / sqrt(fan-in) (LeCun et al. 1998): activations keep their size, and
-        with tied embeddings the first logits have a spread of one."""
-        return self.hidden_dim**-0.5 if self.init_std is None else self.init_std
+        with tied embeddings the first logits have a spread of one. With µP, at the base width."""
+        if self.init_std is not None:
+            return self.init_std
+        return float((self.hidden_dim / self.width_multiplier) ** -0.5)
+
+    @property
+    def width_multiplier(self) -> float:
+        """How many times wider than its base the decoder is, as µP counts; 1 without it."""
+        if self.width_scaling == "none" or self.base_width is None:
+            return 1.0
+        return self.hidden_dim / self.base_width
+
+    @property
+    def attention_multiplier(self) -> float:
+        """What µP's scale of 1 / head_dim is to 1 / sqrt(head_dim), both one at the base."""
+        if self.width_scaling == "none" or self.base_head_dim is None:
+            return 1.0
+        return float((self.base_head_dim / self.head_dim) ** 0.5)
 
     def window_of(self, layer: int) -> int | None:
         """How many tokens a token sees in a layer (counted from 0), itself included; None: all."""

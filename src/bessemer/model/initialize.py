@@ -8,7 +8,6 @@ are one. Routers begin without any leaning.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,8 +20,8 @@ from bessemer.core.keyed import derive_key
 from bessemer.model.moe import reset_balance
 from bessemer.model.normal import fill_normal
 from bessemer.model.transformer import Decoder
+from bessemer.model.width import initial_spread, is_norm
 
-_RESIDUAL_WRITERS = ("o_proj.weight", "down_proj.weight", "experts.down_proj")
 _CHUNK = 1 << 20  # elements made at a time by one thread: 4 MB
 
 
@@ -67,16 +66,10 @@ def initial_part(
 def _draw(config: ModelConfig, name: str, seed: int, begins: np.ndarray, count: int) -> Tensor:
     """float32 [R, count]: the elements of a parameter from each of R flat indices on."""
     values = np.empty((len(begins), count), dtype=np.float32)
-    if name.endswith("norm.weight"):
-        values.fill(1.0)
+    spread = np.float32(initial_spread(config, name))
+    if is_norm(name):
+        values.fill(spread)
     else:
         fill_normal(values, derive_key(seed, "initialize", name), begins)
-        values *= np.float32(_spread(config, name))
+        values *= spread
     return torch.from_numpy(values)
-
-
-def _spread(config: ModelConfig, name: str) -> float:
-    """Standard deviation of a matrix."""
-    if name.endswith(_RESIDUAL_WRITERS):
-        return config.initial_std / math.sqrt(2 * config.num_layers)
-    return config.initial_std

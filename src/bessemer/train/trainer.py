@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from bessemer.model.initialize import initialize
 from bessemer.model.moe import update_balance
 from bessemer.model.rate import measure_matmul_flops
 from bessemer.model.transformer import Decoder
+from bessemer.model.width import lr_multiplier
 from bessemer.tokens.digest import NO_STEPS, chain_digest
 from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.remote import RemotePath
@@ -106,7 +108,9 @@ class Trainer:
         self.objective: nn.Module = Objective(self.decoder, config, precision)
         if launch.num_ranks > 1:
             self.objective = data_parallel(self.objective)
-        self.optimizer = make_optimizer(self.decoder, config.optimizer)
+        self.optimizer = make_optimizer(
+            self.decoder, config.optimizer, partial(lr_multiplier, job.model)
+        )
         self.probe = UpdateProbe(self.decoder.parameters())
         self.guard = Guard(config=config.guard)
         self.heldout = make_evaluation_sets(

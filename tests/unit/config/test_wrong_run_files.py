@@ -175,6 +175,8 @@ ONE_FAULT = [
         'model.rope_scaling={kind="ntk", factor=2}',
         "model.rope_scaling.kind: should be 'linear', 'llama3' or 'yarn' (got 'ntk')",
     ),
+    ('model.width_scaling="mup"', 'model.base_width: is needed for width_scaling = "mup"'),
+    ("model.base_width=32", 'model.base_width: is for width_scaling = "mup"'),
     # Experts, and what no architecture of transformers computes.
     (
         "model.experts={num_experts=4, experts_per_token=5, ffn_dim=32}",
