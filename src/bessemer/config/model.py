@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from bessemer.config.base import Section
-from bessemer.config.sizes import NAMED_SIZES
+from bessemer.config.sizes import NAMED_SIZES, shape_of_depth
 
 
 class RopeScalingConfig(Section):
@@ -62,6 +62,9 @@ class ModelConfig(Section):
 
     size: str | None = None
     """A named shape."""
+    depth: int | None = Field(default=None, ge=1, le=256)
+    """Instead of a name, one number: so many layers, 64 times as wide, as many heads, and a
+    feed-forward layer of 8/3 of the width. `bessemer plan` suggests tokens, rate and batch."""
     init_from: str | None = None
     """Folder of a Hugging Face model to begin with, relative to the run file: its weights and, from
     its config.json, the keys that say what they are."""
@@ -106,10 +109,16 @@ class ModelConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in_size(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("size") is None:
+    def _fill_in_shape(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
             return data
-        size = data["size"]
+        size, depth = data.get("size"), data.get("depth")
+        if size is not None and depth is not None:
+            raise ValueError("size and depth both ask for a shape; leave one out")
+        if type(depth) is int and 1 <= depth <= 256:
+            return shape_of_depth(depth) | data
+        if size is None:
+            return data
         if not isinstance(size, str) or size not in NAMED_SIZES:
             raise ValueError(f"size {size!r} is unknown; known: {', '.join(NAMED_SIZES)}")
         return NAMED_SIZES[size] | data

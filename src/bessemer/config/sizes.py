@@ -42,6 +42,18 @@ def _experts(num_experts: int, experts_per_token: int, ffn_dim: int, **more: Any
     }
 
 
+def shape_of_depth(depth: int) -> dict[str, Any]:
+    """The shape that one number asks for.
+
+    Width 64 * depth, as in nanochat's dial; heads 64 wide, as in GPT-2 (depth 12 is GPT-2 small's
+    width and heads), so there are as many as layers; a feed-forward layer of 8/3 of the width,
+    which has as many parameters as a plain one of four times (Shazeer 2020, arXiv 2002.05202,
+    section 3), rounded up to a multiple of 64 for the hardware.
+    """
+    width = 64 * depth
+    return _llama(depth, width, depth, depth, -(-width * 8 // 3 // 64) * 64)
+
+
 _SOFTMAX = {"scoring": "softmax", "num_shared": 0}
 
 NAMED_SIZES: dict[str, dict[str, Any]] = {

@@ -94,6 +94,24 @@ def estimate(found: Estimate) -> None:
             ]
         )
     )
+    hint = found.suggestion
+    console.print("[bold]what published laws suggest[/bold]")
+    console.print(
+        make_facts(
+            [
+                (
+                    "tokens",
+                    f"{format_count(hint.total_tokens)}, 20 for each parameter (Chinchilla, "
+                    f"arXiv 2203.15556); this run has {format_count(found.tokens)}",
+                ),
+                (
+                    "for these",
+                    f"lr {hint.lr:.2g}, a batch of {format_count(hint.batch_tokens)} "
+                    "tokens (Step Law, arXiv 2503.04715)",
+                ),
+            ]
+        )
+    )
     have = found.machine.memory_bytes
     verdict = {True: "fits", False: "does not fit", None: "unknown whether it fits"}[found.fits]
     console.print(

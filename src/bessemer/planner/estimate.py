@@ -23,6 +23,7 @@ from bessemer.costs.compute import (
     training_flops,
 )
 from bessemer.costs.memory import TrainingMemory, training_memory
+from bessemer.costs.suggest import Suggestion, suggest
 
 # Share of the matrix-product rate that training reaches on a CPU in float32, from small models
 # (about 1 million parameters) to larger ones (about 50 million): low, usual, high. Measured with
@@ -49,6 +50,7 @@ class Estimate:
     memory: TrainingMemory
     checkpoint_bytes: int
     matmul_flops: float | None
+    suggestion: Suggestion  # for the tokens of the run
     step_s: tuple[float, float, float] | None
     total_s: tuple[float, float, float] | None
 
@@ -94,6 +96,7 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
         memory=memory,
         checkpoint_bytes=3 * 4 * parameters.total,  # weights and two moments in float32
         matmul_flops=matmul_flops,
+        suggestion=suggest(shape, timetable.num_tokens),
         step_s=_seconds(flops_per_step, matmul_flops),
         total_s=_seconds(total_flops, matmul_flops),
     )
