@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -97,6 +97,9 @@ class ModelConfig(Section):
     """Use the token embedding as output projection too."""
     logit_softcap: float | None = Field(default=None, gt=0)
     """Logits become cap * tanh(logits / cap), as in Gemma 2."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the elements that training leaves out of the embedding and of what each attention
+    and feed-forward layer adds. Of use where text is repeated more than about four times."""
     init_std: float | None = Field(default=None, gt=0)
     """Spread of the initial weights; absent means 1 / sqrt(hidden_dim), with `mup` of the base."""
     width_scaling: Literal["none", "mup"] = "none"

@@ -37,6 +37,7 @@ class Shape:
     vocab_size: int
     qk_norm: bool
     tie_embeddings: bool
+    dropout: bool
     windows: tuple[int | None, ...]  # by layer: the tokens that a token sees; None: all before it
     experts: ExpertShape | None
 
@@ -59,6 +60,7 @@ def shape_of(model: ModelConfig, vocab_size: int) -> Shape:
         vocab_size=model.num_rows(vocab_size),
         qk_norm=model.qk_norm,
         tie_embeddings=model.tie_embeddings,
+        dropout=model.dropout > 0,
         windows=tuple(map(model.window_of, range(model.num_layers))),
         experts=None
         if experts is None

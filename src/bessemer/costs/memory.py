@@ -35,7 +35,8 @@ def saved_activations(
 
     Once per token: the last norm, the rotary tables of packed documents, the token id (8 bytes).
     Once: the rotary tables if all sequences share them, a window's mask, and for routers a byte
-    for each token that may be padding.
+    for each token that may be padding. With dropout, a byte for each element of the residual
+    stream and of all that is added to it.
     """
     tokens = num_sequences * seq_len
     layers = sum(
@@ -51,6 +52,9 @@ def saved_activations(
     shared += sum(2 * w**2 for w in {w for w in shape.windows if w is not None and w < seq_len})
     if document_mask and shape.experts is not None:
         shared += tokens // _FLOAT_BYTES
+    if shape.dropout:
+        masks = 2 * shape.num_layers + 1
+        shared += masks * tokens * shape.hidden_dim // _FLOAT_BYTES
     return tokens * (layers + once) + shared
 
 

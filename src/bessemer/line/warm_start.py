@@ -19,7 +19,7 @@ from bessemer.curate.inventory import identify_file, read_digests
 
 # What the run file may still say beside `init_from`: how it is trained, or stretched.
 _FREE = {"init_from", "init_digest", "rope_theta", "rope_scaling", "sliding_window"}
-_FREE |= {"full_attention_every", "logit_softcap"}
+_FREE |= {"full_attention_every", "logit_softcap", "dropout"}
 
 
 def complete_model(table: Mapping[str, Any], base: Path) -> tuple[dict[str, Any], list[Fault]]:

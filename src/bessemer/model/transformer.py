@@ -16,6 +16,7 @@ from bessemer.config.model import ModelConfig
 from bessemer.core.errors import DataError
 from bessemer.model.attend import Pieces, find_pieces, whole_pieces
 from bessemer.model.attention import Attention, Past
+from bessemer.model.dropout import drop
 from bessemer.model.feed_forward import FeedForward
 from bessemer.model.moe import LayerRouting, MixtureOfExperts, Routing, join_routing
 from bessemer.model.rotary import rotary_tables
@@ -26,6 +27,7 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
+        self.layer, self.dropout = layer, config.dropout
         self.input_layernorm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
         self.self_attn = Attention(config, layer)
         self.post_attention_layernorm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
@@ -42,14 +44,18 @@ class Block(nn.Module):
         rotary: tuple[Tensor, Tensor],
         pieces: Pieces,
         past: Past | None = None,
+        dropout_keys_B: Tensor | None = None,
     ) -> tuple[Tensor, LayerRouting | None]:
         """The next hidden states, and how tokens went to experts if the layer has any."""
-        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD), rotary, pieces, past)
+        y_BTD = self.self_attn(self.input_layernorm(x_BTD), rotary, pieces, past)
+        x_BTD = x_BTD + drop(y_BTD, self.dropout, dropout_keys_B, 2 * self.layer + 1)
         normed_BTD = self.post_attention_layernorm(x_BTD)
+        routing = None
         if isinstance(self.mlp, FeedForward):
-            return x_BTD + self.mlp(normed_BTD), None
-        y_BTD, routing = self.mlp(normed_BTD, pieces.real_BT)
-        return x_BTD + y_BTD, routing
+            y_BTD = self.mlp(normed_BTD)
+        else:
+            y_BTD, routing = self.mlp(normed_BTD, pieces.real_BT)
+        return x_BTD + drop(y_BTD, self.dropout, dropout_keys_B, 2 * self.layer + 2), routing
 
 
 class Decoder(nn.Module):
@@ -94,13 +100,15 @@ class Decoder(nn.Module):
         input_ids_BT: Tensor,
         documents_BT: Tensor | None = None,
         past: Sequence[Past] | None = None,
+        dropout_keys_B: Tensor | None = None,
     ) -> tuple[Tensor, Routing | None]:
         """What the output projection takes, [B, T, D], and how tokens went to experts, if any.
 
         `documents_BT` holds a number for each token that differs between neighbours of different
         documents, which then do not see each other, and positions start anew; -1 is padding, which
         routers do not count. None: each sequence is one document. `past`, one per layer, takes in
-        the tokens; a filled one goes with one token per sequence.
+        the tokens; a filled one goes with one token per sequence. `dropout_keys_B`, as
+        `dropout_keys` makes them, switch dropout on.
         """
         if documents_BT is None:
             pieces = whole_pieces(input_ids_BT)
@@ -110,10 +118,11 @@ class Decoder(nn.Module):
         if pieces.is_whole:  # one row of tables serves all
             positions_BT = positions_BT[:1] + (past[0].length if past else 0)
         rotary = rotary_tables(self.config, positions_BT)
-        x_BTD = self.embed_tokens(input_ids_BT)
+        x_BTD = drop(self.embed_tokens(input_ids_BT), self.config.dropout, dropout_keys_B, 0)
         routings: list[LayerRouting] = []
         for index, layer in enumerate(self.layers):
-            x_BTD, routing = layer(x_BTD, rotary, pieces, past[index] if past else None)
+            of_layer = past[index] if past else None
+            x_BTD, routing = layer(x_BTD, rotary, pieces, of_layer, dropout_keys_B)
             if routing is not None:
                 routings.append(routing)
         return self.norm(x_BTD), join_routing(routings)

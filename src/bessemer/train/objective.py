@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from bessemer.config.train import TrainConfig
 from bessemer.model.cross_entropy import linear_cross_entropy
+from bessemer.model.dropout import dropout_keys
 from bessemer.model.transformer import Decoder
 from bessemer.train.loader import Batch
 from bessemer.train.mesh import sum_over_ranks
@@ -25,19 +26,24 @@ from bessemer.train.precision import autocast
 class Objective(nn.Module):
     """Sums over tokens; the trainer divides them once by the tokens of the global batch."""
 
-    def __init__(self, decoder: Decoder, config: TrainConfig, precision: str) -> None:
+    def __init__(
+        self, decoder: Decoder, config: TrainConfig, precision: str, seed: int = 0
+    ) -> None:
         super().__init__()
         self.decoder, self.config, self.precision = decoder, config, precision
+        self.seed = seed  # of dropout
 
     def forward(
-        self, input_ids_BT: Tensor, labels_BT: Tensor, documents_BT: Tensor
+        self, input_ids_BT: Tensor, labels_BT: Tensor, documents_BT: Tensor, samples_B: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """The sum to differentiate, with all that is added to the loss; the plain cross-entropy of
         each token [N] in nats, detached; and tokens per expert [L, E], if there are experts."""
         config = self.config
         documents = documents_BT if config.document_mask else None
         with autocast(self.precision, input_ids_BT.device):
-            hidden_BTD, routing = self.decoder.hidden_states(input_ids_BT, documents)
+            hidden_BTD, routing = self.decoder.hidden_states(
+                input_ids_BT, documents, dropout_keys_B=dropout_keys(self.seed, samples_B)
+            )
             total, nats_N = linear_cross_entropy(
                 hidden_BTD.flatten(0, 1),
                 self.decoder.output_weight,
@@ -77,7 +83,7 @@ def accumulate_gradients(
     for index, batch in enumerate(batches):
         with _gradient_sync(objective, is_last=index == len(batches) - 1):
             total, nats_N, expert_tokens_LE = objective(
-                batch.input_ids_BT, batch.labels_BT, batch.documents_BT
+                batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
             )
             torch.autograd.backward(total / divisor)
         nats.append(nats_N)

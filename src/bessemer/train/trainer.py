@@ -105,7 +105,7 @@ class Trainer:
             read_weights(job.init_from, self.decoder)
         precision = resolve_precision(config.precision, self.device)
         prepare_layers(self.decoder.layers, job.cluster, precision)
-        self.objective: nn.Module = Objective(self.decoder, config, precision)
+        self.objective: nn.Module = Objective(self.decoder, config, precision, job.seed)
         if launch.num_ranks > 1:
             self.objective = data_parallel(self.objective)
         self.optimizer = make_optimizer(
@@ -293,7 +293,9 @@ class Trainer:
         try:
             for step in shapes.values():
                 batch = next(iter(self.loader.microbatches(step))).to(self.device)
-                total, *_ = self.objective(batch.input_ids_BT, batch.labels_BT, batch.documents_BT)
+                total, *_ = self.objective(
+                    batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
+                )
                 torch.autograd.backward(total * 0.0)
         except torch.OutOfMemoryError as error:
             raise MachineError(

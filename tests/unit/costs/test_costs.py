@@ -12,12 +12,21 @@ from bessemer.config.model import ModelConfig
 from bessemer.costs.compute import count_parameters, forward_flops, shape_of, training_flops
 from bessemer.costs.memory import saved_activations, training_memory
 from bessemer.model import attend
+from bessemer.model.dropout import dropout_keys
 from bessemer.model.transformer import Decoder
 
 SHAPES = [
     {"num_layers": 2, "hidden_dim": 64, "num_heads": 8, "num_kv_heads": 8, "ffn_dim": 160},
     {"num_layers": 3, "hidden_dim": 96, "num_heads": 6, "num_kv_heads": 2, "ffn_dim": 200},
     {"num_layers": 1, "hidden_dim": 32, "num_heads": 4, "num_kv_heads": 1, "ffn_dim": 40},
+    {
+        "num_layers": 2,
+        "hidden_dim": 32,
+        "num_heads": 4,
+        "num_kv_heads": 4,
+        "ffn_dim": 40,
+        "dropout": 0.2,
+    },
     {
         "num_layers": 2,
         "hidden_dim": 48,
@@ -131,7 +140,9 @@ def test_saved_activations_equal_what_autograd_keeps(
     ids = torch.randint(0, 300, (2, 32))
     documents = torch.tensor([[0] * 20 + [1] * 12, [5] * 16 + [6] * 16])
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        model(ids, documents if packed else None)
+        keys = dropout_keys(0, torch.arange(2))
+        x_BTD, _ = model.hidden_states(ids, documents if packed else None, dropout_keys_B=keys)
+        model.lm_head(x_BTD)
     found = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     assert found == 4 * saved_activations(shape_of(model.config, 300), 2, 32, packed)
 

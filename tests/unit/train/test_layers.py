@@ -52,7 +52,9 @@ def test_less_is_kept_for_the_backward_pass(make_job: MakeJob) -> None:
             lambda tensor, sizes=sizes: sizes.append(tensor.numel()) or tensor,
             lambda tensor: tensor,
         ):
-            trainer.objective(batch.input_ids_BT, batch.labels_BT, batch.documents_BT)
+            trainer.objective(
+                batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
+            )
         kept[mode] = sum(sizes)
     # Selective recomputation keeps matrix products in a cache of its own, not in the graph.
     assert kept["full"] <= kept["selective"] < kept["none"] / 2
