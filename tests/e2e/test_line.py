@@ -216,7 +216,7 @@ def test_verbs_answer_from_the_root_folder_alone(finished_run: Path, bessemer: B
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("trace", "{root}"), 2, "trace needs --step N or --doc D"),
+        (("trace", "{root}"), 2, "trace needs --step N, --doc D or --verify"),
         (("trace", "{root}", "--step", "0"), 2, "this run has steps 1 to 20"),
         (("trace", "{root}", "--doc", "note/0/stub"), 3, "was not encoded"),
         (("explain", "{root}", "nothing/like/it"), 3, "no document 'nothing/like/it'"),
