@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from bessemer.costs.compute import ExpertShape, Shape, count_parameters
 
 _FLOAT_BYTES = 4
+# Tokens whose logits exist at a time, on a CPU (model/cross_entropy.py, which needs torch).
+LOGIT_CHUNK_TOKENS = 512
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +22,7 @@ class TrainingMemory:
     gradients: int
     optimizer: int  # two moments per parameter
     activations: int  # kept by the forward pass for the backward pass, one microbatch
-    logits: int  # logits, their softmax and their gradient, one microbatch
+    logits: int  # of one chunk of tokens, and the two gradients that the loss makes beside them
 
     @property
     def total(self) -> int:
@@ -90,10 +92,12 @@ def training_memory(shape: Shape, num_sequences: int, seq_len: int) -> TrainingM
     """Memory for a microbatch of `num_sequences` sequences of packed documents."""
     weights = count_parameters(shape).total * _FLOAT_BYTES
     tokens = num_sequences * seq_len
+    logits = min(LOGIT_CHUNK_TOKENS, tokens) * shape.vocab_size
+    gradients = (tokens + shape.vocab_size) * shape.hidden_dim
     return TrainingMemory(
         weights=weights,
         gradients=weights,
         optimizer=2 * weights,
         activations=_FLOAT_BYTES * saved_activations(shape, num_sequences, seq_len),
-        logits=3 * _FLOAT_BYTES * tokens * shape.vocab_size,
+        logits=_FLOAT_BYTES * (logits + gradients),
     )

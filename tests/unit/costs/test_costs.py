@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from bessemer.config.model import ModelConfig
 from bessemer.costs.compute import count_parameters, forward_flops, shape_of, training_flops
-from bessemer.costs.memory import saved_activations, training_memory
+from bessemer.costs.memory import LOGIT_CHUNK_TOKENS, saved_activations, training_memory
 from bessemer.model import attend
+from bessemer.model.cross_entropy import linear_cross_entropy
 from bessemer.model.dropout import dropout_keys
 from bessemer.model.transformer import Decoder
 
@@ -152,7 +154,39 @@ def test_memory_parts_add_up() -> None:
     memory = training_memory(shape, 2, 32)
     assert memory.weights == memory.gradients == 4 * count_parameters(shape).total
     assert memory.optimizer == 2 * memory.weights
-    assert memory.logits == 3 * 4 * 2 * 32 * 300
+    assert memory.logits == 4 * (2 * 32 * 300 + (2 * 32 + 300) * 64)  # fewer than a chunk
+    many = training_memory(shape, 100, 32)
+    assert many.logits == 4 * (512 * 300 + (100 * 32 + 300) * 64)
     assert memory.total == sum(
         (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.logits)
     )
+
+
+class _Largest(TorchDispatchMode):
+    """Bytes of the storage behind each tensor that an operation returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes_of: dict[int, int] = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(tensor, torch.Tensor):
+                storage = tensor.untyped_storage()
+                self.bytes_of[storage.data_ptr()] = storage.nbytes()
+        return out
+
+
+def test_the_loss_makes_what_is_counted_as_logits_and_little_else() -> None:
+    """600 tokens are two chunks; what is as large as a part is one of the parts."""
+    hidden = torch.randn(600, 64, requires_grad=True)
+    weight = torch.randn(900, 64, requires_grad=True)
+    labels = torch.zeros(600, dtype=torch.int64)
+    with _Largest() as made:
+        linear_cross_entropy(hidden, weight, labels)
+    largest = sorted(set(made.bytes_of.values()), reverse=True)
+    parts = [4 * LOGIT_CHUNK_TOKENS * 900, 4 * 900 * 64, 4 * 600 * 64]
+    assert largest[:3] == parts
+    shape = shape_of(ModelConfig(**SHAPES[0]), 900)
+    assert training_memory(shape, 1, 600).logits == sum(parts)
