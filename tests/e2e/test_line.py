@@ -135,6 +135,18 @@ def test_training_from_a_copy_of_the_tokens_gives_the_same_weights(
     assert "holds other shards than" in wrong.stderr
 
 
+def test_best_fit_packing_is_trained_on_and_proven(run_file: Path, bessemer: Bessemer) -> None:
+    packed = ("--set", 'train.packing="best_fit"')
+    done = bessemer("run", str(run_file), "--to", "train", *packed)
+    assert done.returncode == 0, done.stderr
+    workspace = plan_workspace(run_file, packed[1:])
+    for step in (1, 7, 20):
+        found = trace_step(workspace, step)
+        assert found.is_proven
+        part = found.ranges[0]
+        assert step in trace_document(workspace, part.doc_id).steps
+
+
 def test_a_wrong_token_breaks_the_proof(finished_run: Path, tmp_path: Path) -> None:
     """The proof can fail: one token changed on disk is found."""
     import shutil

@@ -159,6 +159,11 @@ def _experts(model: ModelConfig, experts: ExpertsConfig) -> Iterator[Fault]:
 
 def _phases(train: TrainConfig) -> Iterator[Fault]:
     longest = max(phase.seq_len for phase in train.phases)
+    if train.packing == "best_fit" and any(each.seq_len != longest for each in train.phases):
+        yield Fault(
+            "train.packing",
+            '"best_fit" packs for one seq_len, and the phases have several; use "concat"',
+        )
     seq_lens = {"train.seq_len": train.seq_len}
     before = 0
     for index, phase in enumerate(train.phase):

@@ -145,6 +145,9 @@ class TrainConfig(Section):
     """Tokens per optimizer step, over all ranks and microbatches."""
     total_tokens: Tokens
     """Rounded down to whole steps."""
+    packing: Literal["concat", "best_fit"] = "concat"
+    """How documents fill sequences: end to end and cut where a sequence ends, or so that only those
+    longer than a sequence are cut, at the price of some padding (arXiv 2404.10830)."""
     document_mask: bool = True
     """Attention never looks across the border between two documents in a sequence."""
     precision: Literal["auto", "fp32", "bf16", "float8"] = "auto"

@@ -99,6 +99,20 @@ TOKEN_DOCS = pa.schema(
     ]
 )
 
+PACKING_COST = pa.schema(  # of one epoch; a row per source, packing and sequence length
+    [
+        ("source", pa.string()),
+        ("packing", pa.string()),  # concat | best_fit
+        ("seq_len", pa.int64()),
+        ("docs", pa.int64()),
+        ("cut_docs", pa.int64()),  # whose predictions are not all in one sample
+        ("samples", pa.int64()),
+        ("padded_tokens", pa.int64()),  # places that hold no token
+        ("unlabelled_tokens", pa.int64()),  # places whose token predicts nothing
+        ("wrapped_tokens", pa.int64()),  # read once more to fill the last sample
+    ]
+)
+
 MIX_PLAN = pa.schema(
     [
         ("source", pa.string()),
@@ -117,6 +131,7 @@ MIX_PLAN = pa.schema(
 MIX_PHASE = pa.schema(  # one row per phase and source
     [
         ("phase", pa.int32()),
+        ("packing", pa.string()),
         ("seq_len", pa.int64()),
         ("first_sample", pa.int64()),
         ("source", pa.string()),

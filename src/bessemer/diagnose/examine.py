@@ -54,6 +54,7 @@ class Examination:
     diagnose: DiagnoseConfig
     seed: int
     encoded: Path
+    packed: Path
     plan: Path
     trained: Path
     baselines: Path
@@ -65,7 +66,7 @@ def diagnose(exam: Examination, folder: Path, display: Display) -> StageResult:
     tokenizer = Tokenizer.load(exam.tokenizer)
     model = Decoder(exam.model, tokenizer.vocab_size)
     load_model(exam.trained / CHECKPOINTS, model)
-    order = SampleOrder(exam.encoded, exam.plan, exam.seed)
+    order = SampleOrder(exam.encoded, exam.plan, exam.seed, exam.packed)
     heldout = make_evaluation_sets(
         exam.encoded, HELDOUT, exam.train.seq_len, exam.diagnose.tokens_per_source, exam.seed
     )

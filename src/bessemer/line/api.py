@@ -181,11 +181,6 @@ def open_documents(target: Path | str) -> Iterator[pa.Table]:
 def open_tokens(target: Path | str) -> SampleOrder:
     """Every training sample of a run by number: `locate(i)` says where its tokens lie, `read(i)`
     gives them."""
-    from bessemer.tokens.order import SampleOrder
+    from bessemer.line.trace import open_order
 
-    workspace = open_workspace(Path(target))
-    return SampleOrder(
-        workspace.require("encode"),
-        workspace.require("mix"),
-        workspace.config.run.seed,
-    )
+    return open_order(open_workspace(Path(target)))

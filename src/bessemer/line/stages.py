@@ -24,6 +24,7 @@ from bessemer.line.work import (
     run_fuzzy,
     run_ingest,
     run_mix,
+    run_pack,
     run_report,
     run_rules,
     run_signals,
@@ -129,11 +130,22 @@ STAGES: tuple[Stage, ...] = (
         work=run_encode,
     ),
     Stage(
-        name="mix",
-        version=3,
+        name="pack",
+        version=1,
         inputs=("encode",),
         settings=lambda config: {
+            "packing": config.train.packing,
+            "seq_lens": sorted({each.seq_len for each in make_timetable(config.train).phases}),
+        },
+        work=run_pack,
+    ),
+    Stage(
+        name="mix",
+        version=4,
+        inputs=("encode", "pack"),
+        settings=lambda config: {
             "seed": config.run.seed,
+            "packing": config.train.packing,
             "phases": [asdict(phase) for phase in make_timetable(config.train).phases],
             "weights_of_phases": [phase.weights for phase in config.train.phases],
             **_plain(config.mix),
@@ -150,7 +162,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="train",
         version=3,
-        inputs=("tokenizer", "encode", "mix", "baselines"),
+        inputs=("tokenizer", "encode", "pack", "mix", "baselines"),
         settings=lambda config: {
             "seed": config.run.seed,
             # The digest of `init_from` bears identity, its place does not.
@@ -163,7 +175,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="diagnose",
         version=1,
-        inputs=("tokenizer", "encode", "mix", "baselines", "train"),
+        inputs=("tokenizer", "encode", "pack", "mix", "baselines", "train"),
         settings=lambda config: {"seed": config.run.seed, **_plain(config.diagnose)},
         work=run_diagnose,
     ),
@@ -179,7 +191,7 @@ STAGES: tuple[Stage, ...] = (
         version=1,
         inputs=(
             *("ingest", "signals", *LEDGERS, "split", "tokenizer", "encode"),
-            *("mix", "baselines", "train", "diagnose", "export"),
+            *("pack", "mix", "baselines", "train", "diagnose", "export"),
         ),
         settings=lambda config: {"name": config.run.name, **_plain(config.report)},
         work=run_report,

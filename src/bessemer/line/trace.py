@@ -71,7 +71,7 @@ def trace_step(workspace: Workspace, step: int) -> StepTrace:
     timetable = make_timetable(workspace.config.train)
     if not 1 <= step <= timetable.num_steps:
         raise ConfigError(f"--step {step}: this run has steps 1 to {timetable.num_steps}")
-    order = _order(workspace)
+    order = open_order(workspace)
     samples = timetable.samples_of(step - 1)
     read = {number: order.read(number) for number in samples}
     doc_ids = np.unique(np.concatenate([sample.doc_ids for sample in read.values()]))
@@ -141,18 +141,20 @@ def trace_document(workspace: Workspace, doc_id: int) -> DocumentTrace:
 
 def _steps_of(workspace: Workspace, source: str, shard: str, start: int, end: int) -> list[int]:
     """Steps (from 1) whose samples hold any of the tokens start..end of a shard."""
-    order, timetable = _order(workspace), make_timetable(workspace.config.train)
+    order, timetable = open_order(workspace), make_timetable(workspace.config.train)
     index = order.sources.index(source)
     begin = order.chunks[index].stream.position_of(shard, start)
     samples = order.samples_with(index, begin, begin + end - start)
     return sorted({timetable.step_of(sample) + 1 for sample in samples})
 
 
-def _order(workspace: Workspace) -> SampleOrder:
+def open_order(workspace: Workspace) -> SampleOrder:
+    """Every training sample of a run."""
     return SampleOrder(
         workspace.require("encode"),
         workspace.require("mix"),
         workspace.config.run.seed,
+        workspace.require("pack"),
     )
 
 

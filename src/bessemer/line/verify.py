@@ -8,9 +8,9 @@ from bessemer.config.timetable import make_timetable
 from bessemer.core.errors import IntegrityError
 from bessemer.core.layout import METRICS, STEPS
 from bessemer.core.storage import read_jsonl
+from bessemer.line.trace import open_order
 from bessemer.line.workspace import Workspace
 from bessemer.tokens.digest import NO_STEPS, chain_digest, digest_samples
-from bessemer.tokens.order import SampleOrder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,9 +29,7 @@ def verify_samples(workspace: Workspace) -> SampleProof:
     IntegrityError naming the first step that differs. Takes as long as reading all tokens once.
     """
     timetable = make_timetable(workspace.config.train)
-    order = SampleOrder(
-        workspace.require("encode"), workspace.require("mix"), workspace.config.run.seed
-    )
+    order = open_order(workspace)
     rows = read_jsonl(workspace.require("train") / METRICS / STEPS)
     recorded = {row["step"]: row["samples_digest"] for row in rows}
     digest = NO_STEPS

@@ -155,6 +155,15 @@ def run_encode(work: Work) -> StageResult:
     return encode(_corpus(work), _tokenizer_file(work), work.source_names, work.folder, work.engine)
 
 
+def run_pack(work: Work) -> StageResult:
+    """Make samples of documents."""
+    from bessemer.tokens.pack import pack
+
+    return pack(
+        work.inputs["encode"], work.source_names, work.config.train, work.folder, work.engine
+    )
+
+
 def run_mix(work: Work) -> StageResult:
     """Apportion the tokens of training to the sources."""
     from bessemer.tokens.mix import mix
@@ -167,6 +176,7 @@ def run_mix(work: Work) -> StageResult:
         config.train,
         config.run.seed,
         work.folder,
+        work.inputs["pack"],
     )
 
 
@@ -210,6 +220,7 @@ def run_train(work: Work) -> StageResult:
         cluster=config.cluster,
         seed=config.run.seed,
         encoded=_token_root(work),
+        packed=work.inputs["pack"],
         plan=work.inputs["mix"],
         tokenizer=_tokenizer_file(work),
         folder=work.folder,
@@ -231,6 +242,7 @@ def run_diagnose(work: Work) -> StageResult:
         diagnose=work.config.diagnose,
         seed=work.config.run.seed,
         encoded=work.inputs["encode"],
+        packed=work.inputs["pack"],
         plan=work.inputs["mix"],
         trained=work.inputs["train"],
         baselines=work.inputs["baselines"],

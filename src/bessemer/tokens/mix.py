@@ -24,7 +24,7 @@ from bessemer.core.layout import PHASES, PLAN, TURNS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import MIX_PHASE, MIX_PLAN, MIX_TURNS, TRAIN
 from bessemer.core.storage import write_table
-from bessemer.tokens.chunks import ConcatChunks
+from bessemer.tokens.chunks import Chunks, open_chunks, required_packs
 from bessemer.tokens.interleave import SHARE_UNITS, count_turns
 from bessemer.tokens.shares import Shares, apportion, exact, mix_shares, weighted_shares
 from bessemer.tokens.stream import TokenStream, open_streams
@@ -41,32 +41,39 @@ def mix(
     train: TrainConfig,
     seed: int,
     folder: Path,
+    packed: Path | None = None,
 ) -> StageResult:
     """Apportion the samples of every phase to the sources and write the plan.
 
-    Raises DataError if a source lacks text or would be repeated too often.
+    `packed` is what the stage pack wrote; best-fit packing needs it. Raises DataError if a source
+    lacks text or would be repeated too often.
     """
     streams = open_streams(encoded, TRAIN)
     available = {name: streams[name].num_tokens if name in streams else 0 for name in sources}
     phases = make_timetable(train).phases
     shares = _shares_of_phases(config, train, phases, available)
-    warned = _check_epochs(config, phases, shares, available)
+    chunk_tokens = max(phase.seq_len for phase in phases)
+    packs = required_packs(train.packing, packed)
+    chunks = {
+        name: open_chunks(
+            streams.get(name, TokenStream(encoded, [])), packs, chunk_tokens, seed, name
+        )
+        for name in sources
+    }
+    warned = _check_epochs(config, phases, shares, chunks)
     units = [apportion(SHARE_UNITS, of_phase) for of_phase in shares]
     turns = [
         count_turns(list(of_phase.values()), phase.num_samples)
         for phase, of_phase in zip(phases, units, strict=True)
     ]
-    chunk_tokens = max(phase.seq_len for phase in phases)
     rows, plan = [], []
     for index, name in enumerate(sources):
-        stream = streams.get(name, TokenStream(encoded, []))
-        chunks = ConcatChunks(stream, chunk_tokens, seed, name)
         samples, parts = [int(table[-1, index]) for table in turns], [each[name] for each in shares]
         of_source = _plan_source(
-            name, phases, parts, [each[name] for each in units], samples, chunks
+            name, phases, parts, [each[name] for each in units], samples, chunks[name]
         )
-        rows += of_source
-        plan.append(_sum_phases(name, phases, parts, of_source, available[name]))
+        rows += [{"packing": train.packing, **row} for row in of_source]
+        plan.append(_sum_phases(name, phases, parts, of_source, chunks[name]))
     rows.sort(key=lambda row: row["phase"])  # sources stay in their order
     write_table(folder / PLAN, pa.Table.from_pylist(plan, schema=MIX_PLAN))
     write_table(folder / PHASES, pa.Table.from_pylist(rows, schema=MIX_PHASE))
@@ -115,38 +122,41 @@ def _check_epochs(
     config: MixConfig,
     phases: Sequence[PhaseSamples],
     shares: Sequence[Shares],
-    available: Mapping[str, int],
+    chunks: Mapping[str, Chunks],
 ) -> list[str]:
     """The sources that are repeated so often that it is warned of; DataError if it is too often.
 
     Judged by the exact shares: rounding to whole samples breaks no limit.
     """
     warned = []
-    for name, size in available.items():
-        tokens = sum(
+    for name, of_source in chunks.items():
+        epochs = sum(
             (
-                of_phase[name] * phase.num_samples * min(phase.seq_len, size)
+                of_source.epochs_of(
+                    of_phase[name] * phase.num_samples * phase.seq_len, phase.seq_len
+                )
                 for phase, of_phase in zip(phases, shares, strict=True)
             ),
             Fraction(0),
         )
-        if tokens > exact(config.max_epochs) * size and not config.force:
+        size = of_source.stream.num_tokens
+        if epochs > exact(config.max_epochs) and not config.force:
             raise DataError(
-                f"source {name!r} would be repeated {float(tokens / size):.1f} times "
-                f"(mix.max_epochs = {config.max_epochs:g}): {float(tokens):,.0f} tokens are "
+                f"source {name!r} would be repeated {float(epochs):.1f} times "
+                f"(mix.max_epochs = {config.max_epochs:g}): {float(epochs * size):,.0f} tokens are "
                 f"planned, {size:,} are there; lower its weight or train.total_tokens, add text, "
                 "raise the limit, or say mix.force = true"
             )
-        if tokens > exact(config.warn_epochs) * size:
+        if epochs > exact(config.warn_epochs):
             warned.append(name)
             _LOG.warning(
                 "source %r is repeated %.1f times (mix.warn_epochs = %g): its %s planned tokens "
                 "are worth %s fresh ones",
                 name,
-                float(tokens / size),
+                float(epochs),
                 config.warn_epochs,
-                f"{float(tokens):,.0f}",
-                f"{effective_tokens(size, float(tokens / size)):,.0f}",
+                f"{float(epochs * size):,.0f}",
+                f"{effective_tokens(size, float(epochs)):,.0f}",
             )
     return warned
 
@@ -157,7 +167,7 @@ def _plan_source(
     shares: Sequence[Fraction],
     units: Sequence[int],
     samples: Sequence[int],
-    chunks: ConcatChunks,
+    chunks: Chunks,
 ) -> list[dict[str, Any]]:
     """One source's row of every phase: it goes on where the phase before left it."""
     rows = []
@@ -189,7 +199,7 @@ def _sum_phases(
     phases: Sequence[PhaseSamples],
     shares: Sequence[Fraction],
     rows: Sequence[Mapping[str, Any]],
-    available: int,
+    chunks: Chunks,
 ) -> dict[str, Any]:
     """One source's row of the plan."""
     sizes = [phase.num_samples * phase.seq_len for phase in phases]
@@ -198,13 +208,14 @@ def _sum_phases(
         name: sum(row[name] for row in rows)
         for name in ("planned_samples", "padded_tokens", "wrapped_tokens", "skipped_tokens")
     }
-    planned = sum(row["planned_samples"] * row["seq_len"] for row in rows)
-    epochs = (planned - sums["padded_tokens"]) / available if available else 0.0
+    tokens = [(row["planned_samples"] * row["seq_len"], row["seq_len"]) for row in rows]
+    epochs = float(sum(chunks.epochs_of(Fraction(number), length) for number, length in tokens))
+    available = chunks.stream.num_tokens
     return sums | {
         "source": source,
         "weight": float(asked / sum(sizes)),
         "available_tokens": available,
-        "planned_tokens": planned,
+        "planned_tokens": sum(number for number, _ in tokens),
         "epochs": epochs,
         "effective_tokens": effective_tokens(available, epochs),
     }

@@ -20,7 +20,7 @@ import numpy as np
 from bessemer.core.layout import PHASES, TURNS
 from bessemer.core.schema import TRAIN
 from bessemer.core.storage import read_table
-from bessemer.tokens.chunks import ConcatChunks
+from bessemer.tokens.chunks import open_chunks, required_packs
 from bessemer.tokens.interleave import Interleaving
 from bessemer.tokens.remote import RemotePath
 from bessemer.tokens.sample import Sample
@@ -52,14 +52,20 @@ class _Phase:
 class SampleOrder:
     """All samples of a run, by number."""
 
-    def __init__(self, encoded: Path | RemotePath, plan: Path, seed: int) -> None:
-        """`encoded` and `plan` are what the stages encode and mix wrote."""
+    def __init__(
+        self, encoded: Path | RemotePath, plan: Path, seed: int, packed: Path | None = None
+    ) -> None:
+        """`encoded`, `plan` and `packed` are what the stages encode, mix and pack wrote; the last
+        is needed for best-fit packing."""
         rows = read_table(plan / PHASES).to_pylist()
         self.sources: tuple[str, ...] = tuple(dict.fromkeys(row["source"] for row in rows))
         streams = open_streams(encoded, TRAIN)
         chunk_tokens = max(row["seq_len"] for row in rows)
+        packs = required_packs(rows[0]["packing"], packed)
         self.chunks = tuple(
-            ConcatChunks(streams.get(name, TokenStream(encoded, [])), chunk_tokens, seed, name)
+            open_chunks(
+                streams.get(name, TokenStream(encoded, [])), packs, chunk_tokens, seed, name
+            )
             for name in self.sources
         )
         self._phases = _read_phases(rows, plan)

@@ -72,6 +72,7 @@ class TrainingJob:
     seed: int
     encoded: Path | RemotePath  # what the encode stage wrote, or a copy of it
     plan: Path  # folder of the mix stage
+    packed: Path | None = None  # folder of the pack stage, for best-fit packing
     tokenizer: Path  # tokenizer.json
     folder: Path  # checkpoints and metrics go here
     # source -> name -> bits per byte, to be told beside the held-out loss
@@ -89,7 +90,7 @@ class Trainer:
         tokenizer = Tokenizer.load(job.tokenizer)
         self.token_bytes = torch.from_numpy(tokenizer.token_bytes).long().to(self.device)
         self.timetable = make_timetable(config)
-        self.order = SampleOrder(job.encoded, job.plan, job.seed)
+        self.order = SampleOrder(job.encoded, job.plan, job.seed, job.packed)
         self.loader = Loader(
             order=self.order,
             timetable=self.timetable,

@@ -270,6 +270,12 @@ ONE_FAULT = [
         "train.global_batch_tokens: 512 is no multiple of seq_len (48); nearest: 480 or 528",
     ),
     (
+        'train={seq_len=64, global_batch_tokens=512, total_tokens=4096, packing="best_fit", '
+        "phase=[{from_tokens=2048, seq_len=32}]}",
+        'train.packing: "best_fit" packs for one seq_len, and the phases have several; use '
+        '"concat"',
+    ),
+    (
         "train.phase=[{from_tokens=2048, seq_len=1024}]",
         "train.global_batch_tokens: 512 is no multiple of seq_len (1024); nearest: 1024",
     ),
