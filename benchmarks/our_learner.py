@@ -42,9 +42,10 @@ _CHARACTERS: dict[str, Any] = {
         "num_heads": 4,
         "num_kv_heads": 4,
         "ffn_dim": 352,
+        "qk_norm": True,
     },
     "batch_sequences": 12,
-    "optimizer": {"lr": 4e-3},
+    "optimizer": {"lr": 4e-3, "beta1": 0.8},
     "schedule": {"kind": "linear", "warmup_frac": 0.05, "final_lr_frac": 0.0},
 }
 _BOOKS: dict[str, Any] = {

@@ -31,6 +31,7 @@ from bessemer.tokens.tokenizer import BEGIN, END, Tokenizer, train_tokenizer
 
 OURS, PEER = "bessemer", "nanoGPT"
 CHARACTERS_STEPS, CHARACTERS_WINDOW, CHARACTERS_LOSS = 2000, 64, 1.88  # nanoGPT's README
+OUR_CHARACTERS_STEPS = 500  # of the configuration in benchmarks/our_learner.py
 BOOKS_WINDOW, BOOKS_VOCAB_SIZE = 256, 8192
 TRAIN_FRAC = 0.9  # nanoGPT's data/shakespeare_char/prepare.py
 OUR_SHARE = 0.5  # of nanoGPT's time
@@ -101,7 +102,7 @@ def run_characters(options: Namespace, root: Path) -> dict[str, Any]:
             seed=seed,
         )
         their = _learn_theirs(task, options.nanogpt)
-        our = _learn_ours(replace(task, folder=str(ours)))
+        our = _learn_ours(replace(task, folder=str(ours), num_steps=options.our_steps))
         reached = seconds_to(their["curve"], options.loss)
         rounds.append(
             {
@@ -194,6 +195,7 @@ def main() -> None:
         threads=(int, num_usable_cores(), "threads"),
         evaluate_every=(int, 50, "optimizer steps between two examinations"),
         steps=(int, CHARACTERS_STEPS, "characters: nanoGPT's steps"),
+        our_steps=(int, OUR_CHARACTERS_STEPS, "characters: bessemer's steps"),
         loss=(float, CHARACTERS_LOSS, "characters: the loss to reach"),
         minutes=(float, 30.0, "books: nanoGPT's time"),
         shape=(str, "12m", "books: which of benchmarks/shapes.py"),
