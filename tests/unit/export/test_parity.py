@@ -126,6 +126,16 @@ def test_a_changed_weight_is_refused(tokenizer: Tokenizer, tmp_path: Path) -> No
         check_parity(model, tokenizer, TEXTS, 64, tmp_path)
 
 
+def test_logits_that_are_no_numbers_are_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """Even if only one text, not the first, has them."""
+    model = make_model(tokenizer.vocab_size, tie=False)
+    with torch.no_grad():
+        model.embed_tokens.weight[tokenizer.encode("x")[0]] = torch.nan
+    write_model(model, tokenizer, 64, tmp_path)
+    with pytest.raises(DataError, match="logits differ by nan"):
+        check_parity(model, tokenizer, TEXTS, 64, tmp_path)
+
+
 def test_another_tokenizer_is_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:
     model = make_model(tokenizer.vocab_size, tie=True)
     write_model(model, tokenizer, 64, tmp_path)
