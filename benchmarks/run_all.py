@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.common import ROOT
 
-BENCHMARKS = ("quickstart", "tokenize", "train_speed")
+BENCHMARKS = ("quickstart", "tokenize", "loader", "train_speed")
 
 
 def main() -> None:

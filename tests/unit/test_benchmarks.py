@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmarks import loader as loader_benchmark
 from benchmarks import our_learner
 from benchmarks.learning import Clock, Examiner, Task, write_task
 from benchmarks.shapes import BATCH_SEQUENCES, SEQ_LEN, SHAPES, VOCAB_SIZE, step_flops
 from benchmarks.time_to_loss import prepare_characters, seconds_to
 
 from bessemer.config.model import ModelConfig
+from bessemer.core.layout import SHARDS
+from bessemer.core.storage import read_json
 from bessemer.costs.compute import count_parameters, shape_of, training_flops
 from bessemer.tokens.tokenizer import Tokenizer
 
@@ -100,3 +103,22 @@ def test_our_learner_follows_its_trainer(
     seconds, losses = ([point[k] for point in curve] for k in (2, 3))
     assert seconds == sorted(seconds)
     assert losses[0] > losses[-1]
+
+
+@pytest.mark.parametrize("packing", ["concat", "best_fit"])
+def test_the_loader_that_is_measured_reads_all_that_was_written(
+    tmp_path: Path, packing: str
+) -> None:
+    loader_benchmark.write_tokens(tmp_path, 40_000)
+    written = np.concatenate(
+        [np.fromfile(path, np.uint16) for path in sorted((tmp_path / "train").glob("*.bin"))]
+    )
+    assert len(written) == 40_000
+    steps = range(8)  # more than an epoch
+    loader = loader_benchmark.make_loader(tmp_path, len(steps), packing)
+    read = torch.cat([ids.flatten() for ids in loader_benchmark.read_ours(loader, steps)])
+    counts = np.bincount(read.numpy(), minlength=32768), np.bincount(written, minlength=32768)
+    missing = int(np.maximum(counts[1] - counts[0], 0).sum())
+    num_documents = sum(row["docs"] for row in read_json(tmp_path / SHARDS))
+    # Under best fit the last token of a document is a label and no input.
+    assert missing <= (num_documents if packing == "best_fit" else 1)

@@ -21,6 +21,7 @@ from bessemer.core.layout import (
     GUARD,
     METRICS,
     MODEL,
+    PACKING,
     PARITY,
     PLAN,
     SHARDS,
@@ -38,6 +39,7 @@ from bessemer.report.facts import (
     GapRow,
     Loss,
     MixRow,
+    PackingRow,
     Report,
     Source,
     StageRow,
@@ -110,6 +112,7 @@ def collect(job: ReportJob, scratch: Path) -> Report:
         histograms=histograms,
         num_hidden_histograms=num_hidden,
         mix=_mix(folders["mix"]),
+        packing=_packing(folders["pack"], job.config["train"].get("packing", "concat")),
         training=_training(job, manifests["train"].summary),
         curves=make_curves(read_jsonl(metrics / STEPS), CURVES),
         heldout=make_heldout(read_jsonl(metrics / EVALUATIONS), names, baselines),
@@ -180,6 +183,25 @@ def _mix(folder: Path) -> tuple[MixRow, ...]:
         MixRow(**{name: row[name] for name in names})
         for row in read_table(folder / PLAN).to_pylist()
     )
+
+
+def _packing(folder: Path, chosen: str) -> tuple[PackingRow, ...]:
+    rows = []
+    for row in read_table(folder / PACKING).to_pylist():
+        places = row["samples"] * row["seq_len"]
+        wasted = row["padded_tokens"] + row["unlabelled_tokens"]
+        rows.append(
+            PackingRow(
+                source=row["source"],
+                packing=row["packing"],
+                is_chosen=row["packing"] == chosen,
+                seq_len=row["seq_len"],
+                cut_frac=row["cut_docs"] / max(1, row["docs"]),
+                padded_frac=row["padded_tokens"] / max(1, places),
+                wasted_frac=wasted / max(1, places),
+            )
+        )
+    return tuple(rows)
 
 
 def _training(job: ReportJob, summary: Mapping[str, Any]) -> Training:

@@ -167,6 +167,19 @@ class MixRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PackingRow:
+    """What one way of filling sequences does to a source in an epoch."""
+
+    source: str
+    packing: str  # concat | best_fit
+    is_chosen: bool
+    seq_len: int
+    cut_frac: float  # of documents, that are in more than one sequence
+    padded_frac: float  # of places, that hold no token
+    wasted_frac: float  # of places, that predict nothing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Curve:
     """A measure over training, in at most MAX_POINTS buckets of steps."""
 
@@ -278,6 +291,7 @@ class Report:
     histograms: tuple[Histogram, ...]
     num_hidden_histograms: int
     mix: tuple[MixRow, ...]
+    packing: tuple[PackingRow, ...]
     training: Training
     curves: Mapping[str, Curve]
     heldout: tuple[Heldout, ...]

@@ -155,7 +155,8 @@ class TokenShard:
         if isinstance(bin_path, RemotePath):
             self.tokens = RemoteTokens(bin_path, _DTYPES[code], self.num_tokens)
         elif num_documents:
-            self.tokens = np.memmap(bin_path, _DTYPES[code], mode="r")
+            # A plain view of the map: slices of a memmap object cost several times as much.
+            self.tokens = np.asarray(np.memmap(bin_path, _DTYPES[code], mode="r"))
 
     @property
     def num_tokens(self) -> int:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from bessemer.config.model import ModelConfig
 from bessemer.core.manifest import StageManifest, record_files, write_manifest
-from bessemer.core.schema import MIX_PLAN
+from bessemer.core.schema import MIX_PLAN, PACKING_COST
 from bessemer.core.storage import write_json, write_table, write_text
 from bessemer.costs.compute import count_parameters, shape_of
 from bessemer.report.collect import ReportJob
@@ -31,7 +31,8 @@ INPUTS = {
     "split": ("ingest", "rules", "exact", "fuzzy"),
     "tokenizer": ("ingest", "split"),
     "encode": ("ingest", "split", "tokenizer"),
-    "mix": ("encode",),
+    "pack": ("encode",),
+    "mix": ("encode", "pack"),
     "baselines": ("ingest", "split"),
     "train": ("tokenizer", "encode", "mix", "baselines"),
     "diagnose": ("train",),
@@ -167,6 +168,14 @@ def _write_rest(folders: Mapping[str, Path], run: Run) -> dict[str, dict[str, An
     parameters = count_parameters(shape_of(ModelConfig(**MODEL), VOCAB_SIZE)).total
     write_json(folders["encode"] / "shards.json", shards)
     write_table(folders["mix"] / "plan.parquet", pa.Table.from_pylist(plan, schema=MIX_PLAN))
+    costs = {"docs": 8, "cut_docs": 2, "samples": 5, "padded_tokens": 4, "wrapped_tokens": 0}
+    packing = [
+        costs | {"source": source, "packing": way, "seq_len": 8, "unlabelled_tokens": ends}
+        for source in run.sources
+        for way, ends in (("concat", 6), ("best_fit", 0))
+    ]
+    table = pa.Table.from_pylist(packing, schema=PACKING_COST)
+    write_table(folders["pack"] / "packing.parquet", table)
     write_json(
         folders["baselines"] / "baselines.json",
         baselines if run.baselines is None else dict(run.baselines),

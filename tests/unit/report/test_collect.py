@@ -209,3 +209,12 @@ def test_an_unfinished_stage_is_refused(job: ReportJob, tmp_path: Path) -> None:
     (job.folders["mix"] / "manifest.json").unlink()
     with pytest.raises(IntegrityError, match="mix is not complete"):
         collect(job, tmp_path / "report")
+
+
+def test_packings_are_told_side_by_side(report: Report) -> None:
+    told = [
+        (row.packing, row.is_chosen, row.cut_frac, row.padded_frac, row.wasted_frac)
+        for row in report.packing
+        if row.source == "web"
+    ]
+    assert told == [("concat", True, 0.25, 0.1, 0.25), ("best_fit", False, 0.25, 0.1, 0.1)]
