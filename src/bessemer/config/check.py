@@ -245,6 +245,16 @@ def _schedule(train: TrainConfig) -> Iterator[Fault]:
         )
 
 
+def _muon(model: ModelConfig, train: TrainConfig) -> Iterator[Fault]:
+    optimizer, is_mup = train.optimizer, model.width_scaling == "mup"
+    if is_mup and optimizer.kind == "muon" and optimizer.muon.scale != "spectral":
+        yield Fault(
+            "train.optimizer.muon.scale",
+            'must be "spectral" with model.width_scaling = "mup": only then are steps of Muon '
+            "alike over widths",
+        )
+
+
 def _layout(train: TrainConfig, cluster: ClusterConfig) -> Iterator[Fault]:
     if any(_batches(train)):
         return
@@ -292,5 +302,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("train",), _ramp),
     (("train",), _batches),
     (("train",), _schedule),
+    (("model", "train"), _muon),
     (("train", "cluster"), _layout),
 )

@@ -10,16 +10,46 @@ from pydantic import Field
 from bessemer.config.base import Fraction, Section, Tokens
 
 
-class OptimizerConfig(Section):
-    """`[train.optimizer]`: AdamW."""
+class MuonConfig(Section):
+    """`[train.optimizer.muon]`: of the hidden matrices if `kind` is "muon"."""
 
+    lr_factor: float = Field(default=1.0, ge=0)
+    """Their learning rate as a multiple of `train.optimizer.lr`."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    nesterov: bool = True
+    scale: Literal["adamw", "spectral"] = "adamw"
+    """How long a step is at rate 1. "adamw": entries are as large as in a step of AdamW, so that
+    its learning rate and weight decay carry over (Moonlight); "spectral": an orthogonal
+    matrix times sqrt(max(1, rows/columns)) (Jordan), which goes with rates of about 0.02."""
+
+
+class ParameterGroupConfig(Section):
+    """One `[[train.optimizer.group]]`: other settings for some parameters."""
+
+    match: str
+    """Shell pattern of parameter names, as in "embed_tokens.*" or "layers.0.*.q_proj.weight". Where
+    several match, each key is taken from the last group that gives it."""
+    lr_factor: float | None = Field(default=None, ge=0)
+    """Their learning rate as a multiple of what it would be."""
+    weight_decay: float | None = Field(default=None, ge=0)
+
+
+class OptimizerConfig(Section):
+    """`[train.optimizer]`."""
+
+    kind: Literal["adamw", "muon"] = "adamw"
+    """"muon" takes the hidden matrices; embeddings, the output projection, routers and norms stay
+    with AdamW."""
     lr: float = Field(default=3e-4, gt=0)
+    """Peak of the learning rate."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
     eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.1, ge=0)
-    """Applied to matrices; never to norms."""
+    """Applied to matrices; never to norms and biases unless a group says so."""
     clip_grad_norm: float = Field(default=1.0, gt=0)
+    muon: MuonConfig = MuonConfig()
+    group: Annotated[tuple[ParameterGroupConfig, ...], Field(strict=False)] = ()
 
 
 class RoutingConfig(Section):

@@ -52,7 +52,7 @@ from bessemer.train.loader import Batch, Loader
 from bessemer.train.mesh import choose_device, peak_bytes
 from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
 from bessemer.train.objective import Objective, accumulate_gradients, data_parallel
-from bessemer.train.optim import make_optimizer, set_learning_rate
+from bessemer.train.optim import make_optimizers
 from bessemer.train.precision import resolve_precision
 from bessemer.train.profile import profiled
 from bessemer.train.schedule import rate_factor
@@ -109,7 +109,7 @@ class Trainer:
         self.objective: nn.Module = Objective(self.decoder, config, precision, job.seed)
         if launch.num_ranks > 1:
             self.objective = data_parallel(self.objective)
-        self.optimizer = make_optimizer(
+        self.optimizers = make_optimizers(
             self.decoder, config.optimizer, partial(lr_multiplier, job.model)
         )
         self.probe = UpdateProbe(self.decoder.parameters())
@@ -180,8 +180,8 @@ class Trainer:
         if self.step == segment.first_step:  # another mixture or length: another loss
             self.guard.forget()
         middle = self.timetable.tokens_before(self.step) + segment.batch_tokens / 2
-        lr = config.optimizer.lr * rate_factor(middle, self.timetable.num_tokens, config.schedule)
-        set_learning_rate(self.optimizer, lr)
+        factor = rate_factor(middle, self.timetable.num_tokens, config.schedule)
+        self.optimizers.set_learning_rate(factor)
         batches = [batch.to(self.device) for batch in self.loader.microbatches(self.step)]
         nats, expert_tokens_LE = accumulate_gradients(self.objective, batches)
         asked = interruption.is_asked
@@ -192,14 +192,14 @@ class Trainer:
         update_norm = 0.0
         if action in (None, "record"):
             update_norm = self._update(expert_tokens_LE)
-            if lr:
-                alarms += self.guard.examine({"update norm": update_norm / lr})
+            if factor:
+                alarms += self.guard.examine({"update norm": update_norm / factor})
             action = self.guard.action(alarms, is_applied=True)
         self.step += 1
         self.samples_digest = chain_digest(self.samples_digest, sums.samples_digest)
         if action is not None:
             self._intervene(action, alarms, gradient, batches, nats, monitor)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizers.zero_grad()
         step_s = time.perf_counter() - begin
         tokens_per_s = segment.batch_tokens / step_s
         bar.advance(note=f"loss {sums.loss:.3f}, {tokens_per_s:,.0f} tokens/s")
@@ -215,7 +215,7 @@ class Trainer:
                     bits_per_byte_of=sums.bits_per_byte_of,
                     grad_norm=gradient.norm,
                     update_norm=update_norm,
-                    lr=lr,
+                    lr=factor * config.optimizer.lr,
                     batch_tokens=segment.batch_tokens,
                     seq_len=segment.seq_len,
                     step_s=step_s,
@@ -230,7 +230,7 @@ class Trainer:
     def _update(self, expert_tokens_LE: Tensor | None) -> float:
         """Apply the gradients and balance the experts; returns how far the weights moved."""
         self.probe.remember()
-        self.optimizer.step()
+        self.optimizers.step()
         if expert_tokens_LE is not None:
             update_balance(self.decoder, expert_tokens_LE, self.job.train.routing.balance_rate)
         return math.sqrt(float(self.probe.squared_norm()))
@@ -303,7 +303,7 @@ class Trainer:
                 f"a microbatch does not fit into the device's memory: {error}; lower "
                 'cluster.microbatch_tokens, or set cluster.recompute = "selective" or "full"'
             ) from error
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizers.zero_grad()
 
     def _evaluate(self, monitor: Monitor | None) -> None:
         """Held-out bits per byte of every source, on all ranks together."""
@@ -331,7 +331,7 @@ class Trainer:
             )
 
     def _state(self) -> TrainState:
-        return TrainState(model=self.decoder, optimizers=(self.optimizer,))
+        return TrainState(model=self.decoder, optimizers=self.optimizers.parts)
 
     def _save(self) -> None:
         save_checkpoint(

@@ -15,7 +15,7 @@ from bessemer.model.cross_entropy import linear_cross_entropy
 from bessemer.model.initialize import initialize
 from bessemer.model.transformer import Decoder
 from bessemer.model.width import lr_multiplier
-from bessemer.train.optim import make_optimizer
+from bessemer.train.optim import make_optimizers
 
 from . import decoders as small
 
@@ -56,21 +56,19 @@ def moves(width: int, **changes: Any) -> dict[str, float]:
         return found
 
     before = measure()
-    optimizer = make_optimizer(
+    optimizers = make_optimizers(
         model,
         OptimizerConfig(lr=LR, weight_decay=0.0),
         partial(lr_multiplier, model.config),
     )
-    for group in optimizer.param_groups:
-        group["lr"] = LR * group["lr_multiplier"]
     for _ in range(STEPS):
         hidden_BTD, _ = model.hidden_states(ids[:, :-1])
         total, _ = linear_cross_entropy(
             hidden_BTD.flatten(0, 1), model.output_weight, ids[:, 1:].flatten()
         )
-        optimizer.zero_grad()
+        optimizers.zero_grad()
         (total / 128).backward()
-        optimizer.step()
+        optimizers.step()
     after = measure()
     return {name: float((after[name] - before[name]).square().mean().sqrt()) for name in before}
 

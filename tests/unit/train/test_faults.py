@@ -24,7 +24,6 @@ from bessemer.train.checkpoint import load_model
 from bessemer.train.clip import clip_gradients
 from bessemer.train.launch import Launch
 from bessemer.train.objective import accumulate_gradients
-from bessemer.train.optim import set_learning_rate
 from bessemer.train.schedule import rate_factor
 from bessemer.train.trainer import Trainer, TrainingJob
 
@@ -125,11 +124,11 @@ def train_one(trainer: Trainer) -> None:
     config, segment = trainer.job.train, trainer.timetable.segment_of(trainer.step)
     middle = trainer.timetable.tokens_before(trainer.step) + segment.batch_tokens / 2
     factor = rate_factor(middle, trainer.timetable.num_tokens, config.schedule)
-    set_learning_rate(trainer.optimizer, factor * config.optimizer.lr)
+    trainer.optimizers.set_learning_rate(factor)
     accumulate_gradients(trainer.objective, list(trainer.loader.microbatches(trainer.step)))
     clip_gradients(trainer.decoder.named_parameters(), config.optimizer.clip_grad_norm)
-    trainer.optimizer.step()
-    trainer.optimizer.zero_grad()
+    trainer.optimizers.step()
+    trainer.optimizers.zero_grad()
 
 
 def test_skipped_batches_are_consumed_all_the_same(make_job: MakeJob) -> None:

@@ -86,7 +86,7 @@ def test_bf16_multiplies_coarsely_and_keeps_its_weights_fine(make_job: MakeJob) 
         rows += [row["loss"] for row in read_jsonl(each.folder / METRICS / STEPS)]
         for parameter in trainer.decoder.parameters():
             assert parameter.dtype == torch.float32
-            assert trainer.optimizer.state[parameter]["exp_avg"].dtype == torch.float32
+            assert trainer.optimizers.parts[0].state[parameter]["exp_avg"].dtype == torch.float32
     assert coarse_rows != fine_rows
     assert coarse_rows == pytest.approx(fine_rows, rel=0.01)  # bf16 has 8 bits of precision
 

@@ -37,6 +37,11 @@ def train(job: TrainingJob) -> Trainer:
     return trainer
 
 
+def with_optimizer(job: TrainingJob, kind: str) -> TrainingJob:
+    optimizer = job.train.optimizer.model_copy(update={"kind": kind})
+    return replace(job, train=job.train.model_copy(update={"optimizer": optimizer}))
+
+
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
     return {name: p.detach().clone() for name, p in trainer.decoder.named_parameters()}
 
@@ -55,11 +60,12 @@ def test_two_runs_are_bit_identical(make_job: MakeJob) -> None:
         assert torch.equal(weight, two[name]), name
 
 
-def test_resume_after_any_step_is_bit_identical(make_job: MakeJob) -> None:
-    undisturbed = make_job("whole")
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_resume_after_any_step_is_bit_identical(make_job: MakeJob, kind: str) -> None:
+    undisturbed = with_optimizer(make_job("whole"), kind)
     expected = weights_of(train(undisturbed))
     for killed_after in range(1, 6):
-        job = make_job(f"killed-{killed_after}")
+        job = with_optimizer(make_job(f"killed-{killed_after}"), kind)
         shutil.copytree(undisturbed.folder, job.folder)
         for path in (job.folder / CHECKPOINTS).iterdir():
             if int(path.name.removeprefix("step-")) > killed_after:
