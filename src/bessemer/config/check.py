@@ -19,8 +19,6 @@ from bessemer.config.timetable import Segment, list_changes, make_timetable
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import Fault
 
-DEFAULT_MICROBATCH_TOKENS = 8192
-
 
 def cross_check(sections: dict[str, Any]) -> list[Fault]:
     """All faults between the tables in `sections` (name -> parsed table).
@@ -33,15 +31,6 @@ def cross_check(sections: dict[str, Any]) -> list[Fault]:
         if all(name in sections for name in needs):
             faults += check(*(sections[name] for name in needs))
     return faults
-
-
-def microbatch_samples(segment: Segment, cluster: ClusterConfig, num_ranks: int) -> int:
-    """Sequences per forward pass of one rank; a divisor of the rank's share of the batch."""
-    share = segment.batch_samples // num_ranks
-    if cluster.microbatch_tokens is not None:
-        return cluster.microbatch_tokens // segment.seq_len
-    most = max(1, DEFAULT_MICROBATCH_TOKENS // segment.seq_len)
-    return max(size for size in range(1, min(most, share) + 1) if share % size == 0)
 
 
 def _source_names(names: list[str]) -> Iterator[Fault]:

@@ -32,7 +32,12 @@ class ClusterConfig(Section):
     dp_replicate: int | None = Field(default=None, ge=1)
     """Data-parallel ranks; absent means as many as torchrun started."""
     microbatch_tokens: Tokens | None = None
-    """Tokens per forward and backward pass of one rank; absent means 8,192 or one sequence."""
+    """Tokens per forward and backward pass; absent means 512 on a CPU and 8,192 on a GPU, or one
+    sequence."""
+    lanes: int | None = Field(default=None, ge=1)
+    """Microbatches that a lone process computes side by side on a CPU, each on its share of the
+    threads and with gradients of its own; absent means as many as share the threads evenly, at
+    most 4."""
     compile: bool = False
     """Compile every layer with torch.compile; needs a C++ compiler on a CPU."""
     recompute: Literal["none", "selective", "full"] = "none"

@@ -88,16 +88,19 @@ def _saved_by_experts(experts: ExpertShape, hidden_dim: int) -> int:
     return experts.experts_per_token * chosen + router + shared
 
 
-def training_memory(shape: Shape, num_sequences: int, seq_len: int) -> TrainingMemory:
-    """Memory for a microbatch of `num_sequences` sequences of packed documents."""
+def training_memory(
+    shape: Shape, num_sequences: int, seq_len: int, num_lanes: int = 1
+) -> TrainingMemory:
+    """Memory for microbatches of `num_sequences` sequences of packed documents, of which each lane
+    computes one and holds its gradients."""
     weights = count_parameters(shape).total * _FLOAT_BYTES
     tokens = num_sequences * seq_len
     logits = min(LOGIT_CHUNK_TOKENS, tokens) * shape.vocab_size
     gradients = (tokens + shape.vocab_size) * shape.hidden_dim
     return TrainingMemory(
         weights=weights,
-        gradients=weights,
+        gradients=num_lanes * weights,
         optimizer=2 * weights,
-        activations=_FLOAT_BYTES * saved_activations(shape, num_sequences, seq_len),
-        logits=_FLOAT_BYTES * (logits + gradients),
+        activations=num_lanes * _FLOAT_BYTES * saved_activations(shape, num_sequences, seq_len),
+        logits=num_lanes * _FLOAT_BYTES * (logits + gradients),
     )

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from bessemer.config.check import microbatch_samples
+from bessemer.config.microbatch import microbatch_samples, num_lanes
 from bessemer.config.run import RunConfig
 from bessemer.config.timetable import make_timetable
 from bessemer.core.errors import MachineError
@@ -75,12 +75,14 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
         training_flops(shape, segment.batch_samples, segment.seq_len)
         for segment in timetable.segments
     )
-    num_ranks = config.cluster.dp_replicate or 1
+    cluster = config.cluster
+    layout = (cluster.dp_replicate or 1, "cuda" if cluster.device == "cuda" else "cpu")
+    lanes = num_lanes(cluster, *layout)
     micro, memory = max(
         (
-            (size, training_memory(shape, size, segment.seq_len))
+            (size, training_memory(shape, size, segment.seq_len, lanes))
             for segment in timetable.segments
-            for size in [microbatch_samples(segment, config.cluster, num_ranks)]
+            for size in [microbatch_samples(segment, cluster, *layout)]
         ),
         key=lambda pair: pair[1].total,
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bessemer.config.check import DEFAULT_MICROBATCH_TOKENS
+from bessemer.config.microbatch import DEFAULT_MICROBATCH_TOKENS
 from bessemer.config.train import TrainConfig
 from bessemer.core.keyed import derive_key
 from bessemer.model.transformer import Decoder
@@ -116,14 +116,14 @@ def bits_per_byte_of_sets(
     launch: Launch,
 ) -> dict[str, float]:
     """Bits per byte of each source, measured by all ranks together; NaN where there is no text."""
-    found = {}
+    found, most_tokens = {}, DEFAULT_MICROBATCH_TOKENS[token_bytes.device.type]
     for part in parts:
         losses = measure(
             model,
             part,
             token_bytes,
             document_mask=config.document_mask,
-            microbatch_samples=max(1, DEFAULT_MICROBATCH_TOKENS // part.seq_len),
+            microbatch_samples=max(1, most_tokens // part.seq_len),
             rank=launch.rank,
             num_ranks=launch.num_ranks,
         )

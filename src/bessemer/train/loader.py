@@ -6,7 +6,7 @@ whatever the number of ranks; so a run goes on at any step, with any number of r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bessemer.config.check import microbatch_samples
 from bessemer.config.cluster import ClusterConfig
-from bessemer.config.timetable import Timetable
+from bessemer.config.microbatch import microbatch_samples
+from bessemer.config.timetable import Segment, Timetable
 from bessemer.tokens.digest import digest_samples
 from bessemer.tokens.order import READERS, SampleOrder
 from bessemer.tokens.sample import IGNORED, Sample
@@ -80,8 +80,12 @@ class Loader:
         cluster: ClusterConfig,
         rank: int = 0,
         num_ranks: int = 1,
+        device_type: str = "cpu",
     ) -> None:
-        self._make = partial(_make_step, order, timetable, cluster, rank, num_ranks)
+        size_of = partial(
+            microbatch_samples, cluster=cluster, num_ranks=num_ranks, device_type=device_type
+        )
+        self._make = partial(_make_step, order, timetable, size_of, rank, num_ranks)
         self._num_steps = timetable.num_steps
         self._ahead: Ahead[Batch] | None = None
         self._next_step: int | None = None  # the one that the thread has begun, if it was not read
@@ -109,13 +113,13 @@ class Loader:
 def _make_step(
     order: SampleOrder,
     timetable: Timetable,
-    cluster: ClusterConfig,
+    size_of: Callable[[Segment], int],
     rank: int,
     num_ranks: int,
     step: int,
 ) -> Iterator[Batch]:
     segment = timetable.segment_of(step)
-    size = microbatch_samples(segment, cluster, num_ranks)
+    size = size_of(segment)
     batch = timetable.samples_of(step)
     share = len(batch) // num_ranks
     mine = batch[rank * share : (rank + 1) * share]

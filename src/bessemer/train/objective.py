@@ -18,6 +18,7 @@ from bessemer.config.train import TrainConfig
 from bessemer.model.cross_entropy import linear_cross_entropy
 from bessemer.model.dropout import dropout_keys
 from bessemer.model.transformer import Decoder
+from bessemer.train.lanes import Lanes
 from bessemer.train.loader import Batch
 from bessemer.train.mesh import sum_over_ranks
 from bessemer.train.precision import autocast
@@ -68,10 +69,10 @@ def data_parallel(objective: Objective) -> DistributedDataParallel:
 
 
 def accumulate_gradients(
-    objective: nn.Module, batches: Sequence[Batch]
+    lanes: Lanes, batches: Sequence[Batch]
 ) -> tuple[list[Tensor], Tensor | None]:
     """Add up the gradients of the mean loss over the global batch, of which `batches` are this
-    rank's part. `objective` is an Objective, possibly as `data_parallel` wraps it.
+    rank's part. `lanes` are of an Objective, possibly as `data_parallel` wraps it.
 
     Returns the nats of each batch [N], and how many tokens of all ranks went to each expert [L, E],
     if there are experts. A collective.
@@ -79,18 +80,19 @@ def accumulate_gradients(
     num_labels = torch.tensor(float(sum(batch.num_labels for batch in batches)))
     num_labels = sum_over_ranks(num_labels.to(batches[0].labels_BT.device))
     divisor = max(1.0, float(num_labels))
-    nats, counts = [], []
-    for index, batch in enumerate(batches):
-        with _gradient_sync(objective, is_last=index == len(batches) - 1):
+
+    def differentiate(objective: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        with _gradient_sync(objective, is_last=batch is batches[-1]):
             total, nats_N, expert_tokens_LE = objective(
                 batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
             )
             torch.autograd.backward(total / divisor)
-        nats.append(nats_N)
-        counts.append(expert_tokens_LE)
-    if counts[0] is None:
-        return nats, None
-    return nats, sum_over_ranks(torch.stack(counts).sum(dim=0))
+        return nats_N, expert_tokens_LE
+
+    found = lanes.map(differentiate, batches)
+    nats = [nats_N for nats_N, _ in found]
+    counts = [expert_tokens_LE for _, expert_tokens_LE in found if expert_tokens_LE is not None]
+    return nats, sum_over_ranks(torch.stack(counts).sum(dim=0)) if counts else None
 
 
 def _gradient_sync(objective: nn.Module, is_last: bool) -> AbstractContextManager[Any]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity, profile
 
 from bessemer.core.storage import write_text
@@ -24,7 +25,12 @@ def profiled(folder: Path, step: int, wanted: bool) -> Iterator[None]:
     activities = [ProfilerActivity.CPU]
     if torch.cuda.is_available():
         activities.append(ProfilerActivity.CUDA)
-    with profile(activities=activities, record_shapes=True, profile_memory=True) as profiler:
+    with profile(
+        activities=activities,
+        record_shapes=True,
+        profile_memory=True,
+        experimental_config=_ExperimentalConfig(profile_all_threads=True),  # of the lanes, too
+    ) as profiler:
         yield
     folder.mkdir(parents=True, exist_ok=True)
     profiler.export_chrome_trace(str(folder / f"step-{step:08d}.json"))

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from bessemer.config.cluster import ClusterConfig
+from bessemer.config.microbatch import num_lanes
 from bessemer.config.model import ModelConfig
 from bessemer.config.timetable import make_timetable
 from bessemer.config.train import GuardAction, TrainConfig
@@ -46,6 +47,7 @@ from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets
 from bessemer.train.evidence import Incident, document_losses, write_incident
 from bessemer.train.guard import Alarm, Guard
 from bessemer.train.interrupt import Interruption, noticed
+from bessemer.train.lanes import Lanes
 from bessemer.train.launch import Launch
 from bessemer.train.layers import prepare_layers
 from bessemer.train.loader import Batch, Loader
@@ -97,6 +99,7 @@ class Trainer:
             cluster=job.cluster,
             rank=launch.rank,
             num_ranks=launch.num_ranks,
+            device_type=self.device.type,
         )
         self.decoder = Decoder(job.model, tokenizer.vocab_size).to(self.device)
         self.shape = shape_of(job.model, tokenizer.vocab_size)
@@ -109,6 +112,8 @@ class Trainer:
         self.objective: nn.Module = Objective(self.decoder, config, precision, job.seed)
         if launch.num_ranks > 1:
             self.objective = data_parallel(self.objective)
+        lanes = num_lanes(job.cluster, launch.num_ranks, self.device.type)
+        self.lanes = Lanes(self.objective, lanes)
         self.optimizers = make_optimizers(
             self.decoder, config.optimizer, partial(lr_multiplier, job.model)
         )
@@ -135,6 +140,7 @@ class Trainer:
             watch = Monitor(job.folder / METRICS, self.step, job.cluster.wandb_project)
         with (
             closing(self.loader),
+            closing(self.lanes),
             noticed() as interruption,
             watch as monitor,
             self.display.bar("train", total=num_steps, done=self.step) as bar,
@@ -183,7 +189,7 @@ class Trainer:
         factor = rate_factor(middle, self.timetable.num_tokens, config.schedule)
         self.optimizers.set_learning_rate(factor)
         batches = [batch.to(self.device) for batch in self.loader.microbatches(self.step)]
-        nats, expert_tokens_LE = accumulate_gradients(self.objective, batches)
+        nats, expert_tokens_LE = accumulate_gradients(self.lanes, batches)
         asked = interruption.is_asked
         sums = sum_step(batches, nats, self.token_bytes, self.order.sources, asked)
         gradient = clip_gradients(self.decoder.named_parameters(), config.optimizer.clip_grad_norm)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.config.check import microbatch_samples
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.load import parse_sections, read_toml
+from bessemer.config.microbatch import microbatch_samples
 from bessemer.config.model import NAMED_SIZES
 from bessemer.config.run import RunConfig
 from bessemer.config.timetable import make_timetable
@@ -175,18 +175,29 @@ def test_a_named_size_is_a_sound_model_of_its_name(size: str) -> None:
 
 
 @given(
-    st.integers(8, 20_000), st.integers(1, 64), st.integers(1, 8), st.sampled_from([None, 1, 2, 3])
+    st.integers(8, 20_000),
+    st.integers(1, 64),
+    st.integers(1, 8),
+    st.sampled_from([None, 1, 2, 3]),
+    st.sampled_from([("cpu", 512), ("cuda", 8192)]),
 )
 def test_a_microbatch_divides_the_share_and_keeps_within_its_limit(
-    seq_len: int, share: int, num_ranks: int, given: int | None
+    seq_len: int, share: int, num_ranks: int, given: int | None, device: tuple[str, int]
 ) -> None:
     batch = seq_len * share * num_ranks
     train = TrainConfig(seq_len=seq_len, global_batch_tokens=batch, total_tokens=batch)
     (segment,) = make_timetable(train).segments
     tokens = None if given is None else given * seq_len
-    found = microbatch_samples(segment, ClusterConfig(microbatch_tokens=tokens), num_ranks)
+    device_type, most = device
+    cluster = ClusterConfig(microbatch_tokens=tokens, threads=2)
+    found = microbatch_samples(segment, cluster, num_ranks, device_type)
     if given is not None:
         assert found == given
     else:
-        fitting = [n for n in range(1, share + 1) if share % n == 0 and n * seq_len <= 8192]
+        lanes = 2 if device_type == "cpu" and num_ranks == 1 else 1
+        fitting = [
+            n
+            for n in range(1, share + 1)
+            if share % n == 0 and n * seq_len <= most and n * lanes <= share
+        ]
         assert found == max(fitting, default=1)

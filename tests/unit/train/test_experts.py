@@ -35,7 +35,7 @@ def with_experts(job: TrainingJob, scoring: str, **cluster: object) -> TrainingJ
 
 def one_step(job: TrainingJob) -> tuple[Trainer, torch.Tensor]:
     trainer = Trainer(job, Launch())
-    _, counts_LE = accumulate_gradients(trainer.objective, list(trainer.loader.microbatches(0)))
+    _, counts_LE = accumulate_gradients(trainer.lanes, list(trainer.loader.microbatches(0)))
     assert counts_LE is not None
     trainer._update(counts_LE)
     return trainer, counts_LE

@@ -125,7 +125,7 @@ def train_one(trainer: Trainer) -> None:
     middle = trainer.timetable.tokens_before(trainer.step) + segment.batch_tokens / 2
     factor = rate_factor(middle, trainer.timetable.num_tokens, config.schedule)
     trainer.optimizers.set_learning_rate(factor)
-    accumulate_gradients(trainer.objective, list(trainer.loader.microbatches(trainer.step)))
+    accumulate_gradients(trainer.lanes, list(trainer.loader.microbatches(trainer.step)))
     clip_gradients(trainer.decoder.named_parameters(), config.optimizer.clip_grad_norm)
     trainer.optimizers.step()
     trainer.optimizers.zero_grad()

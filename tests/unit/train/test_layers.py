@@ -24,7 +24,7 @@ def gradients(job: TrainingJob, **cluster: object) -> tuple[torch.Tensor, dict[s
     """Losses of the first batch and the gradient of every parameter."""
     config = ClusterConfig.model_validate({"device": "cpu", "threads": 1, **cluster})
     trainer = Trainer(replace(job, cluster=config), Launch())
-    nats, _ = accumulate_gradients(trainer.objective, list(trainer.loader.microbatches(0)))
+    nats, _ = accumulate_gradients(trainer.lanes, list(trainer.loader.microbatches(0)))
     grads = {name: each.grad for name, each in trainer.decoder.named_parameters()}
     assert all(grad is not None for grad in grads.values())
     return torch.cat(nats), grads
@@ -44,7 +44,7 @@ def test_less_is_kept_for_the_backward_pass(make_job: MakeJob) -> None:
     job = make_job()
     kept = {}
     for mode in ("none", "selective", "full"):
-        config = ClusterConfig.model_validate({"device": "cpu", "recompute": mode})
+        config = ClusterConfig.model_validate({"device": "cpu", "threads": 1, "recompute": mode})
         trainer = Trainer(replace(job, cluster=config), Launch())
         (batch,) = trainer.loader.microbatches(0)
         sizes: list[int] = []

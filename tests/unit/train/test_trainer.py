@@ -86,7 +86,7 @@ def test_accumulated_microbatches_equal_the_whole_batch(make_job: MakeJob, micro
     )
     whole, split = Trainer(job, Launch()), Trainer(parts, Launch())
     nats = [
-        torch.cat(accumulate_gradients(trainer.objective, list(trainer.loader.microbatches(0)))[0])
+        torch.cat(accumulate_gradients(trainer.lanes, list(trainer.loader.microbatches(0)))[0])
         for trainer in (whole, split)
     ]
     # Sums of float32 in another order: a few units in the last place.

@@ -1,0 +1,39 @@
+"""How a rank's share of a batch is cut: into microbatches, which lanes compute side by side.
+
+A lane is a thread with gradients of its own. On a CPU each lane multiplies its own matrices instead
+of all threads sharing one product: nobody waits for the others after every operation.
+"""
+
+from __future__ import annotations
+
+from bessemer.config.cluster import ClusterConfig
+from bessemer.config.timetable import Segment
+from bessemer.core.hardware import num_usable_cores
+
+# On a CPU activations of more do not stay in its cache; a GPU is not filled by less (docs/log.md).
+DEFAULT_MICROBATCH_TOKENS = {"cpu": 512, "cuda": 8192}
+_MOST_LANES = 4  # of those that nobody asked for: each holds gradients as large as the weights
+
+
+def num_lanes(cluster: ClusterConfig, num_ranks: int, device_type: str) -> int:
+    """Microbatches that one rank computes side by side; 1 on a GPU, beside other ranks (each is a
+    lane by itself), and for compiled layers, whose code is made for all threads."""
+    if device_type != "cpu" or num_ranks > 1 or cluster.compile:
+        return 1
+    threads = cluster.threads or num_usable_cores()
+    if cluster.lanes is not None:
+        return min(cluster.lanes, threads)
+    return max(lanes for lanes in range(1, _MOST_LANES + 1) if threads % lanes == 0)
+
+
+def microbatch_samples(
+    segment: Segment, cluster: ClusterConfig, num_ranks: int, device_type: str
+) -> int:
+    """Sequences per forward pass of one rank; a divisor of the rank's share of the batch, and no
+    more than give every lane one if nobody asked for a number."""
+    share = segment.batch_samples // num_ranks
+    if cluster.microbatch_tokens is not None:
+        return cluster.microbatch_tokens // segment.seq_len
+    most = max(1, DEFAULT_MICROBATCH_TOKENS[device_type] // segment.seq_len)
+    most = min(most, max(1, share // num_lanes(cluster, num_ranks, device_type)))
+    return max(size for size in range(1, most + 1) if share % size == 0)
