@@ -105,18 +105,25 @@ def write_table(path: Path, table: pa.Table, row_group_rows: int = 1 << 16) -> N
         )
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Read a Parquet file, whole or some columns; IntegrityError if it is missing or damaged."""
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say what is wrong with a Parquet file that cannot be read, and what to do."""
     try:
-        return pq.read_table(
-            path, columns=columns, memory_map=True, page_checksum_verification=True
-        )
+        yield
     except FileNotFoundError as error:
         raise IntegrityError(f"{path} is missing; {_REBUILD}") from error
     except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise IntegrityError(
             f"{path} is damaged ({error}); delete its folder, run again"
         ) from error
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file, whole or some columns; IntegrityError if it is missing or damaged."""
+    with _readable(path):
+        return pq.read_table(
+            path, columns=columns, memory_map=True, page_checksum_verification=True
+        )
 
 
 def read_batches(
@@ -126,18 +133,14 @@ def read_batches(
 
     What is in memory at a time does not grow with the file. IntegrityError as `read_table`.
     """
-    try:
-        with pq.ParquetFile(path, memory_map=True, page_checksum_verification=True) as file:
-            groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
-            size = sum(group.total_byte_size for group in groups)
-            rows = max(1, batch_bytes * file.metadata.num_rows // max(1, size))
-            yield from file.iter_batches(min(rows, 1 << 16), columns=columns)
-    except FileNotFoundError as error:
-        raise IntegrityError(f"{path} is missing; {_REBUILD}") from error
-    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise IntegrityError(
-            f"{path} is damaged ({error}); delete its folder, run again"
-        ) from error
+    with (
+        _readable(path),
+        pq.ParquetFile(path, memory_map=True, page_checksum_verification=True) as file,
+    ):
+        groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
+        size = sum(group.total_byte_size for group in groups)
+        rows = max(1, batch_bytes * file.metadata.num_rows // max(1, size))
+        yield from file.iter_batches(min(rows, 1 << 16), columns=columns)
 
 
 def concat_tables(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
