@@ -11,7 +11,7 @@ import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,11 @@ class TrainState:
 
     model: nn.Module
     optimizers: Sequence[torch.optim.Optimizer]
-    average: Mapping[str, torch.Tensor] = field(default_factory=dict)  # of the weights, by name
 
     def tensors(self) -> dict[str, Any]:
         """As DCP saves them: nested dicts of tensors."""
         weights, moments = get_state_dict(self.model, self.optimizers)
-        return {"model": weights, "optimizer": moments, "average": dict(self.average)}
+        return {"model": weights, "optimizer": moments}
 
 
 def save_checkpoint(
@@ -115,11 +114,8 @@ def load_latest(folder: Path, state: TrainState) -> CheckpointManifest | None:
     return manifest
 
 
-def load_model(folder: Path, model: nn.Module, averaged: bool = False) -> CheckpointManifest:
-    """Load the weights of the newest sound checkpoint, or their average where one was kept.
-
-    Raises IntegrityError if there is no sound checkpoint.
-    """
+def load_model(folder: Path, model: nn.Module) -> CheckpointManifest:
+    """Load the weights of the newest sound checkpoint; IntegrityError if there is none."""
     found = find_latest(folder)
     if found is None:
         raise IntegrityError(f"no sound checkpoint in {folder}; run the train stage again")
@@ -127,9 +123,6 @@ def load_model(folder: Path, model: nn.Module, averaged: bool = False) -> Checkp
     weights = model.state_dict()  # shares the model's memory, which loading fills
     with _quiet():
         dcp_load({"model": weights}, checkpoint_id=path)
-        if averaged:  # over the weights; what is not averaged (buffers) stays
-            average = {name: each.detach() for name, each in model.named_parameters()}
-            dcp_load({"average": average}, checkpoint_id=path)
     return manifest
 
 
@@ -149,7 +142,7 @@ def find_latest(folder: Path) -> tuple[Path, CheckpointManifest] | None:
 
 
 def digest_state(state: TrainState) -> dict[str, str]:
-    """xxh3-128 of the bytes of every tensor of weights, optimizer state and average, by name.
+    """xxh3-128 of the bytes of every tensor of weights and optimizer state, by name.
 
     Checkpoint files cannot be compared byte by byte: DCP writes a random id into each.
     """
