@@ -8,20 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bessemer.config.model import ModelConfig
+from bessemer.config.model import ExpertsConfig, ModelConfig
 from bessemer.config.timetable import Timetable
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExpertShape:
-    """The dimensions of a mixture of experts."""
-
-    num_experts: int
-    experts_per_token: int
-    ffn_dim: int
-    num_shared: int
-    num_dense_layers: int
-    normalize: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +27,7 @@ class Shape:
     tie_embeddings: bool
     dropout: bool
     windows: tuple[int | None, ...]  # by layer: the tokens that a token sees; None: all before it
-    experts: ExpertShape | None
+    experts: ExpertsConfig | None
 
     @property
     def num_expert_layers(self) -> int:
@@ -49,7 +37,6 @@ class Shape:
 
 def shape_of(model: ModelConfig, vocab_size: int) -> Shape:
     """The dimensions of the model that a run file asks for, with a tokenizer of so many tokens."""
-    experts = model.experts
     return Shape(
         num_layers=model.num_layers,
         hidden_dim=model.hidden_dim,
@@ -62,16 +49,7 @@ def shape_of(model: ModelConfig, vocab_size: int) -> Shape:
         tie_embeddings=model.tie_embeddings,
         dropout=model.dropout > 0,
         windows=tuple(map(model.window_of, range(model.num_layers))),
-        experts=None
-        if experts is None
-        else ExpertShape(
-            num_experts=experts.num_experts,
-            experts_per_token=experts.experts_per_token,
-            ffn_dim=experts.ffn_dim,
-            num_shared=experts.num_shared,
-            num_dense_layers=experts.num_dense_layers,
-            normalize=experts.normalize,
-        ),
+        experts=model.experts,
     )
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bessemer.costs.compute import ExpertShape, Shape, count_parameters
+from bessemer.config.model import ExpertsConfig
+from bessemer.costs.compute import Shape, count_parameters
 
 _FLOAT_BYTES = 4
 # Tokens whose logits exist at a time, on a CPU (model/cross_entropy.py, which needs torch).
@@ -78,7 +79,7 @@ def _saved_by_attention(shape: Shape, is_joined: bool) -> int:
     return saved + (heads_width if is_joined else 0)
 
 
-def _saved_by_experts(experts: ExpertShape, hidden_dim: int) -> int:
+def _saved_by_experts(experts: ExpertsConfig, hidden_dim: int) -> int:
     """Per token: the router's logits, scores and log-sum; per chosen expert its input and output,
     four times its width, its id and two places (8 bytes each) and its weight, before and after
     normalisation by one sum; four times the width of the shared experts."""

@@ -14,13 +14,14 @@ import numpy as np
 from bessemer.config.timetable import make_timetable
 from bessemer.core.errors import ConfigError, DataError
 from bessemer.core.ids import format_doc_id
+from bessemer.core.labels import IGNORED
 from bessemer.core.layout import DOCUMENTS, SHARDS, TOKENIZER
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import read_json, read_table
 from bessemer.curate.ledger import shard_name, shard_of
 from bessemer.line.workspace import Workspace
 from bessemer.tokens.order import SampleOrder
-from bessemer.tokens.sample import IGNORED, NO_DOCUMENT
+from bessemer.tokens.sample import NO_DOCUMENT
 from bessemer.tokens.shard import TokenShard
 from bessemer.tokens.tokenizer import Tokenizer
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-IGNORED = -100  # the label of a token that nothing predicts; PyTorch's default
+from bessemer.core.labels import IGNORED
+
 # Fewer tokens read the vocabulary's matrix too often. On a CPU more are not faster (docs/log.md); a
 # GPU is not filled by so few.
 _CHUNK_TOKENS, _CHUNK_TOKENS_GPU = 512, 2048

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-IGNORED = -100  # label of a token that predicts nothing; torch's cross-entropy skips it
+from bessemer.core.labels import IGNORED
+
 NO_DOCUMENT = -1  # document of padding
 
 

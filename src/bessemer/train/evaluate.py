@@ -5,7 +5,6 @@ Bits per byte, not loss per token, is compared: it does not depend on the tokeni
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from bessemer.tokens.sample import Sample
 from bessemer.tokens.stream import TokenStream, open_streams
 from bessemer.train.launch import Launch
 from bessemer.train.loader import make_batch
-from bessemer.train.loss import token_losses
+from bessemer.train.loss import bits_per_byte, token_losses
 from bessemer.train.mesh import sum_over_ranks
 
 
@@ -40,8 +39,7 @@ class TextLosses:
     @property
     def bits_per_byte(self) -> float:
         """Over all pieces; NaN if nothing was measured."""
-        total = int(self.num_bytes.sum())
-        return float(self.nats.sum()) / math.log(2) / total if total else math.nan
+        return bits_per_byte(float(self.nats.sum()), int(self.num_bytes.sum()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,8 +127,7 @@ def bits_per_byte_of_sets(
         )
         sums = [float(losses.nats.sum()), float(losses.num_bytes.sum())]
         both = torch.tensor(sums, dtype=torch.float64, device=token_bytes.device)
-        nats, num_bytes = sum_over_ranks(both).tolist()
-        found[part.source] = nats / math.log(2) / num_bytes if num_bytes else math.nan
+        found[part.source] = bits_per_byte(*sum_over_ranks(both).tolist())
     return found
 
 

@@ -16,8 +16,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from bessemer.core.ids import format_doc_id
+from bessemer.core.labels import IGNORED
 from bessemer.core.storage import write_json
-from bessemer.tokens.sample import IGNORED
 from bessemer.train.guard import Alarm
 from bessemer.train.loader import Batch
 

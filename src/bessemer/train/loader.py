@@ -17,9 +17,10 @@ from torch import Tensor
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.microbatch import microbatch_samples
 from bessemer.config.timetable import Segment, Timetable
+from bessemer.core.labels import IGNORED
 from bessemer.tokens.digest import digest_samples
 from bessemer.tokens.order import READERS, SampleOrder
-from bessemer.tokens.sample import IGNORED, Sample
+from bessemer.tokens.sample import Sample
 from bessemer.train.ahead import Ahead
 
 BATCHES_AHEAD = 8  # microbatches that are made before they are needed

@@ -1,12 +1,17 @@
-"""The losses of tokens on text that is only looked at: held out, or trained on before."""
+"""What losses are per token and per byte, and those of text that is only looked at.
+
+Text is only looked at where it is held out, or was trained on before.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from bessemer.model.cross_entropy import IGNORED, linear_cross_entropy
+from bessemer.core.labels import IGNORED
+from bessemer.model.cross_entropy import linear_cross_entropy
 from bessemer.model.transformer import Decoder
 from bessemer.train.loader import Batch
 
@@ -32,5 +37,14 @@ def token_losses(
         labels,
         softcap=decoder.config.logit_softcap,
     )
-    num_bytes = token_bytes[labels.clamp(min=0)] * (labels != IGNORED)
-    return TokenLosses(nats=nats, num_bytes=num_bytes)
+    return TokenLosses(nats=nats, num_bytes=label_bytes(labels, token_bytes))
+
+
+def label_bytes(labels: Tensor, token_bytes: Tensor) -> Tensor:
+    """int64: bytes of text that each label stands for; none where nothing is predicted."""
+    return token_bytes[labels.clamp(min=0)] * (labels != IGNORED)
+
+
+def bits_per_byte(nats: float, num_bytes: float) -> float:
+    """What `num_bytes` of text cost that took `nats`; NaN if there is no text."""
+    return nats / math.log(2) / num_bytes if num_bytes else math.nan

@@ -5,16 +5,16 @@ Shapes: B sequences, T tokens, N = B * T, S sources.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from bessemer.core.labels import IGNORED
 from bessemer.tokens.digest import add_digests
-from bessemer.tokens.sample import IGNORED
 from bessemer.train.loader import Batch
+from bessemer.train.loss import bits_per_byte, label_bytes
 from bessemer.train.mesh import sum_over_ranks
 
 _SIGN_BIT = 1 << 63
@@ -49,7 +49,7 @@ def sum_step(
     for batch, nats_N in zip(batches, nats, strict=True):
         labels_N = batch.labels_BT.flatten()
         predicted_N = labels_N != IGNORED
-        bytes_N = token_bytes[labels_N.clamp(min=0)] * predicted_N
+        bytes_N = label_bytes(labels_N, token_bytes)
         nats_N = nats_N.double()
         columns = (nats_N, predicted_N, nats_N * (bytes_N > 0), bytes_N)
         rows_N4 = torch.stack([column.double() for column in columns], dim=1)
@@ -62,16 +62,12 @@ def sum_step(
     )
     return StepSums(
         loss=total_nats / labels if labels else 0.0,
-        bits_per_byte=_bits(text_nats, num_bytes) if num_bytes else None,
+        bits_per_byte=bits_per_byte(text_nats, num_bytes) if num_bytes else None,
         losses={name: row[0] / row[1] for name, row in rows.items() if row[1]},
-        bits_per_byte_of={name: _bits(*row[2:]) for name, row in rows.items() if row[3]},
+        bits_per_byte_of={name: bits_per_byte(*row[2:]) for name, row in rows.items() if row[3]},
         samples_digest=_sum_digests(batches, device),
         leave=asked_by > 0,
     )
-
-
-def _bits(nats: float, num_bytes: float) -> float:
-    return nats / math.log(2) / num_bytes
 
 
 def _sum_digests(batches: Sequence[Batch], device: torch.device) -> int:

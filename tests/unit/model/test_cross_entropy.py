@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bessemer.core.labels import IGNORED
 from bessemer.model import cross_entropy
-from bessemer.model.cross_entropy import IGNORED, linear_cross_entropy
+from bessemer.model.cross_entropy import linear_cross_entropy
 
 N, D, V = 23, 6, 17
 TERMS = [

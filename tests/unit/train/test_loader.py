@@ -15,9 +15,10 @@ import xxhash
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.timetable import make_timetable
 from bessemer.core.errors import IntegrityError
+from bessemer.core.labels import IGNORED
 from bessemer.tokens.digest import NO_STEPS, add_digests, chain_digest
 from bessemer.tokens.order import SampleOrder
-from bessemer.tokens.sample import IGNORED, Sample
+from bessemer.tokens.sample import Sample
 from bessemer.train.loader import Batch, Loader, make_batch
 from bessemer.train.trainer import TrainingJob
 
