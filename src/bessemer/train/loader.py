@@ -83,10 +83,10 @@ class Loader:
         num_ranks: int = 1,
         device_type: str = "cpu",
     ) -> None:
-        size_of = partial(
+        self.microbatch_samples: Callable[[Segment], int] = partial(
             microbatch_samples, cluster=cluster, num_ranks=num_ranks, device_type=device_type
         )
-        self._make = partial(_make_step, order, timetable, size_of, rank, num_ranks)
+        self._make = partial(_make_step, order, timetable, self.microbatch_samples, rank, num_ranks)
         self._num_steps = timetable.num_steps
         self._ahead: Ahead[Batch] | None = None
         self._next_step: int | None = None  # the one that the thread has begun, if it was not read

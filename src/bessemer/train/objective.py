@@ -5,7 +5,7 @@ Shapes: B sequences, T tokens, N = B * T, L layers with experts, E experts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from bessemer.config.train import TrainConfig
+from bessemer.core.errors import MachineError
 from bessemer.model.cross_entropy import linear_cross_entropy
 from bessemer.model.dropout import dropout_keys
 from bessemer.model.transformer import Decoder
@@ -83,9 +84,7 @@ def accumulate_gradients(
 
     def differentiate(objective: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
         with _gradient_sync(objective, is_last=batch is batches[-1]):
-            total, nats_N, expert_tokens_LE = objective(
-                batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
-            )
+            total, nats_N, expert_tokens_LE = _forward(objective, batch)
             torch.autograd.backward(total / divisor)
         return nats_N, expert_tokens_LE
 
@@ -93,6 +92,30 @@ def accumulate_gradients(
     nats = [nats_N for nats_N, _ in found]
     counts = [expert_tokens_LE for _, expert_tokens_LE in found if expert_tokens_LE is not None]
     return nats, sum_over_ranks(torch.stack(counts).sum(dim=0)) if counts else None
+
+
+def rehearse(objective: nn.Module, batches: Iterable[Batch]) -> None:
+    """Forward and back, with gradients of zero: errors of memory or compilation come now and not in
+    the middle of a run.
+
+    Raises MachineError if a batch does not fit into the device's memory.
+    """
+    try:
+        for batch in batches:
+            total, *_ = _forward(objective, batch)
+            torch.autograd.backward(total * 0.0)
+    except torch.OutOfMemoryError as error:
+        raise MachineError(
+            f"a microbatch does not fit into the device's memory: {error}; lower "
+            'cluster.microbatch_tokens, or set cluster.recompute = "selective" or "full"'
+        ) from error
+
+
+def _forward(objective: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+    found: tuple[Tensor, Tensor, Tensor | None] = objective(
+        batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
+    )
+    return found
 
 
 def _gradient_sync(objective: nn.Module, is_last: bool) -> AbstractContextManager[Any]:

@@ -25,7 +25,7 @@ from bessemer.config.microbatch import num_lanes
 from bessemer.config.model import ModelConfig
 from bessemer.config.timetable import make_timetable
 from bessemer.config.train import GuardAction, TrainConfig
-from bessemer.core.errors import MachineError, RequeueError, TrainingError
+from bessemer.core.errors import RequeueError, TrainingError
 from bessemer.core.events import Bar, Display, Silent
 from bessemer.core.layout import CHECKPOINTS, EVIDENCE, METRICS, PROFILES, STATE_DIGESTS
 from bessemer.core.schema import HELDOUT
@@ -53,7 +53,12 @@ from bessemer.train.layers import prepare_layers
 from bessemer.train.loader import Batch, Loader
 from bessemer.train.mesh import choose_device, peak_bytes
 from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
-from bessemer.train.objective import Objective, accumulate_gradients, data_parallel
+from bessemer.train.objective import (
+    Objective,
+    accumulate_gradients,
+    data_parallel,
+    rehearse,
+)
 from bessemer.train.optim import make_optimizers
 from bessemer.train.precision import resolve_precision
 from bessemer.train.profile import profiled
@@ -117,7 +122,8 @@ class Trainer:
         self.optimizers = make_optimizers(
             self.decoder, config.optimizer, partial(lr_multiplier, job.model)
         )
-        self.probe = UpdateProbe(self.decoder.parameters())
+        self.named_parameters = tuple(self.decoder.named_parameters())  # to find them takes time
+        self.probe = UpdateProbe(parameter for _, parameter in self.named_parameters)
         self.guard = Guard(config=config.guard)
         self.heldout = make_evaluation_sets(
             job.encoded, HELDOUT, config.seq_len, config.evaluate.tokens_per_source, job.seed
@@ -192,7 +198,7 @@ class Trainer:
         nats, expert_tokens_LE = accumulate_gradients(self.lanes, batches)
         asked = interruption.is_asked
         sums = sum_step(batches, nats, self.token_bytes, self.order.sources, asked)
-        gradient = clip_gradients(self.decoder.named_parameters(), config.optimizer.clip_grad_norm)
+        gradient = clip_gradients(self.named_parameters, config.optimizer.clip_grad_norm)
         alarms = self.guard.examine({"loss": sums.loss, "gradient norm": gradient.norm})
         action = self.guard.action(alarms)
         update_norm = 0.0
@@ -292,23 +298,13 @@ class Trainer:
         )
 
     def _rehearse(self) -> None:
-        """One pass forward and back for each shape of microbatch, to no effect: errors of memory
-        or compilation come now and not in the middle of the run."""
-        shapes: dict[tuple[int, int], int] = {}
+        """One pass forward and back for each shape of microbatch, to no effect."""
+        steps: dict[tuple[int, int], int] = {}
         for segment in self.timetable.segments:
-            shapes.setdefault((segment.seq_len, segment.batch_samples), segment.first_step)
-        try:
-            for step in shapes.values():
-                batch = next(iter(self.loader.microbatches(step))).to(self.device)
-                total, *_ = self.objective(
-                    batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
-                )
-                torch.autograd.backward(total * 0.0)
-        except torch.OutOfMemoryError as error:
-            raise MachineError(
-                f"a microbatch does not fit into the device's memory: {error}; lower "
-                'cluster.microbatch_tokens, or set cluster.recompute = "selective" or "full"'
-            ) from error
+            shape = segment.seq_len, self.loader.microbatch_samples(segment)
+            steps.setdefault(shape, segment.first_step)
+        firsts = (next(iter(self.loader.microbatches(step))) for step in steps.values())
+        rehearse(self.objective, (batch.to(self.device) for batch in firsts))
         self.optimizers.zero_grad()
 
     def _evaluate(self, monitor: Monitor | None) -> None:
