@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bessemer.core.ids import format_doc_id
 from bessemer.core.labels import IGNORED
+from bessemer.core.layout import EVIDENCE
 from bessemer.core.storage import write_json
 from bessemer.train.guard import Alarm
 from bessemer.train.loader import Batch
@@ -45,6 +46,11 @@ class Incident:
     alarms: tuple[Alarm, ...]
     nonfinite_gradients: tuple[str, ...]  # names of parameters
     documents: tuple[DocumentLoss, ...]
+
+    @property
+    def evidence(self) -> str:
+        """Where all that is known is written, below the folder of metrics."""
+        return f"{EVIDENCE}/step-{self.step:08d}.json"
 
     def __str__(self) -> str:
         return f"step {self.step}: {'; '.join(map(str, self.alarms))}"
@@ -77,10 +83,10 @@ def document_losses(batches: Sequence[Batch], nats: Sequence[Tensor]) -> tuple[D
     return tuple(sorted(found.values(), key=_dearest_first))
 
 
-def write_incident(path: Path, incident: Incident) -> None:
+def write_evidence(metrics: Path, incident: Incident) -> None:
     """Write all that is known as JSON, which has no NaN and no infinity: they become text."""
     write_json(
-        path,
+        metrics / incident.evidence,
         {
             "step": incident.step,
             "action": incident.action,

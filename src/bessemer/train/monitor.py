@@ -17,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from bessemer.core.errors import MachineError
 from bessemer.core.layout import EVALUATIONS, GUARD, STEPS
 from bessemer.core.storage import read_jsonl, write_text
-from bessemer.train.evidence import Incident
+from bessemer.train.evidence import Incident, write_evidence
 
 _TENSORBOARD = "tensorboard"
 
@@ -59,6 +59,7 @@ class Monitor:
 
     def __init__(self, folder: Path, resume_step: int, wandb_project: str | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self._files = {}
         for name in (STEPS, EVALUATIONS, GUARD):
             kept = [row for row in read_jsonl(folder / name) if row["step"] <= resume_step]
@@ -94,11 +95,12 @@ class Monitor:
         name = f"heldout_bits_per_byte/{record.source}"
         self._draw(record.step, {name: record.bits_per_byte})
 
-    def guard(self, incident: Incident, evidence: str) -> None:
-        """Record a step that the guard noticed; `evidence` is a path below the metrics."""
+    def guard(self, incident: Incident) -> None:
+        """Record a step that the guard noticed, and write its evidence."""
+        write_evidence(self._folder, incident)
         alarms = list(map(str, incident.alarms))
         row = {"step": incident.step, "action": incident.action, "alarms": alarms}
-        self._write(GUARD, row | {"evidence": evidence})
+        self._write(GUARD, row | {"evidence": incident.evidence})
 
     def _write(self, name: str, row: Mapping[str, Any]) -> None:
         self._files[name].write(json.dumps(row) + "\n")

@@ -27,7 +27,7 @@ from bessemer.config.timetable import make_timetable
 from bessemer.config.train import GuardAction, TrainConfig
 from bessemer.core.errors import RequeueError, TrainingError
 from bessemer.core.events import Bar, Display, Silent
-from bessemer.core.layout import CHECKPOINTS, EVIDENCE, METRICS, PROFILES, STATE_DIGESTS
+from bessemer.core.layout import CHECKPOINTS, METRICS, PROFILES, STATE_DIGESTS
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import write_json
 from bessemer.costs.compute import shape_of, training_flops
@@ -44,7 +44,7 @@ from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import TrainState, digest_state, load_latest, save_checkpoint
 from bessemer.train.clip import Gradient, clip_gradients
 from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets
-from bessemer.train.evidence import Incident, document_losses, write_incident
+from bessemer.train.evidence import Incident, document_losses
 from bessemer.train.guard import Alarm, Guard
 from bessemer.train.interrupt import Interruption, noticed
 from bessemer.train.lanes import Lanes
@@ -267,11 +267,9 @@ class Trainer:
             nonfinite_gradients=gradient.nonfinite,
             documents=document_losses(batches, nats),
         )
-        evidence = f"{EVIDENCE}/step-{self.step:08d}.json"
         if monitor is not None:
-            write_incident(self.job.folder / METRICS / evidence, incident)
-            monitor.guard(incident, evidence)
-        _LOG.warning("%s; action: %s; see %s/%s", incident, action, METRICS, evidence)
+            monitor.guard(incident)
+        _LOG.warning("%s; action: %s; see %s/%s", incident, action, METRICS, incident.evidence)
         if action == "record":
             return
         self.guard.interventions += 1
@@ -279,8 +277,9 @@ class Trainer:
         if action == "stop" or is_over:
             raise TrainingError(
                 f"{incident}{'; train.guard.max_interventions is used up' * is_over}. The last "
-                f"checkpoint is sound. {METRICS}/{evidence} has the loss of each document: if they "
-                'are sound too, lower train.optimizer.lr; or set train.guard to "skip" or "rewind"'
+                f"checkpoint is sound. {METRICS}/{incident.evidence} has the loss of each document: "
+                "if they are sound too, lower train.optimizer.lr; or set train.guard to "
+                '"skip" or "rewind"'
             )
         if action == "rewind":
             self._rewind()
