@@ -269,7 +269,8 @@ class Trainer:
         )
         if monitor is not None:
             monitor.guard(incident)
-        _LOG.warning("%s; action: %s; see %s/%s", incident, action, METRICS, incident.evidence)
+        evidence = f"{METRICS}/{incident.evidence}"
+        _LOG.warning("%s; action: %s; see %s", incident, action, evidence)
         if action == "record":
             return
         self.guard.interventions += 1
@@ -277,9 +278,8 @@ class Trainer:
         if action == "stop" or is_over:
             raise TrainingError(
                 f"{incident}{'; train.guard.max_interventions is used up' * is_over}. The last "
-                f"checkpoint is sound. {METRICS}/{incident.evidence} has the loss of each document: "
-                "if they are sound too, lower train.optimizer.lr; or set train.guard to "
-                '"skip" or "rewind"'
+                f"checkpoint is sound. {evidence} has the loss of each document: if they are sound "
+                'too, lower train.optimizer.lr; or set train.guard to "skip" or "rewind"'
             )
         if action == "rewind":
             self._rewind()
