@@ -100,6 +100,14 @@ class ScheduleConfig(Section):
         return round(self.decay_frac * total_tokens)
 
 
+class EmaConfig(Section):
+    """`[train.ema]`: a moving average of the weights, which then is what is evaluated, diagnosed
+    and exported; training goes on with the weights themselves."""
+
+    half_life_tokens: Tokens
+    """Weights of so many tokens ago count half; a few percent of `total_tokens` is usual."""
+
+
 class CheckpointConfig(Section):
     """`[train.checkpoint]`."""
 
@@ -192,6 +200,7 @@ class TrainConfig(Section):
     phase: Annotated[tuple[PhaseConfig, ...], Field(strict=False)] = ()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    ema: EmaConfig | None = None
     routing: RoutingConfig = RoutingConfig()
     guard: GuardConfig = GuardConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()

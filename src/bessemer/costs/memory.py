@@ -1,6 +1,6 @@
 """Closed formulas for the memory of one training process, by part, in bytes.
 
-For the eager decoder in float32 with AdamW, nothing recomputed and nothing sharded.
+For the eager decoder in float32, nothing recomputed and nothing sharded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class TrainingMemory:
 
     weights: int
     gradients: int
-    optimizer: int  # two moments per parameter
+    optimizer: int  # moments of every parameter, and the average of the weights if there is one
     activations: int  # kept by the forward pass for the backward pass, one microbatch
     logits: int  # of one chunk of tokens, and the two gradients that the loss makes beside them
 
@@ -89,8 +89,26 @@ def _saved_by_experts(experts: ExpertsConfig, hidden_dim: int) -> int:
     return experts.experts_per_token * chosen + router + shared
 
 
+def optimizer_floats(shape: Shape, kind: str, has_average: bool) -> int:
+    """Two moments for each parameter, one for those that Muon takes ("muon": matrices other than
+    embeddings, the output projection and routers); the average is one number more for each."""
+    parameters = count_parameters(shape)
+    floats = (3 if has_average else 2) * parameters.total
+    if kind != "muon":
+        return floats
+    routers = 0
+    if shape.experts is not None:
+        routers = shape.num_expert_layers * shape.experts.num_experts * shape.hidden_dim
+    return floats - (parameters.attention + parameters.feed_forward + parameters.experts - routers)
+
+
 def training_memory(
-    shape: Shape, num_sequences: int, seq_len: int, num_lanes: int = 1
+    shape: Shape,
+    num_sequences: int,
+    seq_len: int,
+    num_lanes: int = 1,
+    optimizer: str = "adamw",
+    has_average: bool = False,
 ) -> TrainingMemory:
     """Memory for microbatches of `num_sequences` sequences of packed documents, of which each lane
     computes one and holds its gradients."""
@@ -101,7 +119,7 @@ def training_memory(
     return TrainingMemory(
         weights=weights,
         gradients=num_lanes * weights,
-        optimizer=2 * weights,
+        optimizer=_FLOAT_BYTES * optimizer_floats(shape, optimizer, has_average),
         activations=num_lanes * _FLOAT_BYTES * saved_activations(shape, num_sequences, seq_len),
         logits=num_lanes * _FLOAT_BYTES * (logits + gradients),
     )

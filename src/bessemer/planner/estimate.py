@@ -22,7 +22,7 @@ from bessemer.costs.compute import (
     shape_of,
     training_flops,
 )
-from bessemer.costs.memory import TrainingMemory, training_memory
+from bessemer.costs.memory import TrainingMemory, optimizer_floats, training_memory
 from bessemer.costs.suggest import Suggestion, suggest
 
 # Share of the matrix-product rate that training reaches on a CPU in float32, from small models
@@ -69,6 +69,7 @@ class Estimate:
 def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
     """The estimate for one process, at a rate in operations per second."""
     shape = shape_of(config.model, config.tokenizer.vocab_size)
+    optimizer, has_average = config.train.optimizer.kind, config.train.ema is not None
     timetable = make_timetable(config.train)
     parameters = count_parameters(shape)
     flops_per_step = max(
@@ -80,7 +81,10 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
     lanes = num_lanes(cluster, *layout)
     micro, memory = max(
         (
-            (size, training_memory(shape, size, segment.seq_len, lanes))
+            (
+                size,
+                training_memory(shape, size, segment.seq_len, lanes, optimizer, has_average),
+            )
             for segment in timetable.segments
             for size in [microbatch_samples(segment, cluster, *layout)]
         ),
@@ -96,7 +100,8 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
         total_flops=total_flops,
         microbatch_samples=micro,
         memory=memory,
-        checkpoint_bytes=3 * 4 * parameters.total,  # weights and two moments in float32
+        # In float32: weights, moments, the average.
+        checkpoint_bytes=4 * (parameters.total + optimizer_floats(shape, optimizer, has_average)),
         matmul_flops=matmul_flops,
         suggestion=suggest(shape, timetable.num_tokens),
         step_s=_seconds(flops_per_step, matmul_flops),

@@ -11,13 +11,14 @@ import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 from torch.distributed.checkpoint.state_dict_loader import load as dcp_load
 from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
@@ -51,11 +52,12 @@ class TrainState:
 
     model: nn.Module
     optimizers: Sequence[torch.optim.Optimizer]
+    average: Mapping[str, torch.Tensor] = field(default_factory=dict)  # see train.average
 
     def tensors(self) -> dict[str, Any]:
         """As DCP saves them: nested dicts of tensors."""
         weights, moments = get_state_dict(self.model, self.optimizers)
-        return {"model": weights, "optimizer": moments}
+        return {"model": weights, "optimizer": moments, "average": dict(self.average)}
 
 
 def save_checkpoint(
@@ -115,7 +117,10 @@ def load_latest(folder: Path, state: TrainState) -> CheckpointManifest | None:
 
 
 def load_model(folder: Path, model: nn.Module) -> CheckpointManifest:
-    """Load the weights of the newest sound checkpoint; IntegrityError if there is none."""
+    """Load the weights of the newest sound checkpoint; their average instead if it keeps one.
+
+    Raises IntegrityError if there is no sound checkpoint.
+    """
     found = find_latest(folder)
     if found is None:
         raise IntegrityError(f"no sound checkpoint in {folder}; run the train stage again")
@@ -123,6 +128,11 @@ def load_model(folder: Path, model: nn.Module) -> CheckpointManifest:
     weights = model.state_dict()  # shares the model's memory, which loading fills
     with _quiet():
         dcp_load({"model": weights}, checkpoint_id=path)
+        held = FileSystemReader(path).read_metadata().state_dict_metadata
+        if any(key.startswith("average.") for key in held):
+            # Over the weights; what is not averaged (buffers) stays.
+            average = {name: each.detach() for name, each in model.named_parameters()}
+            dcp_load({"average": average}, checkpoint_id=path)
     return manifest
 
 
@@ -142,7 +152,7 @@ def find_latest(folder: Path) -> tuple[Path, CheckpointManifest] | None:
 
 
 def digest_state(state: TrainState) -> dict[str, str]:
-    """xxh3-128 of the bytes of every tensor of weights and optimizer state, by name.
+    """xxh3-128 of the bytes of every tensor of weights, optimizer state and average, by name.
 
     Checkpoint files cannot be compared byte by byte: DCP writes a random id into each.
     """

@@ -41,6 +41,7 @@ from bessemer.tokens.digest import NO_STEPS, chain_digest
 from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.remote import RemotePath
 from bessemer.tokens.tokenizer import Tokenizer
+from bessemer.train.average import Average
 from bessemer.train.checkpoint import TrainState, digest_state, load_latest, save_checkpoint
 from bessemer.train.clip import Gradient, clip_gradients
 from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets
@@ -123,6 +124,7 @@ class Trainer:
             self.decoder, config.optimizer, partial(lr_multiplier, job.model)
         )
         self.named_parameters = tuple(self.decoder.named_parameters())  # to find them takes time
+        self.average = Average(self.decoder, config.ema.half_life_tokens) if config.ema else None
         self.probe = UpdateProbe(parameter for _, parameter in self.named_parameters)
         self.guard = Guard(config=config.guard)
         self.heldout = make_evaluation_sets(
@@ -203,7 +205,7 @@ class Trainer:
         action = self.guard.action(alarms)
         update_norm = 0.0
         if action in (None, "record"):
-            update_norm = self._update(expert_tokens_LE)
+            update_norm = self._update(expert_tokens_LE, segment.batch_tokens)
             if factor:
                 alarms += self.guard.examine({"update norm": update_norm / factor})
             action = self.guard.action(alarms, is_applied=True)
@@ -239,12 +241,14 @@ class Trainer:
             )
         return sums.leave
 
-    def _update(self, expert_tokens_LE: Tensor | None) -> float:
+    def _update(self, expert_tokens_LE: Tensor | None, num_tokens: int) -> float:
         """Apply the gradients and balance the experts; returns how far the weights moved."""
         self.probe.remember()
         self.optimizers.step()
         if expert_tokens_LE is not None:
             update_balance(self.decoder, expert_tokens_LE, self.job.train.routing.balance_rate)
+        if self.average is not None:
+            self.average.update(num_tokens)
         return math.sqrt(float(self.probe.squared_norm()))
 
     def _intervene(
@@ -308,9 +312,10 @@ class Trainer:
 
     def _evaluate(self, monitor: Monitor | None) -> None:
         """Held-out bits per byte of every source, on all ranks together."""
-        found = bits_per_byte_of_sets(
-            self.decoder, self.heldout, self.token_bytes, self.job.train, self.launch
-        )
+        with self.average.swapped() if self.average else nullcontext():
+            found = bits_per_byte_of_sets(
+                self.decoder, self.heldout, self.token_bytes, self.job.train, self.launch
+            )
         if monitor is None:
             return
         for source, value in found.items():
@@ -332,7 +337,8 @@ class Trainer:
             )
 
     def _state(self) -> TrainState:
-        return TrainState(model=self.decoder, optimizers=self.optimizers.parts)
+        average = self.average.tensors() if self.average else {}
+        return TrainState(model=self.decoder, optimizers=self.optimizers.parts, average=average)
 
     def _save(self) -> None:
         save_checkpoint(

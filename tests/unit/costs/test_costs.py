@@ -10,12 +10,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from bessemer.config.model import ModelConfig
+from bessemer.config.train import OptimizerConfig
 from bessemer.costs.compute import count_parameters, forward_flops, shape_of, training_flops
-from bessemer.costs.memory import LOGIT_CHUNK_TOKENS, saved_activations, training_memory
+from bessemer.costs.memory import (
+    LOGIT_CHUNK_TOKENS,
+    optimizer_floats,
+    saved_activations,
+    training_memory,
+)
 from bessemer.model import attend
 from bessemer.model.cross_entropy import linear_cross_entropy
 from bessemer.model.dropout import dropout_keys
 from bessemer.model.transformer import Decoder
+from bessemer.train.average import Average
+from bessemer.train.optim import make_optimizers
 
 SHAPES = [
     {"num_layers": 2, "hidden_dim": 64, "num_heads": 8, "num_kv_heads": 8, "ffn_dim": 160},
@@ -164,6 +172,24 @@ def test_memory_parts_add_up() -> None:
     assert memory.total == sum(
         (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.logits)
     )
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+@pytest.mark.parametrize("dims", SHAPES, ids=str)
+def test_optimizer_memory_is_that_of_the_real_states(dims: dict[str, Any], kind: str) -> None:
+    model = build(dims, tie=False)
+    optimizers = make_optimizers(model, OptimizerConfig.model_validate({"kind": kind}))
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizers.step()
+    states = [state for part in optimizers.parts for state in part.state.values()]
+    found = sum(
+        value.numel() for state in states for name, value in state.items() if name != "step"
+    )
+    shape = shape_of(model.config, 300)
+    assert found == optimizer_floats(shape, kind, has_average=False)
+    average = sum(each.numel() for each in Average(model, 1).tensors().values()) - 1  # counted
+    assert found + average == optimizer_floats(shape, kind, has_average=True)
 
 
 class _Largest(TorchDispatchMode):

@@ -37,7 +37,7 @@ def one_step(job: TrainingJob) -> tuple[Trainer, torch.Tensor]:
     trainer = Trainer(job, Launch())
     _, counts_LE = accumulate_gradients(trainer.lanes, list(trainer.loader.microbatches(0)))
     assert counts_LE is not None
-    trainer._update(counts_LE)
+    trainer._update(counts_LE, num_tokens=128)
     return trainer, counts_LE
 
 

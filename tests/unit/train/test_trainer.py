@@ -13,14 +13,16 @@ import pytest
 import torch
 
 from bessemer.config.cluster import ClusterConfig
+from bessemer.config.train import EmaConfig
 from bessemer.core.errors import IntegrityError, TrainingError
-from bessemer.core.layout import CHECKPOINTS, EVALUATIONS, METRICS, STEPS
+from bessemer.core.layout import CHECKPOINTS, EVALUATIONS, METRICS, STATE_DIGESTS, STEPS
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import read_jsonl
+from bessemer.model.transformer import Decoder
 from bessemer.tokens.stream import open_streams
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import find_latest, load_model
-from bessemer.train.evaluate import make_evaluation_sets, measure
+from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets, measure
 from bessemer.train.launch import Launch
 from bessemer.train.mesh import process_group
 from bessemer.train.objective import accumulate_gradients
@@ -37,9 +39,11 @@ def train(job: TrainingJob) -> Trainer:
     return trainer
 
 
-def with_optimizer(job: TrainingJob, kind: str) -> TrainingJob:
+def with_optimizer(job: TrainingJob, kind: str, ema: bool = False) -> TrainingJob:
     optimizer = job.train.optimizer.model_copy(update={"kind": kind})
-    return replace(job, train=job.train.model_copy(update={"optimizer": optimizer}))
+    average = EmaConfig(half_life_tokens=200) if ema else None
+    train = job.train.model_copy(update={"optimizer": optimizer, "ema": average})
+    return replace(job, train=train)
 
 
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -60,12 +64,12 @@ def test_two_runs_are_bit_identical(make_job: MakeJob) -> None:
         assert torch.equal(weight, two[name]), name
 
 
-@pytest.mark.parametrize("kind", ["adamw", "muon"])
-def test_resume_after_any_step_is_bit_identical(make_job: MakeJob, kind: str) -> None:
-    undisturbed = with_optimizer(make_job("whole"), kind)
+@pytest.mark.parametrize(("kind", "ema"), [("adamw", False), ("muon", True)])
+def test_resume_after_any_step_is_bit_identical(make_job: MakeJob, kind: str, ema: bool) -> None:
+    undisturbed = with_optimizer(make_job("whole"), kind, ema)
     expected = weights_of(train(undisturbed))
     for killed_after in range(1, 6):
-        job = with_optimizer(make_job(f"killed-{killed_after}"), kind)
+        job = with_optimizer(make_job(f"killed-{killed_after}"), kind, ema)
         shutil.copytree(undisturbed.folder, job.folder)
         for path in (job.folder / CHECKPOINTS).iterdir():
             if int(path.name.removeprefix("step-")) > killed_after:
@@ -74,8 +78,28 @@ def test_resume_after_any_step_is_bit_identical(make_job: MakeJob, kind: str) ->
         for name, weight in expected.items():
             assert torch.equal(weight, found[name]), (killed_after, name)
         assert steps_of(job) == steps_of(undisturbed)
+        digests = (job.folder / STATE_DIGESTS).read_bytes()  # of moments and averages too
+        assert digests == (undisturbed.folder / STATE_DIGESTS).read_bytes()
         evaluations = read_jsonl(job.folder / METRICS / EVALUATIONS)
         assert evaluations == read_jsonl(undisturbed.folder / METRICS / EVALUATIONS)
+
+
+def test_the_average_is_what_is_evaluated_and_loaded(make_job: MakeJob) -> None:
+    job = with_optimizer(make_job(), "adamw", ema=True)
+    trainer = train(job)
+    weights, averages = weights_of(trainer), trainer.average.tensors()
+    loaded = Decoder(job.model, Tokenizer.load(job.tokenizer).vocab_size)
+    load_model(job.folder / CHECKPOINTS, loaded)
+    for name, parameter in loaded.named_parameters():
+        assert torch.equal(parameter, averages[name]), name
+        assert not torch.equal(parameter, weights[name]), name
+    last = {
+        row["source"]: row["bits_per_byte"]
+        for row in read_jsonl(job.folder / METRICS / EVALUATIONS)
+        if row["step"] == 6
+    }
+    found = bits_per_byte_of_sets(loaded, trainer.heldout, trainer.token_bytes, job.train, Launch())
+    assert found == last
 
 
 @pytest.mark.parametrize("micro", [1, 2, 4])
