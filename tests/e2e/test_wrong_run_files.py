@@ -82,6 +82,7 @@ def test_all_faults_come_at_once(run_file: Path, bessemer: Bessemer) -> None:
         ("source.path=1", "source is a list of tables"),
         ("run.name.x=1", "run.name is a value, not a table"),
         ("train.sequence=64", "train.sequence: unknown key"),
+        ('cluster.branch_from=["elsewhere"]', "cluster.branch_from[0]: no folder"),
     ],
 )
 def test_wrong_overrides(run_file: Path, bessemer: Bessemer, override: str, told: str) -> None:

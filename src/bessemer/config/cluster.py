@@ -50,4 +50,8 @@ class ClusterConfig(Section):
     tokens: Annotated[str, AfterValidator(_require_url)] | None = None
     """Where training reads token shards from: a copy of the encode stage's folder in any store that
     fsspec knows (`s3://...`), or on another disk (`file:///...`); absent means that folder."""
+    branch_from: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Root folders of other runs, relative to the run file. Training goes on from their furthest
+    checkpoint up to which they are the same run as this one: the same tokens in the same order at
+    the same rates. Runs in the same root folder are looked at unasked."""
     engine: EngineConfig = EngineConfig()

@@ -83,6 +83,11 @@ class ScheduleConfig(Section):
     final_lr_frac: Fraction = 0.1
     """Learning rate at the end, as a share of the peak."""
 
+    @property
+    def shape_of_decay(self) -> str:
+        """How the rate falls at the end."""
+        return self.decay_shape if self.kind == "wsd" else self.kind
+
     def warmup_tokens_of(self, total_tokens: int) -> int:
         """Tokens of the warm-up in a run of `total_tokens`."""
         if self.warmup_tokens is not None:
@@ -113,7 +118,10 @@ class CheckpointConfig(Section):
 
     every_steps: int = Field(default=100, ge=1)
     keep: int = Field(default=2, ge=1)
-    """How many of the latest checkpoints to keep; the final one always is."""
+    """How many of the latest checkpoints to keep; the final one always is, and so is the one before
+    the decay of "wsd", from which runs of other lengths may branch."""
+    keep_every_steps: int | None = Field(default=None, ge=1)
+    """Those after a multiple of so many steps are kept for good, too."""
 
 
 GuardAction = Literal["record", "stop", "skip", "rewind"]

@@ -26,6 +26,13 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     sections, faults = _parse_with_init(data, base)
     faults += _unknown_signals(sections)
     faults += _missing_files(data, base)
+    faults += [
+        Fault(f"cluster.branch_from[{index}]", f"no folder {base / root}; give the root of a run")
+        for index, root in enumerate(
+            sections["cluster"].branch_from if "cluster" in sections else ()
+        )
+        if not (base / root).is_dir()
+    ]
     if "tokenizer" in sections and sections["tokenizer"].path is not None:
         try:
             sections["tokenizer"] = _read_file_of(sections["tokenizer"], base)

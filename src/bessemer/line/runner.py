@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bessemer.core.errors import ConfigError, MachineError
@@ -81,7 +81,7 @@ def run_stages(
 
                 announce(launch, stage.name, "reused" if reused else _TOGETHER)
             if manifest is None:
-                manifest = _run_stage(workspace, stage, display, launch)
+                manifest = _run_stage(workspace, stage, display, launch, anew=first is not None)
             _say(stage, manifest, reused)
             publish(workspace, stage.name)
             outcomes.append(StageOutcome(stage=stage.name, reused=reused, manifest=manifest))
@@ -151,6 +151,7 @@ def _make_work(workspace: Workspace, stage: Stage, display: Display, launch: Lau
         tokenizer_file=workspace.tokenizer_file,
         inputs={name: workspace.require(name) for name in stage.inputs},
         fingerprints={name: workspace.fingerprints[name] for name in stage.inputs},
+        version=stage.version,
         folder=workspace.folder(stage.name),
         engine=Engine(
             runner=settings.runner,
@@ -163,12 +164,14 @@ def _make_work(workspace: Workspace, stage: Stage, display: Display, launch: Lau
 
 
 def _run_stage(
-    workspace: Workspace, stage: Stage, display: Display, launch: Launch
+    workspace: Workspace, stage: Stage, display: Display, launch: Launch, *, anew: bool
 ) -> StageManifest:
     folder = workspace.folder(stage.name)
     prepare_folder(folder)
     started, clock = utc_now(), time.monotonic()
     work = _make_work(workspace, stage, display, launch)
+    if not anew:
+        work = replace(work, earlier=workspace.earlier(stage.name))
     result = stage.work(work)
     manifest = StageManifest(
         stage=stage.name,

@@ -36,10 +36,12 @@ class Work:
     tokenizer_file: Path | None  # the one to load, if not to be trained
     inputs: dict[str, Path]  # stage -> its folder
     fingerprints: dict[str, str]  # of the inputs
+    version: int  # of the stage
     folder: Path
     engine: Engine
     launch: Launch
     init_from: Path | None = None  # folder of the weights that training begins with
+    earlier: tuple[Path, ...] = ()  # what the same stage made with other settings
 
     @property
     def ledgers(self) -> list[Path]:
@@ -226,6 +228,9 @@ def run_train(work: Work) -> StageResult:
         folder=work.folder,
         baselines=read_json(work.inputs["baselines"] / BASELINES),
         init_from=work.init_from,
+        inputs={"version": work.version}
+        | {name: work.fingerprints[name] for name in ("tokenizer", "encode", "pack")},
+        earlier=work.earlier,
     )
     with process_group(config.cluster, launch, choose_device(config.cluster, launch)):
         summary = Trainer(job, launch, work.engine.display).run()

@@ -45,10 +45,20 @@ class Workspace:
     fingerprints: dict[str, str]  # stage -> fingerprint, in the order of the line
     tokenizer_file: Path | None = None  # the one to load, if the run file names one
     init_from: Path | None = None  # folder of the weights that training begins with
+    branch_from: tuple[Path, ...] = ()  # root folders of runs that training may go on from
 
     def folder(self, stage: str) -> Path:
         """The output folder of `stage`."""
         return self.root / stage / self.fingerprints[stage]
+
+    def earlier(self, stage: str) -> tuple[Path, ...]:
+        """Folders of `stage` with other settings, here and in the runs to branch from."""
+        folders = (
+            path
+            for root in (self.root, *self.branch_from)
+            for path in sorted((root / stage).glob("*"))
+        )
+        return tuple(path for path in folders if path != self.folder(stage))
 
     def manifest(self, stage: str) -> StageManifest | None:
         """The manifest of `stage`; None if it is not complete."""
@@ -85,6 +95,7 @@ def plan_workspace(
         fingerprints=_fingerprints(config, files),
         tokenizer_file=base / config.tokenizer.path if config.tokenizer.path else None,
         init_from=None if config.model.init_from is None else base / config.model.init_from,
+        branch_from=tuple(base / each for each in config.cluster.branch_from),
     )
 
 

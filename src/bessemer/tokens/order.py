@@ -68,6 +68,7 @@ class SampleOrder:
             )
             for name in self.sources
         )
+        self._rows = rows
         self._phases = _read_phases(rows, plan)
         self._readers = None
         if isinstance(encoded, RemotePath):
@@ -129,6 +130,18 @@ class SampleOrder:
                     for turn in turns
                 }
         return sorted(samples)
+
+    def plan_of(self, num_samples: int) -> list[list[Any]]:
+        """All of the plan that bears on the first `num_samples` samples, as plain data: of each
+        phase they reach and each source, where it begins and how the source takes its turns."""
+        names = [*("packing", "phase", "seq_len", "first_sample", "source")]
+        names += ["share_units", "first_position"]
+        chunk_tokens = max(row["seq_len"] for row in self._rows)
+        return [
+            [chunk_tokens, *(row[name] for name in names)]
+            for row in self._rows
+            if row["first_sample"] < num_samples
+        ]
 
     def _position_of(self, sample: int) -> tuple[int, int, int]:
         """(source, position in its walk, length) of a sample."""

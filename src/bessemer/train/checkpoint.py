@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -42,6 +42,7 @@ class CheckpointManifest:
     tokens_seen: int
     next_sample: int  # the loader's whole state
     num_ranks: int
+    history: str  # digest of all that led to this state; see train.branch
     files: tuple[FileRecord, ...]
     memory: dict[str, Any]  # small things to go on from, as JSON: the guard's windows, ...
 
@@ -67,10 +68,15 @@ def save_checkpoint(
     step: int,
     tokens_seen: int,
     next_sample: int,
+    history: str,
     memory: Mapping[str, Any],
     keep: int,
+    is_lasting: Callable[[int], bool] = lambda _: False,
 ) -> None:
-    """Save the state after `step` steps; called by all ranks. Older ones than `keep` go."""
+    """Save the state after `step` steps; called by all ranks.
+
+    All but the latest `keep` go, save those after a step that is lasting.
+    """
     final = folder / f"{_PREFIX}{step:08d}"
     working = folder / f"{TEMPORARY}{final.name}"
     is_first = not dist.is_initialized() or dist.get_rank() == 0
@@ -87,6 +93,7 @@ def save_checkpoint(
             tokens_seen=tokens_seen,
             next_sample=next_sample,
             num_ranks=dist.get_world_size() if dist.is_initialized() else 1,
+            history=history,
             files=record_files(working),
             memory=dict(memory),
         )
@@ -94,7 +101,8 @@ def save_checkpoint(
         shutil.rmtree(final, ignore_errors=True)
         working.replace(final)
         for old in _list_checkpoints(folder)[:-keep]:
-            shutil.rmtree(old)
+            if not is_lasting(int(old.name.removeprefix(_PREFIX))):
+                shutil.rmtree(old)
     wait_for_ranks()
 
 
@@ -136,13 +144,17 @@ def load_model(folder: Path, model: nn.Module) -> CheckpointManifest:
     return manifest
 
 
-def find_latest(folder: Path) -> tuple[Path, CheckpointManifest] | None:
-    """The newest checkpoint that is complete and unharmed."""
+def find_latest(
+    folder: Path, is_wanted: Callable[[CheckpointManifest], bool] = lambda _: True
+) -> tuple[Path, CheckpointManifest] | None:
+    """The newest checkpoint that is wanted, complete and unharmed."""
     for path in reversed(_list_checkpoints(folder)):
         try:
             record = read_json(path / _RECORD)
             record["files"] = tuple(FileRecord(**file) for file in record["files"])
             manifest = CheckpointManifest(**record)
+            if not is_wanted(manifest):
+                continue
             verify_files(path, manifest.files, content=True)
         except IntegrityError as error:
             _LOG.warning("passing over checkpoint %s: %s", path.name, error)

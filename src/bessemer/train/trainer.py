@@ -42,6 +42,7 @@ from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.remote import RemotePath
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.average import Average
+from bessemer.train.branch import History, adopt_checkpoint
 from bessemer.train.checkpoint import TrainState, digest_state, load_latest, save_checkpoint
 from bessemer.train.clip import Gradient, clip_gradients
 from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets
@@ -52,7 +53,7 @@ from bessemer.train.lanes import Lanes
 from bessemer.train.launch import Launch
 from bessemer.train.layers import prepare_layers
 from bessemer.train.loader import Batch, Loader
-from bessemer.train.mesh import choose_device, peak_bytes
+from bessemer.train.mesh import choose_device, peak_bytes, wait_for_ranks
 from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
 from bessemer.train.objective import (
     Objective,
@@ -63,7 +64,7 @@ from bessemer.train.objective import (
 from bessemer.train.optim import make_optimizers
 from bessemer.train.precision import resolve_precision
 from bessemer.train.profile import profiled
-from bessemer.train.schedule import rate_factor
+from bessemer.train.schedule import first_step_of_decay, rate_of_step
 from bessemer.train.sums import sum_step
 from bessemer.train.updates import UpdateProbe
 
@@ -86,6 +87,15 @@ class TrainingJob:
     # source -> name -> bits per byte, to be told beside the held-out loss
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     init_from: Path | None = None  # Hugging Face folder of the weights to begin with
+    # Fingerprints of what training builds on, by name: runs with equal ones train on the same.
+    inputs: Mapping[str, str | int] = field(default_factory=dict)
+    earlier: tuple[Path, ...] = ()  # folders of runs that may be gone on from; see train.branch
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What bears on every step, save `train`: as plain data, without places and the machine."""
+        model = self.model.model_dump(mode="json", exclude={"init_from"})
+        return {"seed": self.seed, "model": model, **self.inputs}
 
 
 class Trainer:
@@ -130,6 +140,12 @@ class Trainer:
         self.heldout = make_evaluation_sets(
             job.encoded, HELDOUT, config.seq_len, config.evaluate.tokens_per_source, job.seed
         )
+        self.history = History(
+            identity=job.identity, train=config, timetable=self.timetable, order=self.order
+        )
+        self.branch_step: int | None = None  # where runs of other lengths part from this one
+        if config.schedule.kind == "wsd":
+            self.branch_step = first_step_of_decay(self.timetable, config.schedule)
         self.step = 0  # batches seen; one that the guard leaves out counts too
         self.samples_digest = NO_STEPS
 
@@ -162,7 +178,8 @@ class Trainer:
                 is_last = self.step == num_steps
                 if is_last or self.step % job.train.evaluate.every_steps == 0:
                     self._evaluate(monitor)
-                if is_last or leave or self.step % job.train.checkpoint.every_steps == 0:
+                is_due = self.step % job.train.checkpoint.every_steps == 0
+                if is_due or is_last or leave or self.step == self.branch_step:
                     self._save()
                 if leave and not is_last:
                     raise RequeueError(
@@ -193,8 +210,7 @@ class Trainer:
         segment = self.timetable.segment_of(self.step)
         if self.step == segment.first_step:  # another mixture or length: another loss
             self.guard.forget()
-        middle = self.timetable.tokens_before(self.step) + segment.batch_tokens / 2
-        factor = rate_factor(middle, self.timetable.num_tokens, config.schedule)
+        factor = rate_of_step(self.step, self.timetable, config.schedule)
         self.optimizers.set_learning_rate(factor)
         batches = [batch.to(self.device) for batch in self.loader.microbatches(self.step)]
         nats, expert_tokens_LE = accumulate_gradients(self.lanes, batches)
@@ -341,17 +357,25 @@ class Trainer:
         return TrainState(model=self.decoder, optimizers=self.optimizers.parts, average=average)
 
     def _save(self) -> None:
+        config = self.job.train.checkpoint
         save_checkpoint(
             self.job.folder / CHECKPOINTS,
             self._state(),
             step=self.step,
             tokens_seen=self.timetable.tokens_before(self.step),
             next_sample=self.timetable.samples_of(self.step).start,
+            history=self.history.digest(self.step),
             memory={"guard": self.guard.state(), "samples_digest": self.samples_digest},
-            keep=self.job.train.checkpoint.keep,
+            keep=config.keep,
+            is_lasting=lambda step: (
+                step == self.branch_step or step % (config.keep_every_steps or step + 1) == 0
+            ),
         )
 
     def _resume(self) -> None:
+        if self.launch.rank == 0:
+            adopt_checkpoint(self.job.folder, self.job.earlier, self.history)
+        wait_for_ranks()
         found = load_latest(self.job.folder / CHECKPOINTS, self._state())
         if found is not None:
             self.step = found.step
