@@ -83,6 +83,10 @@ def test_all_faults_come_at_once(run_file: Path, bessemer: Bessemer) -> None:
         ("run.name.x=1", "run.name is a value, not a table"),
         ("train.sequence=64", "train.sequence: unknown key"),
         ('cluster.branch_from=["elsewhere"]', "cluster.branch_from[0]: no folder"),
+        (
+            'train.optimizer.group=[{match = "embed.*", lr_factor = 0.5}]',
+            "train.optimizer.group[0].match: 'embed.*' matches no parameter; names are like embed_",
+        ),
     ],
 )
 def test_wrong_overrides(run_file: Path, bessemer: Bessemer, override: str, told: str) -> None:

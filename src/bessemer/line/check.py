@@ -1,6 +1,6 @@
 """All faults of a run file in one go: those of its syntax and types, and those that need to know
-more than the file itself: which signals there are, whether any source file is there, and what is in
-a tokenizer that is to be loaded."""
+more than the file itself: which signals there are, whether any source file is there, what is in a
+tokenizer that is to be loaded, and how parameters are called."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
         except DataError as error:
             faults.append(Fault("tokenizer.path", str(error)))
     faults += _other_tokens(sections, base)
+    if not faults:
+        faults += _groups_without_parameters(sections)
     if faults:
         raise ConfigError(faults)
     return RunConfig(**sections)
@@ -103,6 +105,26 @@ def _other_tokens(sections: dict[str, Any], base: Path) -> list[Fault]:
         return []
     what = f"its embedding is of its own tokens; set path to {str(own)!r}"
     return [Fault("tokenizer", f"would be learned anew, but model.init_from is given: {what}")]
+
+
+def _groups_without_parameters(sections: dict[str, Any]) -> list[Fault]:
+    """Optimizer groups that match no parameter of the model; only if there are groups, as it takes
+    torch to know."""
+    optimizer = sections["train"].optimizer
+    if not optimizer.group:
+        return []
+    import torch
+
+    from bessemer.model.transformer import Decoder
+    from bessemer.train.optim import choose_settings
+
+    with torch.device("meta"):  # no memory, whatever the size
+        decoder = Decoder(sections["model"], sections["tokenizer"].vocab_size)
+    try:
+        choose_settings(dict(decoder.named_parameters()), optimizer)
+    except ConfigError as error:
+        return list(error.faults)
+    return []
 
 
 def _unknown_signals(sections: dict[str, Any]) -> list[Fault]:
