@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from benchmarks.learning import Clock, Examiner, Task, read_task, report
@@ -29,29 +30,35 @@ from bessemer.config.train import (
 )
 from bessemer.core.layout import TOKENIZER
 from bessemer.tokens.tokenizer import Tokenizer
+from bessemer.train.precision import multiplies_bfloat16
 from bessemer.train.trainer import Trainer
 
 _NEVER = 10**6
 _REHEARSAL_STEPS = 12
 _SPARE_FRAC = 0.02  # of the budget: how much slower than the rehearsal the run may be
 
+_DECODER = {"qk_norm": True, "init_std": 0.02}
+_SCHEDULE = {
+    "kind": "wsd",
+    "warmup_frac": 0.02,
+    "decay_frac": 0.6,
+    "decay_shape": "linear",
+    "final_lr_frac": 0.0,
+}
 _CHARACTERS: dict[str, Any] = {
-    "model": {
-        "num_layers": 4,
-        "hidden_dim": 128,
-        "num_heads": 4,
-        "num_kv_heads": 4,
-        "ffn_dim": 352,
-        "qk_norm": True,
-    },
+    "model": {"num_layers": 4, "hidden_dim": 128, "num_heads": 4, "num_kv_heads": 4, "ffn_dim": 352}
+    | _DECODER,
+    "precision": "fp32",
     "batch_sequences": 12,
-    "optimizer": {"lr": 4e-3, "beta1": 0.8},
-    "schedule": {"kind": "linear", "warmup_frac": 0.05, "final_lr_frac": 0.0},
+    "optimizer": {"kind": "muon", "lr": 1.3e-2, "muon": {"momentum": 0.85}},
+    "schedule": _SCHEDULE,
 }
 _BOOKS: dict[str, Any] = {
+    "model": _DECODER,  # besides the shape that is asked for
+    "precision": "bf16" if multiplies_bfloat16(torch.device("cpu")) else "fp32",
     "batch_sequences": 8,
-    "optimizer": {"lr": 2e-3},
-    "schedule": {"kind": "linear", "warmup_frac": 0.02, "final_lr_frac": 0.0},
+    "optimizer": {"kind": "muon", "lr": 8e-3, "muon": {"momentum": 0.9}},
+    "schedule": _SCHEDULE,
 }
 
 
@@ -61,6 +68,7 @@ def _train_config(task: Task, chosen: dict[str, Any], num_steps: int) -> TrainCo
         seq_len=task.window,
         global_batch_tokens=batch,
         total_tokens=num_steps * batch,
+        precision=chosen["precision"],
         document_mask=False,  # the peer sees across documents, and is compared on such windows
         optimizer=OptimizerConfig(**chosen["optimizer"]),
         schedule=ScheduleConfig(**chosen["schedule"]),
@@ -97,7 +105,8 @@ def main() -> None:
     if task.name == "characters":
         chosen, model = _CHARACTERS, ModelConfig(**_CHARACTERS["model"])
     else:
-        chosen, model = _BOOKS, ModelConfig(**SHAPES[task.name.removeprefix("books ")])
+        shape = SHAPES[task.name.removeprefix("books ")]
+        chosen, model = _BOOKS, ModelConfig(**(shape | _BOOKS["model"]))
     text = Text(
         tokenizer=Tokenizer.load(Path(task.folder) / TOKENIZER),
         train=(task.tokens("train"),),

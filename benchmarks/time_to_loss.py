@@ -31,7 +31,7 @@ from bessemer.tokens.tokenizer import BEGIN, END, Tokenizer, train_tokenizer
 
 OURS, PEER = "bessemer", "nanoGPT"
 CHARACTERS_STEPS, CHARACTERS_WINDOW, CHARACTERS_LOSS = 2000, 64, 1.88  # nanoGPT's README
-OUR_CHARACTERS_STEPS = 500  # of the configuration in benchmarks/our_learner.py
+OUR_CHARACTERS_STEPS = 260  # of the configuration in benchmarks/our_learner.py
 BOOKS_WINDOW, BOOKS_VOCAB_SIZE = 256, 8192
 TRAIN_FRAC = 0.9  # nanoGPT's data/shakespeare_char/prepare.py
 OUR_SHARE = 0.5  # of nanoGPT's time

@@ -161,7 +161,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="train",
-        version=4,
+        version=5,
         inputs=("tokenizer", "encode", "pack", "mix", "baselines"),
         settings=lambda config: {
             "seed": config.run.seed,

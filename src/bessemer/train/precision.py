@@ -40,6 +40,15 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether products of bfloat16 are faster than those of float32: on a CPU without units for
+    them they are many times slower."""
+    if device.type != "cpu":
+        return True
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(unit) for unit in ("avx512_bf16", "amx_bf16"))
+
+
 def convert_to_float8(layers: nn.Module) -> None:
     """Let the linear layers below `layers` multiply in float8, in place, with dynamic scales.
 

@@ -1,4 +1,4 @@
-"""Polar factors against those of the singular value decomposition."""
+"""Polar factors: singular vectors against those of the decomposition, values against the bounds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bessemer.train.polar import (
-    LEAST_SINGULAR_FRAC,
-    POLYNOMIALS,
-    by_polynomials,
-    orthogonalize,
-)
+from bessemer.train.polar import POLYNOMIALS, by_polynomials, orthogonalize
 
 
 def make_matrix(rows: int, columns: int, smallest: float) -> Tensor:
@@ -24,71 +19,85 @@ def make_matrix(rows: int, columns: int, smallest: float) -> Tensor:
     return u * torch.logspace(0, math.log10(smallest), len(s), dtype=torch.float64) @ v
 
 
-def polar(matrix: Tensor) -> Tensor:
+@pytest.fixture(params=[True, False], ids=["bfloat16", "float32"])
+def slack(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """How far beyond the minimax error a singular value may be, on a machine with and without units
+    for bfloat16: values are shrunk before each polynomial, for safety, and bfloat16 rounds."""
+    monkeypatch.setattr("bessemer.train.polar.multiplies_bfloat16", lambda _: request.param)
+    return 0.06 if request.param else 0.03
+
+
+def assert_near_polar(found: Tensor, matrix: Tensor, slack: float) -> None:
+    """Singular vectors are those of `matrix`, singular values near one."""
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-    return u @ v
+    inside = u.mT @ found.double() @ v.mT
+    values = inside.diagonal()
+    assert 0.353 - slack < values.min() <= values.max() < 1.647 + slack
+    torch.testing.assert_close(inside, values.diag(), rtol=0, atol=2 * slack)
 
 
+@pytest.mark.parametrize("smallest", [0.5, 0.05])
 @pytest.mark.parametrize("shape", [(24, 24), (40, 16), (16, 40), (1, 7), (5, 1)])
-def test_the_factor_is_that_of_the_singular_value_decomposition(shape: tuple[int, int]) -> None:
-    matrix = make_matrix(*shape, smallest=0.05)
-    # The Gram matrix squares the condition to 400, float32 has 6e-8.
-    torch.testing.assert_close(
-        orthogonalize(matrix.float()).double(), polar(matrix), rtol=0, atol=1e-4
-    )
-
-
-def test_small_singular_values_stay_small() -> None:
-    """Where float32 sees noise only: what is under the bound is divided by the bound."""
-    matrix = make_matrix(32, 48, smallest=1e-7)
-    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
-    found = (u.mT @ orthogonalize(matrix.float()).double() @ v.mT).diagonal()
-    is_large = s > 5 * LEAST_SINGULAR_FRAC
-    torch.testing.assert_close(found[is_large], torch.ones_like(s)[is_large], rtol=0.01, atol=0)
-    is_small = s < LEAST_SINGULAR_FRAC / 5
-    assert found[is_small].abs().max() < 0.25
-    # At the bound squares are 1e-6 of the largest, known to some 1e-7: roots to some 5 %.
-    assert torch.linalg.matrix_norm(orthogonalize(matrix.float()), 2) < 1.1
+def test_the_factor_has_the_vectors_of_the_singular_value_decomposition(
+    shape: tuple[int, int], smallest: float, slack: float
+) -> None:
+    matrix = make_matrix(*shape, smallest)
+    assert_near_polar(orthogonalize(matrix.float()), matrix, slack)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
-def test_length_does_not_matter(scale: float) -> None:
+def test_length_does_not_matter(scale: float, slack: float) -> None:
     matrix = make_matrix(12, 20, smallest=0.05)
-    found = orthogonalize((matrix * scale).float())
-    torch.testing.assert_close(found.double(), polar(matrix), rtol=0, atol=1e-4)
+    assert_near_polar(orthogonalize((matrix * scale).float()), matrix, slack)
 
 
-def test_matrices_side_by_side_are_taken_one_by_one() -> None:
-    several = torch.stack([make_matrix(6, 9, smallest) for smallest in (0.9, 0.5, 0.1, 0.05)])
-    found = orthogonalize(several.float().reshape(2, 2, 6, 9)).reshape(4, 6, 9)
-    expected = torch.stack([polar(matrix) for matrix in several])
-    torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-4)
+def test_matrices_side_by_side_are_taken_one_by_one(slack: float) -> None:
+    several = torch.stack([make_matrix(16, 20, smallest) for smallest in (0.9, 0.5, 0.1, 0.05)])
+    found = orthogonalize(several.float().reshape(2, 2, 16, 20)).reshape(4, 16, 20)
+    for factor, matrix in zip(found, several, strict=True):
+        assert_near_polar(factor, matrix, slack)
 
 
+@pytest.mark.usefixtures("slack")
 def test_zeros_stay_zeros() -> None:
     assert torch.equal(orthogonalize(torch.zeros(2, 3, 4)), torch.zeros(2, 3, 4))
-    assert not by_polynomials(torch.zeros(3, 4).bfloat16()).any()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("smallest", [1.0, 0.1, 0.01])
-def test_polynomials_bring_singular_values_near_one(smallest: float, dtype: torch.dtype) -> None:
-    matrix = make_matrix(48, 64, smallest)
-    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-    found = by_polynomials((matrix / matrix.norm()).to(dtype)).double()
-    values = torch.linalg.svdvals(found)
-    # A fifth by design, and a tenth below it: values are shrunk for safety before each polynomial.
-    assert values.min() > (0.6 if dtype == torch.bfloat16 else 0.7)
-    assert values.max() < 1.21
-    if dtype == torch.float32:  # singular vectors stay
-        rotated = u.mT @ found @ v.mT
-        torch.testing.assert_close(rotated, rotated.diagonal().diag(), rtol=0, atol=1e-4)
+def test_small_singular_values_grow_by_the_first_coefficients() -> None:
+    matrix = make_matrix(32, 48, smallest=1e-5)
+    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
+    found = (
+        u.mT
+        @ by_polynomials((matrix / matrix.norm()).float()[None], torch.float32)[0].double()
+        @ v.mT
+    ).diagonal()
+    growth = math.prod(a for a, _, _ in POLYNOMIALS)
+    is_small = s < 1e-4
+    ratio = found[is_small] / s[is_small]
+    # Of a largest value between 1 / 32^(1/8) and 1; and safety takes 2 % off, three times.
+    assert ratio.min() > growth * 32 ** (-1 / 8) * 1.02**-3 * 0.99
+    assert ratio.max() < growth
+
+
+@pytest.mark.usefixtures("slack")
+def test_no_vector_is_turned_round() -> None:
+    """Where the first polynomial has its trough, rounding must not take it through zero."""
+    for shape in ((6, 9), (24, 32)):
+        for seed in range(20):
+            generator = torch.Generator().manual_seed(seed)
+            noise = torch.randn(shape, generator=generator, dtype=torch.float64)
+            u, _, v = torch.linalg.svd(noise, full_matrices=False)
+            values = 0.5 + 0.5 * torch.rand(len(u), generator=generator, dtype=torch.float64)
+            matrix = (u * values) @ v
+            found = orthogonalize(matrix.float()).double()
+            assert (u.mT @ found @ v.mT).diagonal().min() > 0.29
 
 
 def test_a_matrix_of_rank_one_does_not_leap() -> None:
     """Its norm is its one singular value: the bound is tight, and rounding may pass it."""
     x = torch.outer(torch.ones(40), torch.ones(30)) / math.sqrt(1200)
-    assert 0.75 < torch.linalg.matrix_norm(by_polynomials(x.bfloat16()).float(), 2) < 1.25
+    found = by_polynomials(x[None], torch.bfloat16)[0]
+    assert 0.3 < torch.linalg.matrix_norm(found.float(), 2) < 1.7
 
 
 def test_polynomials_are_minimax_one_after_the_other() -> None:
@@ -104,4 +113,4 @@ def test_polynomials_are_minimax_one_after_the_other() -> None:
         # Coefficients are given to six digits.
         assert errors == pytest.approx([-size, size, -size, size], abs=2e-5)
         low, high = 1 - size, 1 + size
-    assert (low, high) == (pytest.approx(0.8, abs=0.01), pytest.approx(1.2, abs=0.01))
+    assert (low, high) == (pytest.approx(0.353, abs=1e-3), pytest.approx(1.647, abs=1e-3))
