@@ -120,7 +120,7 @@ def main() -> None:
             "megabytes": megabytes,
             "vocab_size": options.vocab_size,
         },
-        ("bessemer", "tiktoken", "tokenizers"),
+        ("bessemer", "tokenizers"),
     )
 
 

@@ -45,7 +45,7 @@ def test_the_line_runs_with_a_loaded_tokenizer(loading_run: Path) -> None:
 
     workspace, _ = api.run(loading_run)
     summary = workspace.manifest("tokenizer").summary
-    assert (summary["loaded"], summary["encoder"]) == ("tokenizer.json", "tiktoken")
+    assert (summary["loaded"], summary["encoder"]) == ("tokenizer.json", "bessemer")
     assert (summary["begin"], summary["end"]) == ("<|begin_of_text|>", "<|endoftext|>")
     assert trace_step(workspace, 1).is_proven
     folder = workspace.root / "model"

@@ -4,32 +4,27 @@ Every byte has a token of its own, so any text round-trips exactly. Documents ar
 special tokens, `BEGIN` and `END` or what a loaded file has in their place, that no text can
 produce: special tokens are never matched in text.
 
-Encoding is by the core of `tiktoken`, several times as fast. It merges by the rank of what a pair
-makes, not by the rank of the pair. Where merges are ordered by what they make, and a token's own
-bytes merge into it, that is the same: within those bytes the merges learned before it always end
-in the same two parts, so only one pair ever makes it. Any other vocabulary, and any text on which
-that core gives up, is encoded by `tokenizers` itself.
+Text is encoded in batches by kernels of ours if they know the vocabulary's kind, else one by one by
+`tokenizers`, whose ids are the reference.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tiktoken
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as BackendTokenizer
 
 from bessemer.core.errors import DataError, IntegrityError
 from bessemer.core.storage import write_json, write_text
-from bessemer.tokens.patterns import DIGITS_SPLIT, PATTERNS, is_portable
+from bessemer.tokens.batch import batch_encoder
+from bessemer.tokens.patterns import DIGITS_SPLIT
 from bessemer.tokens.spec import unspell
 
 BEGIN, END = "<|begin_of_text|>", "<|end_of_text|>"
@@ -59,7 +54,7 @@ class Tokenizer:
         missing = 256 - len({piece for piece in self._pieces if len(piece) == 1})
         if missing:
             raise IntegrityError(f"lacks a token for {missing} of the 256 bytes")
-        self._split = _split_for_tiktoken(spec)
+        self._batch = batch_encoder(spec)
         matched = [token["content"] for token in spec["added_tokens"] if not token["special"]]
         self._matched = re.compile("|".join(map(re.escape, matched))) if matched else None
 
@@ -107,61 +102,41 @@ class Tokenizer:
         write_json(path.with_name(_CONFIG), config)
 
     def encode_documents(self, texts: Iterable[str]) -> list[np.ndarray]:
-        """Token ids (uint32) of each text as a document: BEGIN, the text, END."""
+        """Token ids (uint32) of each text as a document: BEGIN, the text, END.
+
+        Best in batches of megabytes: whatever the texts have in common is done once.
+        """
         begin, end = np.array([[self.begin_id], [self.end_id]], np.uint32)
-        return [np.concatenate((begin, self._ids(text), end)) for text in texts]
+        return [np.concatenate((begin, ids, end)) for ids in self._encode(list(texts))]
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text` alone."""
-        ids: list[int] = self._ids(text).tolist()
-        return ids
+        [ids] = self._encode([text])
+        found: list[int] = ids.tolist()
+        return found
 
     def encode_as_saved(self, text: str) -> list[int]:
         """Token ids of `text` alone, found by `tokenizers` with the saved file: the reference."""
         ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
         return ids
 
-    def _ids(self, text: str) -> np.ndarray:
-        if self._core is not None and not (self._matched and self._matched.search(text)):
-            try:
-                ids = self._core.encode_to_numpy(text, disallowed_special=())
-            except ValueError:  # its regular expressions run out of stack on long white space
-                ids = np.empty(0, np.uint32)
-            # Text that a pattern does not match at all is lost to tiktoken.
-            if int(self.token_bytes[ids].sum()) == len(text.encode("utf-8", "surrogatepass")):
-                return ids
-        return np.array(self.encode_as_saved(text), np.uint32)
+    def _encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Token ids (uint32) of each text."""
+        matched = self._matched
+        if self._batch is None:
+            return [np.array(self.encode_as_saved(text), np.uint32) for text in texts]
+        if matched is None or not any(map(matched.search, texts)):
+            return self._batch.encode(texts)
+        plain = iter(self._batch.encode([text for text in texts if not matched.search(text)]))
+        return [
+            np.array(self.encode_as_saved(text), np.uint32) if matched.search(text) else next(plain)
+            for text in texts
+        ]
 
     @property
     def is_fast(self) -> bool:
-        """Whether tiktoken's core encodes, rather than `tokenizers`."""
-        return self._core is not None
-
-    @cached_property
-    def _core(self) -> tiktoken.Encoding | None:
-        """The same tokenizer for `tiktoken`; None if it is not certain to be the same."""
-        if self._split is None:
-            return None
-        model = copy.deepcopy(self._backend.model)
-        takes_whole_words = model.ignore_merges
-        model.ignore_merges = False
-        ranks = {}
-        for token, index in self._backend.get_vocab(with_added_tokens=False).items():
-            if not self._pieces[index]:
-                continue
-            num_parts = len(model.tokenize(token))
-            # A token that its own bytes do not merge into is made of a whole word or never. With
-            # two parts left, tiktoken would make it of these as well.
-            if num_parts > 1 and takes_whole_words and num_parts == 2:
-                return None
-            if num_parts == 1 or takes_whole_words:
-                ranks[self._pieces[index]] = index
-        try:
-            return tiktoken.Encoding(
-                "bessemer", pat_str=self._split, mergeable_ranks=ranks, special_tokens={}
-            )
-        except ValueError:  # a pattern too large for its regular expressions
-            return None
+        """Whether kernels of ours encode, rather than `tokenizers`."""
+        return self._batch is not None
 
     @property
     def is_byte_level(self) -> bool:
@@ -211,34 +186,6 @@ def _pieces(spec: Mapping[str, Any]) -> list[bytes]:
 def _read_characters(token: str) -> bytes:
     byte = _BYTE_PIECE.fullmatch(token)
     return bytes.fromhex(byte[1]) if byte else token.encode()
-
-
-def _split_for_tiktoken(spec: Mapping[str, Any]) -> str | None:
-    """The pattern to split by, if one pattern does it and merges are ordered by what they make."""
-    model = spec["model"]
-    vocab = model["vocab"]
-    if model.get("byte_fallback") or not all(
-        vocab[before[0] + before[1]] <= vocab[after[0] + after[1]]
-        for before, after in pairwise(model["merges"])
-    ):
-        return None
-    match spec["pre_tokenizer"]:
-        case {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}:
-            return PATTERNS["gpt2"]
-        case {
-            "type": "Sequence",
-            "pretokenizers": [
-                {
-                    "type": "Split",
-                    "pattern": {"Regex": str(pattern)},
-                    "behavior": "Isolated",
-                    "invert": False,
-                },
-                {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False},
-            ],
-        } if is_portable(pattern):
-            return pattern
-    return None
 
 
 def byte_level_split(pattern: str) -> pre_tokenizers.PreTokenizer:

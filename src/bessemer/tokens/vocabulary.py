@@ -34,7 +34,7 @@ def load_tokenizer(path: Path, config: TokenizerConfig, folder: Path) -> StageRe
         summary={
             "loaded": loaded.kind,
             "left_out": list(loaded.left_out),
-            "encoder": "tiktoken" if tokenizer.is_fast else "tokenizers",
+            "encoder": "bessemer" if tokenizer.is_fast else "tokenizers",
             "vocab_size": tokenizer.vocab_size,
             "begin": tokenizer.begin,
             "end": tokenizer.end,
