@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +21,6 @@ from torch.nn import functional
 
 from bessemer.config.model import ExpertsConfig
 from bessemer.model.feed_forward import FeedForward
-
-if TYPE_CHECKING:
-    from bessemer.model.transformer import Decoder
 
 
 class LayerRouting(NamedTuple):
@@ -56,7 +53,7 @@ def join_routing(layers: Sequence[LayerRouting]) -> Routing | None:
 
 
 @torch.no_grad()
-def update_balance(decoder: Decoder, expert_tokens_LE: Tensor, rate: float) -> None:
+def update_balance(decoder: nn.Module, expert_tokens_LE: Tensor, rate: float) -> None:
     """Once per optimizer step, with the counts of the whole global batch (all microbatches and
     ranks): lead the next tokens to experts that had few.
 
@@ -73,7 +70,7 @@ def update_balance(decoder: Decoder, expert_tokens_LE: Tensor, rate: float) -> N
             router.load.copy_(load_E)
 
 
-def reset_balance(decoder: Decoder) -> None:
+def reset_balance(decoder: nn.Module) -> None:
     """As if all experts were balanced."""
     for router in _routers(decoder):
         if router.config.scoring == "sigmoid":
@@ -82,7 +79,7 @@ def reset_balance(decoder: Decoder) -> None:
             router.load.fill_(1.0)
 
 
-def _routers(decoder: Decoder) -> list[Router]:
+def _routers(decoder: nn.Module) -> list[Router]:
     return [module for module in decoder.modules() if isinstance(module, Router)]
 
 
