@@ -99,7 +99,7 @@ class TokenizerConfig(Section):
     vocab_size: int = Field(default=32768, ge=258, le=2**20)
     """Tokens in all: 256 bytes, special tokens, merges. With `path`, as many as the file has."""
     sample_bytes: Bytes = 256 * 2**20
-    """Text that the merges are learned from, drawn by the weights of the mixture."""
+    """Text that the merges are learned from, of each source by its share in `[mix]`."""
     special_tokens: Strings = ()
     """More special tokens to hold in reserve (for chat, say); no text produces them."""
     path: str | None = None

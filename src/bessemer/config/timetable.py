@@ -165,3 +165,13 @@ def list_changes(train: TrainConfig) -> tuple[Change, ...]:
             )
         )
     return tuple(changes)
+
+
+def mixed_tokens(train: TrainConfig) -> int:
+    """Tokens that are trained on by the shares of `[mix]`: in phases without weights of their own.
+
+    The first phase is one.
+    """
+    phases = make_timetable(train).phases
+    plain = [phase for phase in phases if train.phases[phase.phase].weights is None]
+    return sum(phase.num_samples * phase.seq_len for phase in plain)

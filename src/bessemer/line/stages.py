@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bessemer.config.run import RunConfig
-from bessemer.config.timetable import make_timetable
+from bessemer.config.timetable import make_timetable, mixed_tokens
 from bessemer.core.manifest import StageResult
 from bessemer.line.work import (
     LEDGERS,
@@ -57,9 +57,12 @@ def _tokenizer_settings(config: RunConfig) -> dict[str, Any]:
     if config.tokenizer.path is not None:
         names = ("digest", "pattern", "begin_token", "end_token", "special_tokens")
         return _plain(config.tokenizer, *names)
+    mix = _plain(config.mix, "weights", "temperature")
+    if config.mix.method == "unimax":  # only its shares depend on how much is trained on
+        mix |= _plain(config.mix, "max_epochs") | {"tokens": mixed_tokens(config.train)}
     return {
         "seed": config.run.seed,
-        "weights": config.mix.weights,
+        "mix": mix,
         **_plain(config.tokenizer, "vocab_size", "sample_bytes", "special_tokens"),
     }
 
@@ -117,7 +120,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="tokenizer",
-        version=2,
+        version=3,
         inputs=("ingest", *LEDGERS, "split"),
         settings=_tokenizer_settings,
         work=run_tokenizer,

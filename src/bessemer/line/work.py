@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bessemer.config.run import RunConfig
+from bessemer.config.timetable import mixed_tokens
 from bessemer.core.errors import IntegrityError
 from bessemer.core.layout import BASELINES, CHECKPOINTS, DOCUMENTS, METRICS, SPLITS, TOKENIZER
 from bessemer.core.manifest import StageResult
@@ -146,7 +147,13 @@ def run_tokenizer(work: Work) -> StageResult:
     if work.tokenizer_file is not None:
         return load_tokenizer(work.tokenizer_file, config.tokenizer, work.folder)
     return learn_tokenizer(
-        _corpus(work), config.mix.weights, config.tokenizer, config.run.seed, work.folder
+        _corpus(work),
+        work.source_names,
+        config.mix,
+        mixed_tokens(config.train),
+        config.tokenizer,
+        config.run.seed,
+        work.folder,
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from bessemer.config.data import MixConfig
-from bessemer.config.timetable import PhaseSamples, make_timetable
+from bessemer.config.timetable import PhaseSamples, make_timetable, mixed_tokens
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import DataError
 from bessemer.core.layout import PHASES, PLAN, TURNS
@@ -107,11 +107,7 @@ def _shares_of_phases(
 ) -> list[Shares]:
     """The shares of each phase: by its own weights, or as `[mix]` says."""
     weights = [train.phases[phase.phase].weights for phase in phases]
-    budget = sum(
-        phase.num_samples * phase.seq_len
-        for phase, own in zip(phases, weights, strict=True)
-        if own is None
-    )
+    budget = mixed_tokens(train)
     return [
         mix_shares(config, available, budget) if own is None else weighted_shares(own, available)
         for own in weights

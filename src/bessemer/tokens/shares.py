@@ -20,15 +20,17 @@ _ROOT_DIGITS = 50
 Shares = dict[str, Fraction]
 
 
-def mix_shares(mix: MixConfig, available: Mapping[str, int], budget_tokens: int) -> Shares:
-    """Shares by the method of `[mix]`; `budget_tokens` are those to be trained on with them.
+def mix_shares(mix: MixConfig, available: Mapping[str, int], budget: int) -> Shares:
+    """Shares by the method of `[mix]`.
 
-    DataError if there is no text, or none of a source that has a weight.
+    `available` is how much text there is of each source, and `budget` how much is to be trained on
+    by these shares: both in tokens, or both in bytes. DataError if there is no text, or none of a
+    source that has a weight.
     """
     if mix.weights is not None:
         return weighted_shares(mix.weights, available)
     if mix.method == "unimax":
-        raw = unimax_tokens(available, budget_tokens, exact(mix.max_epochs))
+        raw = unimax_tokens(available, budget, exact(mix.max_epochs))
     elif mix.temperature is not None:
         raw = {name: _root(size, mix.temperature) for name, size in available.items()}
     else:

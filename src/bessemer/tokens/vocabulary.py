@@ -7,19 +7,21 @@ corpus.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bessemer.config.data import TokenizerConfig
-from bessemer.core.errors import DataError
+from bessemer.config.data import MixConfig, TokenizerConfig
 from bessemer.core.keyed import derive_key
 from bessemer.core.layout import TOKENIZER
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import TRAIN
-from bessemer.tokens.corpus import WHERE_IT_WENT, Corpus, draw_documents
+from bessemer.tokens.corpus import Corpus, draw_documents
 from bessemer.tokens.hostile import prove
 from bessemer.tokens.load import read_tokenizer
+from bessemer.tokens.shares import mix_shares
 from bessemer.tokens.tokenizer import train_tokenizer
+
+_BYTES_PER_TOKEN = 4  # of UniMax's budget, as long as there is no tokenizer: about that of English
 
 
 def load_tokenizer(path: Path, config: TokenizerConfig, folder: Path) -> StageResult:
@@ -45,29 +47,35 @@ def load_tokenizer(path: Path, config: TokenizerConfig, folder: Path) -> StageRe
 
 def learn_tokenizer(
     corpus: Corpus,
-    weights: Mapping[str, float] | None,
+    sources: Sequence[str],
+    mix: MixConfig,
+    budget_tokens: int,
     config: TokenizerConfig,
     seed: int,
     folder: Path,
 ) -> StageResult:
-    """Learn the vocabulary from training text only, each source by its weight in the mixture."""
+    """Learn the vocabulary from training text only, each source by its share in `[mix]`.
+
+    `budget_tokens` is how much is trained on by these shares. They are worked out in bytes, for
+    there are no tokens yet. A source with less text than its
+    share of the sample gives all that it has, once. DataError if no training text is left, or none
+    of a source that has a weight.
+    """
     left = corpus.count(TRAIN)
-    shares = {
-        source: num_bytes if weights is None else weights.get(source, 0)
-        for source, (_, num_bytes) in left.items()
-    }
-    total = sum(shares.values())
-    if not total:
-        raise DataError(
-            f"no training text is left of the sources that have a weight: {WHERE_IT_WENT}; or "
-            "change mix.weights"
-        )
-    budget = {source: config.sample_bytes * share / total for source, share in shares.items()}
-    keys = {source: derive_key(seed, "tokenizer", source) for source in shares}
+    available = {name: left[name][1] if name in left else 0 for name in sources}
+    shares = mix_shares(mix, available, _BYTES_PER_TOKEN * budget_tokens)
+    budget = {name: float(config.sample_bytes * share) for name, share in shares.items()}
+    keys = {name: derive_key(seed, "tokenizer", name) for name in sources}
     draw = draw_documents(corpus, TRAIN, budget, keys)
     fed = Fed(draw.texts(corpus))
     train_tokenizer(fed, config.vocab_size, config.special_tokens).save(folder / TOKENIZER)
-    return StageResult(summary={"sample_docs": len(draw.doc_ids), "sample_bytes": fed.num_bytes})
+    return StageResult(
+        summary={
+            "shares": {name: float(share) for name, share in shares.items()},
+            "sample_docs": len(draw.doc_ids),
+            "sample_bytes": fed.num_bytes,
+        }
+    )
 
 
 class Fed:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bessemer.config.timetable import make_timetable
+from bessemer.config.timetable import make_timetable, mixed_tokens
 from bessemer.config.train import TrainConfig
 
 
@@ -112,3 +112,13 @@ def test_a_phase_shorter_than_a_step_may_be_stepped_over() -> None:
     phases = [{"from_tokens": 65}, {"from_tokens": 66}]
     timetable = make_timetable(make_train(phase=phases))
     assert [(s.first_token, s.phase) for s in timetable.segments] == [(0, 0), (128, 2)]
+
+
+def test_the_shares_of_mix_hold_where_a_phase_has_no_weights() -> None:
+    weights = {"web": 1.0}
+    phases = [{"from_tokens": 300}, {"from_tokens": 500, "weights": weights}]
+    # Steps of 64 tokens: the second phase begins at 320, the third at 512, the run ends at 960.
+    assert mixed_tokens(make_train(phase=phases)) == 512
+    assert mixed_tokens(make_train()) == 960
+    whole = make_train(phase=[{"from_tokens": 1, "weights": weights}])
+    assert mixed_tokens(whole) == 64

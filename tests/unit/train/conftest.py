@@ -71,7 +71,7 @@ def encoded_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_table(root / SPLITS / name, pa.Table.from_pylist(splits, schema=SPLIT))
     corpus = Corpus(documents=root / DOCUMENTS, splits=root / SPLITS)
     settings = TokenizerConfig(vocab_size=VOCAB_SIZE)
-    learn_tokenizer(corpus, None, settings, 0, root / "tokenizer")
+    learn_tokenizer(corpus, ["notes", "logs"], MixConfig(), 1, settings, 0, root / "tokenizer")
     tokenizer = root / "tokenizer" / TOKENIZER
     encode(corpus, tokenizer, ["notes", "logs"], root / "encode", Engine())
     return root

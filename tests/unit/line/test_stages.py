@@ -1,0 +1,47 @@
+"""What bears on the vocabulary is in the identity of its stage, and nothing else is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bessemer.config.run import RunConfig
+from bessemer.line.stages import STAGES
+
+[TOKENIZER] = (stage for stage in STAGES if stage.name == "tokenizer")
+
+
+def identity(mix: dict[str, Any], **train: Any) -> dict[str, Any]:
+    config = RunConfig.model_validate(
+        {
+            "run": {"name": "r", "root": "r"},
+            "source": [{"name": "web", "kind": "web", "path": "x.jsonl"}],
+            "model": {"size": "12m"},
+            "train": {"seq_len": 64, "global_batch_tokens": 640, "total_tokens": 6400} | train,
+            "mix": mix,
+        }
+    )
+    return TOKENIZER.settings(config)
+
+
+def test_a_vocabulary_depends_on_the_mixture() -> None:
+    mixes = [
+        {},
+        {"weights": {"web": 1}},
+        {"method": "temperature", "temperature": 2},
+        {"method": "temperature", "temperature": 3},
+        {"method": "unimax"},
+        {"method": "unimax", "max_epochs": 2},
+    ]
+    found = [identity(mix) for mix in mixes]
+    assert all(found.count(each) == 1 for each in found)
+    assert identity({"weights": {"web": 1}, "method": "weights"}) == found[1]
+    assert identity({"method": "proportional"}) == found[0]
+
+
+def test_a_vocabulary_depends_on_the_length_of_the_run_only_if_its_shares_do() -> None:
+    longer = {"total_tokens": 64_000}
+    for mix in ({}, {"weights": {"web": 1}}, {"method": "temperature", "temperature": 2}):
+        assert identity(mix, **longer) == identity(mix)
+    assert identity({"method": "unimax"}, **longer) != identity({"method": "unimax"})
+    limits = {"max_epochs": 3, "warn_epochs": 2, "force": True}  # of what is checked, not of shares
+    assert identity(limits) == identity({})
