@@ -57,7 +57,7 @@ _BOOKS: dict[str, Any] = {
     "model": _DECODER,  # besides the shape that is asked for
     "precision": "bf16" if multiplies_bfloat16(torch.device("cpu")) else "fp32",
     "batch_sequences": 8,
-    "optimizer": {"kind": "muon", "lr": 8e-3, "muon": {"momentum": 0.9}},
+    "optimizer": {"kind": "muon", "lr": 6e-3, "muon": {"momentum": 0.9}},
     "schedule": _SCHEDULE,
 }
 

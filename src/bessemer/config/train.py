@@ -198,7 +198,7 @@ class TrainConfig(Section):
     """Attention never looks across the border between two documents in a sequence."""
     precision: Literal["auto", "fp32", "bf16", "float8"] = "auto"
     """Of matrix products; weights and optimizer stay in fp32. "auto" is bf16 on a GPU and fp32 on a
-    CPU, which multiplies bf16 many times more slowly."""
+    CPU, most of which multiply bf16 many times more slowly."""
     z_loss: float = Field(default=0.0, ge=0)
     """Weight of log(Z)^2, Z the denominator of the softmax over the vocabulary, which keeps logits
     from drifting; PaLM's is 1e-4. Part of what is minimised, not of the losses reported."""
