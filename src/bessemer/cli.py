@@ -188,9 +188,11 @@ def tokenizer_report(
     from bessemer.tokens.compression import as_json
 
     try:
-        sample_bytes = parse_bytes(sample)
+        sample_bytes = parse_bytes(int(sample) if sample.isdecimal() else sample)
     except ValueError as error:
         raise ConfigError(f"--sample {sample}: {error}") from None
+    if not sample_bytes:
+        raise ConfigError(f"--sample {sample}: expected more than 0 bytes")
     report = api.tokenizer_report(target, against or (), sample_bytes=sample_bytes)
     show_tokens.tokenizer_report(report)
     if json_file is not None:

@@ -183,6 +183,16 @@ def test_the_samples_that_were_trained_on_are_proven(
     wrong = bessemer("trace", str(tmp_path / "copy" / "run.toml"), "--verify")
     assert wrong.returncode == 3
     assert "step 7 was trained on other samples" in wrong.stderr
+    steps.unlink()
+    unrecorded = bessemer("trace", str(tmp_path / "copy" / "run.toml"), "--verify")
+    assert "training says at its end, and 0 recorded steps" in unrecorded.stdout
+    manifest = steps.parents[1] / "manifest.json"
+    written = json.loads(manifest.read_text())
+    written["summary"]["samples_digest"] = "0" * 16
+    manifest.write_text(json.dumps(written))
+    wrong = bessemer("trace", str(tmp_path / "copy" / "run.toml"), "--verify")
+    assert wrong.returncode == 3
+    assert "training ended with the digest 0000000000000000" in wrong.stderr
 
 
 @pytest.mark.parametrize(
@@ -280,8 +290,11 @@ def test_the_tokenizer_report_writes_its_figures(
     assert [row["source"] for row in found["by_source"]] == ["notes", "pages", "tools", ""]
     assert found["by_source"][-1]["bytes_per_token"]["this run"] > 1
     assert found["docs_changed"] == {"this run": 0, "bytes": 0}
-    done = bessemer("tokenizer", "report", str(finished_run), "--sample", "much")
-    assert (done.returncode, done.stderr.split(":")[0]) == (2, "error")
+    for sample, why in (("much", "expected a size in bytes"), ("0", "expected more than 0 bytes")):
+        done = bessemer("tokenizer", "report", str(finished_run), "--sample", sample)
+        assert (done.returncode, done.stderr.split(":")[0]) == (2, "error")
+        assert why in done.stderr
+    assert bessemer("tokenizer", "report", str(finished_run), "--sample", "65536").returncode == 0
 
 
 def test_tokens_are_exported_for_other_trainers(

@@ -106,6 +106,11 @@ def test_faults_of_a_loaded_tokenizer_are_told_before_anything_runs(
     [fault] = faults(loading_run, 'tokenizer.path="none.json"')
     assert fault.startswith("tokenizer.path: cannot read") and "No such file" in fault
     spec = json.loads((loading_run.parent / "gpt2" / "tokenizer.json").read_text())
+    merges = [*spec["model"]["merges"], ["iron", "nowhere"]]
+    wrong = loading_run.parent / "gpt2" / "wrong.json"
+    wrong.write_text(json.dumps(spec | {"model": spec["model"] | {"merges": merges}}))
+    [fault] = faults(loading_run, 'tokenizer.path="gpt2/wrong.json"')
+    assert fault.startswith("tokenizer.path: wrong.json: ") and "out of vocabulary" in fault
     (loading_run.parent / "gpt2" / "tokenizer.json").write_text(
         json.dumps(spec | {"normalizer": {"type": "Lowercase"}})
     )

@@ -86,6 +86,13 @@ def _rules(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
 
 def _tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
     given = tokenizer.model_fields_set
+    special = tokenizer.special_tokens
+    for token in dict.fromkeys(special):
+        if len(token) < 2:
+            what = f"{token!r} is too short; a special token has two characters or more"
+            yield Fault("tokenizer.special_tokens", what)
+        if special.count(token) > 1:
+            yield Fault("tokenizer.special_tokens", f"{token!r} is given twice")
     if tokenizer.path is None:
         for key in sorted(given & {"pattern", "begin_token", "end_token", "digest"}):
             yield Fault(f"tokenizer.{key}", "is for a tokenizer that is loaded; give path as well")

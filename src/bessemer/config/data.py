@@ -108,9 +108,9 @@ class TokenizerConfig(Section):
     pattern: str | None = None
     """How text is split, for ranks of tiktoken, which do not say: "gpt2", "cl100k", "o200k",
     "llama3", "qwen2", or a regular expression."""
-    begin_token: str | None = None
+    begin_token: str | None = Field(default=None, min_length=1)
     """Special token of the file that begins a document; absent: its bos_token, or a new one."""
-    end_token: str | None = None
+    end_token: str | None = Field(default=None, min_length=1)
     """Special token of the file that ends a document; absent: its eos_token, or a new one."""
     digest: str | None = None
     """xxh3-128 of the file, taken when the run file is read; one given here must be the same."""

@@ -61,6 +61,7 @@ def _read_file_of(tokenizer: TokenizerConfig, base: Path) -> TokenizerConfig:
         tokenizer.end_token,
         tokenizer.special_tokens,
     )
+    loaded.build()
     digest = digest_file(path)
     if tokenizer.digest not in (None, digest):
         raise DataError(

@@ -238,7 +238,7 @@ def sample_proof(found: SampleProof) -> None:
     """That the record of training holds every sample once, in order."""
     make_console().print(
         f"proven: the {found.num_samples:,} samples of the order have the digest {found.digest}, "
-        f"as {found.num_steps:,} recorded steps say one after the other"
+        f"as training says at its end, and {found.num_steps:,} recorded steps one after the other"
     )
 
 

@@ -17,13 +17,14 @@ from bessemer.tokens.digest import NO_STEPS, chain_digest, digest_samples
 class SampleProof:
     """What was compared, all of it equal."""
 
-    num_steps: int
+    num_steps: int  # that have a record
     num_samples: int
     digest: str  # of the whole run
 
 
 def verify_samples(workspace: Workspace) -> SampleProof:
-    """Read every sample of the run in its order and compare the digest with every recorded step.
+    """Read every sample of the run in its order and compare the digest with every recorded step,
+    and that of the whole run with the manifest of the stage train.
 
     A step that the guard left out has no record; its samples are in the digests after it. Raises
     IntegrityError naming the first step that differs. Takes as long as reading all tokens once.
@@ -43,6 +44,13 @@ def verify_samples(workspace: Workspace) -> SampleProof:
                 f"it was left out of the record: its digest is {told}, not {digest:016x}; was the "
                 "training resumed with the files of another run?"
             )
+    manifest = workspace.manifest("train")
+    told = manifest.summary["samples_digest"] if manifest else None
+    if told != f"{digest:016x}":
+        raise IntegrityError(
+            f"training ended with the digest {told}, the samples of the order have {digest:016x}: "
+            "it was trained on others"
+        )
     return SampleProof(
         num_steps=len(recorded), num_samples=timetable.num_samples, digest=f"{digest:016x}"
     )

@@ -16,9 +16,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from bessemer.core.errors import DataError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+
+from bessemer.core.errors import DataError, IntegrityError
 from bessemer.tokens.patterns import PATTERNS
 from bessemer.tokens.sentencepiece import read_sentencepiece
 from bessemer.tokens.spec import (
@@ -33,16 +35,49 @@ from bessemer.tokens.spec import (
 from bessemer.tokens.tokenizer import BEGIN, END, Tokenizer
 
 _RANKS = re.compile(rb"[A-Za-z0-9+/]+=* [0-9]+\r?\n")
+_NAME = re.compile(r"[\w-]*")
 _BEGINS = (BEGIN, "<s>", "<bos>", "<|startoftext|>", "<｜begin▁of▁sentence｜>", "[BOS]")
 _ENDS = (END, "</s>", "<eos>", "<|endoftext|>", "<｜end▁of▁sentence｜>", "<EOT>", "[EOS]")
 # Steps before merging that lose no byte; ByteLevel must be the last of them.
 _EXACT_SPLITS = {"Split", "Digits", "Punctuation", "UnicodeScripts", "ByteLevel"}
 
 
+class _Part(BaseModel):
+    """A part of a tokenizer.json, as far as it is read here."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Step(_Part):
+    type: str
+    normalizers: list[_Step] = []
+    pretokenizers: list[_Step] = []
+
+
+class _Model(_Part):
+    vocab: dict[str, NonNegativeInt]
+    merges: list[str | Annotated[list[str], Field(min_length=2, max_length=2)]]
+
+
+class _AddedToken(_Part):
+    id: NonNegativeInt
+    content: str
+    special: bool
+
+
+class _File(_Part):
+    model: _Model
+    added_tokens: list[_AddedToken]
+    normalizer: _Step | None
+    pre_tokenizer: _Step | None
+    decoder: _Step | None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadedTokenizer:
     """A tokenizer from elsewhere, as the content of a tokenizer.json."""
 
+    name: str  # of the file
     kind: str  # tokenizer.json | tiktoken | sentencepiece
     spec: dict[str, Any]
     begin: str
@@ -55,8 +90,11 @@ class LoadedTokenizer:
         return next_id(self.spec)
 
     def build(self) -> Tokenizer:
-        """The tokenizer; IntegrityError if `tokenizers` reads the file in another way."""
-        return Tokenizer(self.spec, self.begin, self.end)
+        """The tokenizer; DataError if `tokenizers` cannot read it, or reads it in another way."""
+        try:
+            return Tokenizer(self.spec, self.begin, self.end)
+        except IntegrityError as error:
+            raise DataError(f"{self.name}: {error}") from error
 
 
 def read_tokenizer(
@@ -89,14 +127,16 @@ def read_tokenizer(
     else:
         kind = "sentencepiece"
         spec, config, left_out = read_sentencepiece(path.name, data)
-    fill_holes(spec)
+    fill_holes(spec, path.name)
     free = is_ranks  # such a file has no special tokens that a name could be held against
     begin = _choose(spec, begin or config.get("bos_token"), _BEGINS, BEGIN, path.name, free)
     end = _choose(spec, end or config.get("eos_token"), _ENDS, END, path.name, free)
     for token in special_tokens:
         if token not in special_names(spec):
             add_special(spec, token, path.name)
-    return LoadedTokenizer(kind=kind, spec=spec, begin=begin, end=end, left_out=left_out)
+    return LoadedTokenizer(
+        name=path.name, kind=kind, spec=spec, begin=begin, end=end, left_out=left_out
+    )
 
 
 def _from_ranks(name: str, data: bytes, pattern: str | None) -> dict[str, Any]:
@@ -105,6 +145,11 @@ def _from_ranks(name: str, data: bytes, pattern: str | None) -> dict[str, Any]:
         raise DataError(
             f"{name} holds ranks of tiktoken, which do not say how text is split; give "
             f"tokenizer.pattern: {', '.join(PATTERNS)}, or a regular expression"
+        )
+    if pattern not in PATTERNS and _NAME.fullmatch(pattern):
+        raise DataError(
+            f"tokenizer.pattern: no pattern is called {pattern!r}, and it is no regular expression "
+            f"that splits text; known: {', '.join(PATTERNS)}"
         )
     ranks: dict[str, int] = {}
     for number, line in enumerate(data.splitlines(), 1):
@@ -129,21 +174,28 @@ def _from_huggingface(name: str, data: bytes) -> tuple[dict[str, Any], tuple[str
     """A tokenizer.json, without what it does to text beside encoding it."""
     try:
         spec = json.loads(data)
-        model, decoder = spec["model"], spec["decoder"]
-        splits = _flat(spec["pre_tokenizer"], "pretokenizers")
-        normalizers = [step["type"] for step in _flat(spec["normalizer"], "normalizers")]
-        vocab, added = model["vocab"], spec["added_tokens"]
-        merges = [
-            tuple(p.split(" ")) if isinstance(p, str) else (p[0], p[1]) for p in model["merges"]
-        ]
-        if not isinstance(vocab, dict) or model.get("type", "BPE") != "BPE":
-            raise DataError(f"{name}: its model is {model.get('type')}; only BPE can be loaded")
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DataError(f"{name} is no tokenizer.json of a BPE ({error!r})") from error
+        kind = (spec.get("model") or {}).get("type", "BPE")
+        if kind != "BPE":
+            raise DataError(f"{name}: its model is {kind}; only BPE can be loaded")
+        _File.model_validate(spec)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DataError(f"{name} is no tokenizer.json: {where}: {first['msg']}") from error
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise DataError(f"{name} is no tokenizer.json: {error}") from error
+    model, decoder, added = spec["model"], spec["decoder"] or {}, spec["added_tokens"]
+    splits = _flat(spec["pre_tokenizer"], "pretokenizers")
+    normalizers = [step["type"] for step in _flat(spec["normalizer"], "normalizers")]
+    merges = [tuple(p.split(" ", 1)) if isinstance(p, str) else tuple(p) for p in model["merges"]]
     for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(key):
             raise DataError(f"{name}: its BPE has {key}; such text does not come back as it was")
-    if not splits or splits[-1]["type"] != "ByteLevel" or decoder["type"] != "ByteLevel":
+    if (
+        not splits
+        or splits[-1]["type"] != "ByteLevel"
+        or (decoder or {}).get("type") != "ByteLevel"
+    ):
         raise DataError(
             f"{name} is not byte-level; of a SentencePiece tokenizer give the .model file"
         )

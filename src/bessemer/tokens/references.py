@@ -43,6 +43,8 @@ def gather(own: Tokenizer, references: Iterable[str]) -> dict[str, Coder]:
     coders: dict[str, Coder] = {OWN: own, "bytes": Bytes()}
     for reference in references:
         name, equals, place = reference.partition("=")
+        if not name or (equals and not place):
+            raise ConfigError(f"--against {reference}: expected NAME=PATH of a file")
         if name in coders:
             raise ConfigError(f"--against {reference}: the name {name!r} is taken")
         if equals:

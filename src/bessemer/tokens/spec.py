@@ -13,8 +13,9 @@ _PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 _OTHERS = [byte for byte in range(256) if byte not in _PRINTABLE]
 _BYTE_OF = {chr(byte): byte for byte in _PRINTABLE}
 _BYTE_OF |= {chr(0x100 + place): byte for place, byte in enumerate(_OTHERS)}
-_MOST_IDS = 1 << 20
 _CHARACTER_OF = {byte: character for character, byte in _BYTE_OF.items()}
+
+_MOST_IDS = 1 << 20
 
 
 def spell(data: bytes) -> str:
@@ -104,14 +105,23 @@ def special_token(index: int, content: str) -> dict[str, Any]:
     return {"id": index, "content": content, **flags, "special": True}
 
 
-def fill_holes(spec: dict[str, Any]) -> None:
-    """Give every id below the last a token: `tokenizers` counts tokens to find the next id."""
+def fill_holes(spec: dict[str, Any], name: str) -> None:
+    """Give every id below the last a token: `tokenizers` counts tokens to find the next id.
+
+    DataError if two tokens of the file `name` have one id, or if the ids are too many for a BPE.
+    """
     vocab = spec["model"]["vocab"]
     if next_id(spec) > _MOST_IDS:
-        raise DataError(f"the highest id of the vocabulary is {next_id(spec) - 1}; that is no BPE")
-    used = {token["id"] for token in spec["added_tokens"]} | set(vocab.values())
-    holes = [index for index in range(next_id(spec)) if index not in used]
-    for index in holes:
-        vocab[f"<|unused_{index}|>"] = index
-        spec["added_tokens"].append(special_token(index, f"<|unused_{index}|>"))
+        raise DataError(
+            f"{name}: the highest id of the vocabulary is {next_id(spec) - 1}; that is no BPE"
+        )
+    named: dict[int, str] = {}
+    added = [(token["content"], token["id"]) for token in spec["added_tokens"]]
+    for token, index in (*vocab.items(), *added):
+        if named.setdefault(index, token) != token:
+            raise DataError(f"{name}: {named[index]!r} and {token!r} both have the id {index}")
+    for index in range(next_id(spec)):
+        if index not in named:
+            vocab[f"<|unused_{index}|>"] = index
+            spec["added_tokens"].append(special_token(index, f"<|unused_{index}|>"))
     spec["added_tokens"].sort(key=lambda token: token["id"])

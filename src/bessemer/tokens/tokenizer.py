@@ -22,10 +22,10 @@ from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as BackendTokenizer
 
 from bessemer.core.errors import DataError, IntegrityError
-from bessemer.core.storage import write_json, write_text
+from bessemer.core.storage import read_json, write_json, write_text
 from bessemer.tokens.batch import batch_encoder
 from bessemer.tokens.patterns import DIGITS_SPLIT
-from bessemer.tokens.spec import unspell
+from bessemer.tokens.spec import special_names, unspell
 
 BEGIN, END = "<|begin_of_text|>", "<|end_of_text|>"
 _CONFIG = "tokenizer_config.json"  # beside tokenizer.json, as `transformers` has it
@@ -70,17 +70,15 @@ class Tokenizer:
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
         """Read what `save` wrote; IntegrityError if it is not that."""
+        names = path.with_name(_CONFIG)
+        spec, config = read_json(path), read_json(names) if names.exists() else {}
         try:
-            spec = json.loads(path.read_text("utf-8"))
-            names = path.with_name(_CONFIG)
-            config = json.loads(names.read_text("utf-8")) if names.exists() else {}
-            begin, end = config.get("bos_token", BEGIN), config.get("eos_token", END)
-        except (OSError, ValueError, AttributeError) as error:
-            raise IntegrityError(f"{path} is no readable tokenizer.json: {error}") from error
-        try:
-            return cls(spec, begin, end)
-        except (IntegrityError, LookupError, TypeError) as error:
-            raise IntegrityError(f"{path} is no tokenizer of ours: {error}") from error
+            return cls(spec, config.get("bos_token", BEGIN), config.get("eos_token", END))
+        except (LookupError, TypeError, AttributeError, IntegrityError) as error:
+            why = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise IntegrityError(
+                f"{path} is no tokenizer of ours: {why}; delete its folder and run again"
+            ) from error
 
     @property
     def vocab_size(self) -> int:
@@ -218,4 +216,11 @@ def train_tokenizer(
             f"the sample yields only {backend.get_vocab_size()} tokens of the {vocab_size} asked "
             "for: give more text, or a smaller tokenizer.vocab_size"
         )
-    return Tokenizer(json.loads(backend.to_str()))
+    spec = json.loads(backend.to_str())
+    made = special_names(spec) & {left + right for left, right in spec["model"]["merges"]}
+    if made:
+        raise DataError(
+            f"tokenizer.special_tokens: text can produce {min(made)!r}; put signs around it that "
+            f"no word has, such as '<|{min(made)}|>'"
+        )
+    return Tokenizer(spec)

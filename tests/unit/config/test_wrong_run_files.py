@@ -91,6 +91,16 @@ ONE_FAULT = [
         "curate.rule: is a list of tables: write [[curate.rule]] instead of [curate.rule]",
     ),
     ('cluster.device="gpu"', "cluster.device: should be 'auto', 'cpu' or 'cuda' (got 'gpu')"),
+    # Special tokens.
+    (
+        'tokenizer.special_tokens=["a", "<x>", "<x>"]',
+        "tokenizer.special_tokens: 'a' is too short; a special token has two characters or more",
+        "tokenizer.special_tokens: '<x>' is given twice",
+    ),
+    (
+        'tokenizer={path="t.json", begin_token=""}',
+        "tokenizer.begin_token: should have at least 1 character (got '')",
+    ),
     # Wrong quantities.
     (
         'train.total_tokens="4 kilo"',

@@ -125,6 +125,9 @@ def test_references_are_loaded_by_name(
             assert coder.decode(coder.encode(text)) == text
     with pytest.raises(ConfigError, match="the name 'bytes' is taken"):
         gather(tokenizer, ["bytes"])
+    for part in ("", "x=", f"={tmp_path}/none.json"):
+        with pytest.raises(ConfigError, match=r"expected NAME=PATH of a file"):
+            gather(tokenizer, [part])
     with pytest.raises(ConfigError, match=r"give NAME=PATH for a file, or an encoding of tiktoken"):
         gather(tokenizer, ["gpt-9"])
     with pytest.raises(ConfigError, match=r"and one of: split:gpt2, split:cl100k"):

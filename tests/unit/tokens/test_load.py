@@ -18,7 +18,7 @@ from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tok
 from tokenizers import Tokenizer as Backend
 from tokenizers.processors import TemplateProcessing
 
-from bessemer.core.errors import DataError, IntegrityError
+from bessemer.core.errors import DataError
 from bessemer.tokens.hostile import HOSTILE, prove
 from bessemer.tokens.load import LoadedTokenizer, read_tokenizer
 from bessemer.tokens.patterns import DIGITS_SPLIT, PATTERNS
@@ -415,8 +415,9 @@ def test_files_that_are_no_tokenizer_are_refused(
         (b"", "is no tokenizer: not JSON, no ranks, no model"),
         (b"text", "is no tokenizer: not JSON, no ranks, no model"),
         (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "is no tokenizer"),
-        (b"{}", r"no tokenizer\.json of a BPE"),
-        (b"{", r"no tokenizer\.json of a BPE"),
+        (b"{}", r"is no tokenizer\.json: model: Field required"),
+        (b"{", r"is no tokenizer\.json: Expecting"),
+        (b'{"a":' * 100_000, r"is no tokenizer\.json: maximum recursion depth"),
         (b"YQ== 0\nYQ 1\n", "line 2: no token in base64 and its rank"),
         (b"YQ== 0\nYg== 0\n", "two tokens have the same rank"),
         (b"YQ== 9999999999\n", "the highest id of the vocabulary is 9999999999"),
@@ -429,7 +430,46 @@ def test_files_that_are_no_tokenizer_are_refused(
     with pytest.raises(DataError, match=r"says itself how text is split"):
         read_tokenizer(as_gpt2(texts, tmp_path / "tokenizer.json"), "gpt2")
     some = {token: rank for token, rank in ranks.items() if token != b"\0"}
-    with pytest.raises(IntegrityError, match="lacks a token for 1 of the 256 bytes"):
+    with pytest.raises(DataError, match="file: lacks a token for 1 of the 256 bytes"):
         read_tokenizer(write_ranks(path, some), "gpt2").build()
-    with pytest.raises(IntegrityError, match="no readable"):
+    with pytest.raises(DataError, match=r"file: .* end pattern with unmatched parenthesis"):
         read_tokenizer(write_ranks(path, ranks), "(").build()
+    for typo in ("cl100", "gpt-2", ""):
+        with pytest.raises(DataError, match=rf"no pattern is called '{typo}', .*; known: gpt2, "):
+            read_tokenizer(write_ranks(path, ranks), typo)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "why"),
+    [
+        ("model vocab xyzzy", "7", r"model\.vocab\.xyzzy: Input should be a valid integer"),
+        ("model vocab xyzzy", 7.5, r"model\.vocab\.xyzzy: Input should be a valid integer"),
+        ("model vocab xyzzy", -1, r"model\.vocab\.xyzzy: .* greater than or equal to 0"),
+        ("model vocab xyzzy", 300, r"'xyzzy' both have the id 300"),
+        ("model vocab xyzzy", 2**31, "the highest id of the vocabulary is 2147483648"),
+        ("model vocab", [["a", 0.5]], r"model\.vocab: Input should be a valid dictionary"),
+        ("model merges", [3], r"model\.merges\.0\."),
+        ("model merges", [["a"]], r"model\.merges\.0\."),
+        ("model type", "Unigram", "its model is Unigram; only BPE can be loaded"),
+        ("added_tokens", None, "added_tokens: Input should be a valid list"),
+        ("added_tokens", [{"id": 0}], r"added_tokens\.0\.content: Field required"),
+        ("added_tokens", [{"id": "0", "content": "a", "special": True}], r"added_tokens\.0\.id: "),
+        ("pre_tokenizer", "x", r"pre_tokenizer: Input should be a valid dictionary"),
+        ("pre_tokenizer", {}, r"pre_tokenizer\.type: Field required"),
+        ("pre_tokenizer", None, "is not byte-level"),
+        ("decoder", None, "is not byte-level"),
+    ],
+)
+def test_a_damaged_tokenizer_json_is_refused_with_the_place_of_the_damage(
+    texts: list[str], tmp_path: Path, keys: str, value: Any, why: str
+) -> None:
+    path = as_gpt2(texts, tmp_path / "tokenizer.json")
+    spec = json.loads(path.read_text())
+    *outer, last = keys.split()
+    part = spec
+    for key in outer:
+        part = part[key]
+    part[last] = value
+    path.write_text(json.dumps(spec))
+    with pytest.raises(DataError, match=rf"tokenizer\.json.*{why}"):
+        read_tokenizer(path)

@@ -237,11 +237,9 @@ def test_what_is_no_tokenizer_of_ours_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     for text in ("", "{", "{}", "[1]"):
         path.write_text(text)
-        with pytest.raises(
-            IntegrityError, match=r"is no (readable tokenizer\.json|tokenizer of ours)"
-        ):
+        with pytest.raises(IntegrityError, match=r"is (damaged|no tokenizer of ours)"):
             Tokenizer.load(path)
-    with pytest.raises(IntegrityError, match=r"is no readable tokenizer\.json"):
+    with pytest.raises(IntegrityError, match=r"none\.json is missing"):
         Tokenizer.load(tmp_path / "none.json")
     backend = Backend(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel()
@@ -264,3 +262,10 @@ def test_special_tokens_in_reserve_stand_behind_begin_and_end(texts: list[str]) 
     assert tokenizer.vocab_size == 300
     assert_round_trip(tokenizer, "<|user|> said <|assistant|>")
     assert not {2, 3} & set(tokenizer.encode("<|user|> said <|assistant|>"))
+
+
+def test_a_special_token_that_text_can_produce_is_refused() -> None:
+    texts = [f"the iron {n * n}" for n in range(2000)]
+    with pytest.raises(DataError, match=r"text can produce 'the'; .*, such as '<\|the\|>'"):
+        train_tokenizer(iter(texts), 270, ["the"])
+    assert train_tokenizer(iter(texts), 270, ["<|the|>"]).encode("the")
