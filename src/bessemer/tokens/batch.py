@@ -1,8 +1,8 @@
 """Byte-level BPE over batches of texts, many times as fast as `tokenizers` and with its ids.
 
-Text repeats itself: it is split in one pass, Arrow finds the distinct pieces of the batch, and only
-these are merged. For other vocabularies (of characters, or with a pattern that `split` does not
-know) there is no such encoder.
+Text repeats itself: it is split in one pass, Arrow finds the distinct pretokens of the batch, and
+only these are merged. For other vocabularies (of characters, or with a pattern that `split` does
+not know) there is no such encoder.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class BatchEncoder:
 
     rules: Rules
     merges: Merges
-    whole: pa.Array  # large_binary: tokens that are taken before any merge where a piece is one
+    whole: pa.Array  # large_binary: tokens that are taken before any merge where a pretoken is one
     whole_ids: Counts  # int32: their ids, and -1 at the end
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
@@ -40,11 +40,11 @@ class BatchEncoder:
         text_offsets, data = utf8_buffers(pa.array(texts, pa.large_string()))
         offsets, ends = split(text_offsets, data, class_table(), self.rules)
         buffers = pa.py_buffer(offsets), pa.py_buffer(data)
-        pieces = pa.LargeStringArray.from_buffers(len(offsets) - 1, *buffers).dictionary_encode()
-        known = pc.index_in(pieces.dictionary.cast(pa.large_binary()), value_set=self.whole)
+        pretokens = pa.LargeStringArray.from_buffers(len(offsets) - 1, *buffers).dictionary_encode()
+        known = pc.index_in(pretokens.dictionary.cast(pa.large_binary()), value_set=self.whole)
         known_ids = read_only(self.whole_ids[known.fill_null(-1).to_numpy()])
-        ids, starts = merge(*utf8_buffers(pieces.dictionary), known_ids, self.merges)
-        tokens = pa.LargeListArray.from_arrays(starts, ids).take(pieces.indices)
+        ids, starts = merge(*utf8_buffers(pretokens.dictionary), known_ids, self.merges)
+        tokens = pa.LargeListArray.from_arrays(starts, ids).take(pretokens.indices)
         borders = [0, *tokens.offsets.to_numpy()[ends].tolist()]
         all_ids = tokens.flatten().to_numpy()
         return [all_ids[begin:end] for begin, end in pairwise(borders)]

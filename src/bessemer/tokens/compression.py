@@ -7,7 +7,7 @@ token are of documents alone: BEGIN and END are not counted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -184,7 +184,9 @@ def _about(corpus: Corpus, signals: Path, doc_ids: np.ndarray) -> dict[int, tupl
     return found
 
 
-def _sum_by(parts: Iterable[Compression], key: Any) -> list[Compression]:
+def _sum_by(
+    parts: Iterable[Compression], key: Callable[[Compression], tuple[str, str]]
+) -> list[Compression]:
     groups: defaultdict[tuple[str, str], list[Compression]] = defaultdict(list)
     for part in parts:
         groups[key(part)].append(part)

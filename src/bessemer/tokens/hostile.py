@@ -40,7 +40,7 @@ def prove(tokenizer: Tokenizer, texts: Mapping[str, str] = HOSTILE) -> int:
     Each must come back whole, hold no special token, and have the ids that `tokenizers` finds with
     the saved file. DataError names the first that does not.
     """
-    special = {index for index, piece in enumerate(tokenizer.pieces) if not piece}
+    special = {index for index, data in enumerate(tokenizer.contents) if not data}
     for name, text in texts.items():
         ids = tokenizer.encode(text)
         if tokenizer.decode(ids) != text:

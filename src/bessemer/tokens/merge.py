@@ -1,8 +1,8 @@
-"""Byte-pair merges of many pieces of text at once.
+"""Byte-pair merges of many pretokens at once.
 
-In every piece the pair of tokens that was learned first is merged, the leftmost of equals, until no
-pair of tokens is known: what `tokenizers` does, whatever the order of merges. A piece of n bytes
-takes O(n log n), so one of a megabyte is no trap.
+In each of them the pair of tokens that was learned first is merged, the leftmost of equals, until
+no pair of tokens is known: what `tokenizers` does, whatever the order of merges. A pretoken of n
+bytes takes O(n log n), so one of a megabyte is no trap.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ def make_merges(model: Mapping[str, Any]) -> Merges:
 
 @njit(cache=True, nogil=True)
 def merge(offsets: Offsets, data: Bytes, known: Counts, merges: Merges) -> tuple[Codes, Offsets]:
-    """The tokens of pieces of text.
+    """The tokens of some pretokens.
 
-    Piece `i` is `data[offsets[i]:offsets[i + 1]]`; `known[i]` (int32) is its token if that needs no
-    merges, else negative. Returns all tokens (uint32), and where those of each piece begin (int64,
-    one more than pieces). Takes 36 bytes of scratch per byte of the longest piece.
+    Pretoken `i` is `data[offsets[i]:offsets[i + 1]]`; `known[i]` (int32) is its token if that needs
+    no merges, else negative. Returns all tokens (uint32), and where those of each pretoken begin
+    (int64, one more than pretokens). Takes 36 bytes of scratch per byte of the longest pretoken.
     """
-    num_pieces = len(offsets) - 1
+    num_pretokens = len(offsets) - 1
     longest = 0
-    for piece in range(num_pieces):
-        longest = max(longest, offsets[piece + 1] - offsets[piece])
+    for pretoken in range(num_pretokens):
+        longest = max(longest, offsets[pretoken + 1] - offsets[pretoken])
     tokens, after, before = (
         np.empty(longest, np.int32),
         np.empty(longest, np.int32),
@@ -60,28 +60,28 @@ def merge(offsets: Offsets, data: Bytes, known: Counts, merges: Merges) -> tuple
     )
     joint, heap = np.empty(longest, np.int64), np.empty(2 * longest, np.int64)
     out = np.empty(offsets[-1] - offsets[0], np.uint32)
-    starts = np.empty(num_pieces + 1, np.int64)
+    starts = np.empty(num_pretokens + 1, np.int64)
     starts[0] = num_tokens = 0
-    for piece in range(num_pieces):
-        if known[piece] >= 0:
-            out[num_tokens] = known[piece]
+    for pretoken in range(num_pretokens):
+        if known[pretoken] >= 0:
+            out[num_tokens] = known[pretoken]
             num_tokens += 1
         else:
-            num_bytes = offsets[piece + 1] - offsets[piece]
+            num_bytes = offsets[pretoken + 1] - offsets[pretoken]
             for position in range(num_bytes):
-                tokens[position] = merges.byte_ids[data[offsets[piece] + position]]
-            _merge_piece(num_bytes, merges, tokens, after, before, joint, heap)
+                tokens[position] = merges.byte_ids[data[offsets[pretoken] + position]]
+            _merge_pretoken(num_bytes, merges, tokens, after, before, joint, heap)
             position = 0
             while position < num_bytes:
                 out[num_tokens] = tokens[position]
                 num_tokens += 1
                 position = after[position]
-        starts[piece + 1] = num_tokens
+        starts[pretoken + 1] = num_tokens
     return out[:num_tokens], starts
 
 
 @njit(cache=True, nogil=True)
-def _merge_piece(
+def _merge_pretoken(
     num_bytes: int,
     merges: Merges,
     tokens: Counts,

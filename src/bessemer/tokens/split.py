@@ -1,11 +1,11 @@
-"""Splits texts into the pieces within which bytes are merged, in one pass over their UTF-8.
+"""Splits texts into the pretokens within which bytes are merged, in one pass over their UTF-8.
 
 Input: texts as Arrow keeps them, and the rules that a published pattern comes to. Output: the
-offsets of all pieces: those that `tokenizers` finds with the pattern. What kind of character a code
-point is, that library itself is asked: its tables of Unicode are not those of Python.
+offsets of all pretokens: those that `tokenizers` finds with the pattern. What kind of character a
+code point is, that library itself is asked: its tables of Unicode are not those of Python.
 
-Invariants: pieces are not empty, follow each other without a gap, and none reaches over the end of
-its text. The time is linear in the bytes.
+Invariants: pretokens are not empty, follow each other without a gap, and none reaches over the end
+of its text. The time is linear in the bytes.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Rules(NamedTuple):
     """What tells one pattern from another."""
 
     form: int  # one of the three below
-    max_digits: int  # of a piece that is a number
+    max_digits: int  # of a pretoken that is a number
 
 
 _GPT2, _GPT4, _O200K = range(3)
@@ -98,16 +98,16 @@ def class_table() -> Bytes:
 def split(
     text_offsets: Offsets, data: Bytes, classes: Bytes, rules: Rules
 ) -> tuple[Offsets, Offsets]:
-    """Where the pieces of some texts are.
+    """Where the pretokens of some texts are.
 
     `text_offsets` (int64, one more than texts) and `data` (uint8) are of `utf8_buffers`, `classes`
-    of `class_table`. Returns the offsets of the pieces in `data` (int64, one more than pieces), and
-    the number of pieces up to the end of each text (int64).
+    of `class_table`. Returns the offsets of the pretokens in `data` (int64, one more than there
+    are), and the number of pretokens up to the end of each text (int64).
     """
     offsets = np.empty(text_offsets[-1] - text_offsets[0] + 1, np.int64)
     ends = np.empty(len(text_offsets) - 1, np.int64)
     offsets[0] = text_offsets[0]
-    num_pieces = 0
+    num_pretokens = 0
     for text in range(len(ends)):
         position, end = text_offsets[text], text_offsets[text + 1]
         while position < end:
@@ -117,15 +117,15 @@ def split(
                 position = _end_gpt2(data, position, end, classes)
             else:
                 position = _end_o200k(data, position, end, classes, rules.max_digits)
-            num_pieces += 1
-            offsets[num_pieces] = position
-        ends[text] = num_pieces
-    return offsets[: num_pieces + 1], ends
+            num_pretokens += 1
+            offsets[num_pretokens] = position
+        ends[text] = num_pretokens
+    return offsets[: num_pretokens + 1], ends
 
 
 @kernel
 def _end_gpt4(data: Bytes, at: Integer, end: Integer, classes: Bytes, max_digits: int) -> Integer:
-    r"""Where the piece that begins at `at` ends:
+    r"""Where the pretoken that begins at `at` ends:
 
     '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,max_digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|
     \s*[\r\n]+|\s+(?!\S)|\s+
@@ -149,7 +149,7 @@ def _end_gpt4(data: Bytes, at: Integer, end: Integer, classes: Bytes, max_digits
 
 @kernel
 def _end_gpt2(data: Bytes, at: Integer, end: Integer, classes: Bytes) -> Integer:
-    r"""Where the piece that begins at `at` ends:
+    r"""Where the pretoken that begins at `at` ends:
 
     '(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
     """
@@ -167,7 +167,7 @@ def _end_gpt2(data: Bytes, at: Integer, end: Integer, classes: Bytes) -> Integer
 
 @kernel
 def _end_o200k(data: Bytes, at: Integer, end: Integer, classes: Bytes, max_digits: int) -> Integer:
-    r"""Where the piece that begins at `at` ends, with C for `(?i:'s|'t|'re|'ve|'m|'ll|'d)?`:
+    r"""Where the pretoken that begins at `at` ends, with C for `(?i:'s|'t|'re|'ve|'m|'ll|'d)?`:
 
     [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+C|
     [^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*C|

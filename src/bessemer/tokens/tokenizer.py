@@ -50,8 +50,8 @@ class Tokenizer:
         self._check_ids(spec)
         self.begin, self.end = begin, end
         self.begin_id, self.end_id = (_id_of(self._backend, token) for token in (begin, end))
-        self._pieces = _pieces(spec)
-        missing = 256 - len({piece for piece in self._pieces if len(piece) == 1})
+        self._contents = _read_contents(spec)
+        missing = 256 - len({data for data in self._contents if len(data) == 1})
         if missing:
             raise IntegrityError(f"lacks a token for {missing} of the 256 bytes")
         self._batch = batch_encoder(spec)
@@ -83,7 +83,7 @@ class Tokenizer:
     @property
     def vocab_size(self) -> int:
         """Tokens in all, special ones included; ids run from 0 to one less."""
-        return len(self._pieces)
+        return len(self._contents)
 
     def save(self, path: Path, model_max_length: int | None = None) -> None:
         """Write tokenizer.json, and tokenizer_config.json beside it: `transformers` reads both."""
@@ -149,17 +149,17 @@ class Tokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of token ids; special tokens vanish, bytes that are no UTF-8 become U+FFFD."""
-        return b"".join(map(self._pieces.__getitem__, ids)).decode("utf-8", "replace")
+        return b"".join(map(self._contents.__getitem__, ids)).decode("utf-8", "replace")
 
     @cached_property
     def token_bytes(self) -> np.ndarray:
         """int32 [vocab_size]: bytes of text that each token stands for; 0 for special tokens."""
-        return np.array([len(piece) for piece in self._pieces], np.int32)
+        return np.array([len(data) for data in self._contents], np.int32)
 
     @property
-    def pieces(self) -> Sequence[bytes]:
+    def contents(self) -> Sequence[bytes]:
         """The bytes that each token stands for, by id; none for special tokens."""
-        return self._pieces
+        return self._contents
 
 
 def _id_of(backend: BackendTokenizer, token: str) -> int:
@@ -169,7 +169,7 @@ def _id_of(backend: BackendTokenizer, token: str) -> int:
     return int(found)
 
 
-def _pieces(spec: Mapping[str, Any]) -> list[bytes]:
+def _read_contents(spec: Mapping[str, Any]) -> list[bytes]:
     """What each id stands for."""
     vocab, added = spec["model"]["vocab"], spec["added_tokens"]
     pieces = [b""] * (1 + max([*vocab.values(), *(token["id"] for token in added)]))

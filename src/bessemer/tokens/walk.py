@@ -17,6 +17,7 @@ from bessemer.core.keyed import Key, derive_key
 from bessemer.tokens.permutation import Permutation
 
 _PERMUTATIONS_HELD = 64
+_TURNS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +80,3 @@ class Walk:
 
     def _make_permutation(self, epoch: int) -> Permutation:
         return Permutation(self.num_chunks, derive_key(self._key, epoch))
-
-
-_TURNS_AT_ONCE = 1 << 20

@@ -114,7 +114,7 @@ def test_references_are_loaded_by_name(
     tokenizer.save(tmp_path / "tokenizer.json")
     coders = gather(tokenizer, [f"same={tmp_path}/tokenizer.json", "split:gpt2"])
     assert list(coders) == ["this run", "bytes", "same", "split:gpt2"]
-    ranks = {piece: index - 2 for index, piece in enumerate(tokenizer.pieces) if piece}
+    ranks = {piece: index - 2 for index, piece in enumerate(tokenizer.contents) if piece}
     other = tiktoken.Encoding(
         "other", pat_str=PATTERNS["gpt2"], mergeable_ranks=ranks, special_tokens={}
     )

@@ -186,7 +186,7 @@ def test_what_is_saved_of_a_published_tokenizer_is_loaded_again(
     tokenizer.save(tmp_path / "tokenizer.json")
     again = Tokenizer.load(tmp_path / "tokenizer.json")
     assert (again.begin_id, again.end_id) == (tokenizer.begin_id, tokenizer.end_id)
-    assert again.pieces == tokenizer.pieces
+    assert again.contents == tokenizer.contents
     assert [again.encode(text) for text in SHORT] == [tokenizer.encode(text) for text in SHORT]
     kept = json.loads((tmp_path / "tokenizer.json").read_text())
     assert not any(kept[key] for key in ("normalizer", "post_processor", "truncation", "padding"))
@@ -215,8 +215,8 @@ def ranks(texts: list[str]) -> dict[bytes, int]:
     """A vocabulary as tiktoken keeps it: the 256 bytes, then what was learned."""
     backend = byte_level(texts, split_by(PATTERNS["cl100k"]), [])
     kept = Tokenizer(json.loads(backend.to_str()), "a", "b")
-    order = sorted(range(500), key=lambda index: (len(kept.pieces[index]) > 1, index))
-    return {kept.pieces[index]: rank for rank, index in enumerate(order)}
+    order = sorted(range(500), key=lambda index: (len(kept.contents[index]) > 1, index))
+    return {kept.contents[index]: rank for rank, index in enumerate(order)}
 
 
 def write_ranks(path: Path, ranks: dict[bytes, int]) -> Path:
@@ -254,7 +254,7 @@ def test_ranks_with_a_hole_and_tokens_that_nothing_merges_into(tmp_path: Path) -
     ranks |= {b"ab": 256, b"bc": 258, b"abcd": 259, b"xyz": 260}
     tokenizer = read_tokenizer(write_ranks(tmp_path / "r", ranks), "gpt2", end="<|eos|>").build()
     assert (tokenizer.begin_id, tokenizer.end_id, tokenizer.vocab_size) == (261, 262, 263)
-    assert tokenizer.pieces[257] == b""
+    assert tokenizer.contents[257] == b""
     theirs = tiktoken.Encoding(
         "t", pat_str=PATTERNS["gpt2"], mergeable_ranks=ranks, special_tokens={}
     )

@@ -33,18 +33,18 @@ def model_of(pairs: Sequence[tuple[int, int]], letters: str = "abc") -> dict[str
     return {"vocab": vocab, "merges": merges}
 
 
-def encode(model: dict[str, Any], pieces: Sequence[str], known: Sequence[int] = ()) -> list[Any]:
-    offsets, data = utf8_buffers(pa.array(pieces, pa.large_string()))
-    none = np.full(len(pieces), -1, np.int32)
+def encode(model: dict[str, Any], pretokens: Sequence[str], known: Sequence[int] = ()) -> list[Any]:
+    offsets, data = utf8_buffers(pa.array(pretokens, pa.large_string()))
+    none = np.full(len(pretokens), -1, np.int32)
     none[: len(known)] = known
     ids, starts = merge(offsets, data, none, make_merges(model))
-    return [part.tolist() for part in np.split(ids, starts[1:-1])] if pieces else []
+    return [part.tolist() for part in np.split(ids, starts[1:-1])] if pretokens else []
 
 
-def by_definition(model: dict[str, Any], piece: str) -> list[int]:
+def by_definition(model: dict[str, Any], pretoken: str) -> list[int]:
     """The pair that was learned first is merged, the leftmost of equals, until none is left."""
     rank = {pair: n for n, pair in enumerate(model["merges"])}
-    parts = list(piece)
+    parts = list(pretoken)
     while ranked := [(rank[p], at) for at, p in enumerate(pairwise(parts)) if p in rank]:
         _, at = min(ranked)
         parts[at : at + 2] = [parts[at] + parts[at + 1]]
@@ -57,14 +57,14 @@ PAIRS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=30)
 @given(
     pairs=PAIRS,
     order=st.randoms(use_true_random=False),
-    pieces=st.lists(st.text("abc", min_size=1)),
+    pretokens=st.lists(st.text("abc", min_size=1)),
 )
 def test_merges_follow_the_definition_in_whatever_order_they_were_learned(
-    pairs: list[tuple[int, int]], order: Any, pieces: list[str]
+    pairs: list[tuple[int, int]], order: Any, pretokens: list[str]
 ) -> None:
     model = model_of(pairs)
     order.shuffle(model["merges"])
-    assert encode(model, pieces) == [by_definition(model, piece) for piece in pieces]
+    assert encode(model, pretokens) == [by_definition(model, pretoken) for pretoken in pretokens]
 
 
 @given(pairs=PAIRS, text=st.text("abc", min_size=1, max_size=400))
@@ -84,7 +84,7 @@ def test_a_very_long_piece_is_merged_as_by_the_library() -> None:
 
 def test_bytes_without_merges_and_pieces_that_are_known() -> None:
     model = model_of([(0, 1)])
-    pieces = ["é", "ab", "ab", "\0"]
-    assert encode(model, pieces, known=[-1, -1, 7]) == [[0xC3, 0xA9], [256], [7], [0]]
+    pretokens = ["é", "ab", "ab", "\0"]
+    assert encode(model, pretokens, known=[-1, -1, 7]) == [[0xC3, 0xA9], [256], [7], [0]]
     assert encode(model_of([]), ["ab"]) == [[97, 98]]
     assert encode(model, []) == []

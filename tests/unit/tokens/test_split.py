@@ -44,7 +44,7 @@ SIGNS = (
 
 
 def borders(texts: Sequence[str], pattern: str) -> list[list[int]]:
-    """Where pieces end, in bytes of each text, found by us."""
+    """Where pretokens end, in bytes of each text, found by us."""
     offsets, ends = split(
         *utf8_buffers(pa.array(texts, pa.large_string())), class_table(), RULES[pattern]
     )
@@ -56,9 +56,9 @@ def borders(texts: Sequence[str], pattern: str) -> list[list[int]]:
 
 
 def their_borders(text: str, pattern: str) -> list[int]:
-    """Where pieces end, in bytes, found by Oniguruma."""
-    pieces = pre_tokenizers.Split(Regex(pattern), "isolated").pre_tokenize_str(text)
-    return list(accumulate(len(piece.encode()) for piece, _ in pieces))
+    """Where pretokens end, in bytes, found by Oniguruma."""
+    pretokens = pre_tokenizers.Split(Regex(pattern), "isolated").pre_tokenize_str(text)
+    return list(accumulate(len(pretoken.encode()) for pretoken, _ in pretokens))
 
 
 def assert_alike(texts: Sequence[str], pattern: str) -> None:

@@ -206,7 +206,7 @@ def test_a_tokenizer_that_breaks_text_is_not_let_in(
         with pytest.raises(DataError, match=why):
             load_tokenizer(tmp_path / "tokenizer.json", there, tmp_path / "ours")
     by_bytes = [None] * 256
-    for index, piece in enumerate(tokenizer.pieces):
+    for index, piece in enumerate(tokenizer.contents):
         if len(piece) == 1:
             by_bytes[piece[0]] = index
     monkeypatch.setattr(
