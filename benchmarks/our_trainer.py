@@ -23,7 +23,7 @@ _NEVER = 10**6
 
 def main() -> None:
     options = read_arguments()
-    letters = np.random.Generator(np.random.PCG64(0)).integers(0, 26, (60_000, 8))
+    letters = np.random.Generator(np.random.PCG64(0)).integers(0, 26, (6_000, 8))
     words = " ".join("".join(string.ascii_lowercase[each] for each in word) for word in letters)
     model = ModelConfig(**SHAPES[options.shape])
     batch = BATCH_SEQUENCES * SEQ_LEN

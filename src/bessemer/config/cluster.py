@@ -36,8 +36,7 @@ class ClusterConfig(Section):
     sequence."""
     lanes: int | None = Field(default=None, ge=1)
     """Microbatches that a lone process computes side by side on a CPU, each on its share of the
-    threads and with gradients of its own; absent means as many as share the threads evenly, at
-    most 4."""
+    threads; absent means as many as share the threads evenly, at most 4."""
     compile: bool = False
     """Compile every layer with torch.compile; needs a C++ compiler on a CPU."""
     recompute: Literal["none", "selective", "full"] = "none"

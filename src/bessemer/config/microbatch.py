@@ -1,7 +1,7 @@
 """How a rank's share of a batch is cut: into microbatches, which lanes compute side by side.
 
-A lane is a thread with gradients of its own. On a CPU each lane multiplies its own matrices instead
-of all threads sharing one product: nobody waits for the others after every operation.
+A lane is a thread. On a CPU each multiplies its own matrices instead of all threads sharing one
+product: nobody waits for the others after every operation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bessemer.core.hardware import num_usable_cores
 
 # On a CPU activations of more do not stay in its cache; a GPU is not filled by less (docs/log.md).
 DEFAULT_MICROBATCH_TOKENS = {"cpu": 512, "cuda": 8192}
-_MOST_LANES = 4  # of those that nobody asked for: each holds gradients as large as the weights
+_MOST_LANES = 4  # of those that nobody asked for: each holds the activations of a microbatch
 
 
 def num_lanes(cluster: ClusterConfig, num_ranks: int, device_type: str) -> int:

@@ -1,6 +1,6 @@
 """Closed formulas for the memory of one training process, by part, in bytes.
 
-For the eager decoder in float32, nothing recomputed and nothing sharded.
+For the eager decoder in float32 on a CPU, nothing recomputed by request and nothing sharded.
 """
 
 from __future__ import annotations
@@ -46,9 +46,11 @@ def saved_activations(
         _saved_by_attention(shape, document_mask or (window or seq_len) < seq_len)
         for window in shape.windows
     )
-    layers += (shape.num_layers - shape.num_expert_layers) * 4 * shape.ffn_dim
+    dense = shape.hidden_dim + 1 + 2 * shape.ffn_dim  # as in model/lean.py
+    layers += (shape.num_layers - shape.num_expert_layers) * dense
     if shape.experts is not None:
-        layers += shape.num_expert_layers * _saved_by_experts(shape.experts, shape.hidden_dim)
+        experts = _saved_by_experts(shape.experts, shape.hidden_dim)
+        layers += shape.num_expert_layers * (_saved_by_norm(shape.hidden_dim) + experts)
     tables = 2 * shape.head_dim
     once = _saved_by_norm(shape.hidden_dim) + 2 + (tables if document_mask else 0)
     shared = 0 if document_mask else seq_len * tables
@@ -67,12 +69,12 @@ def _saved_by_norm(width: int) -> int:
 
 
 def _saved_by_attention(shape: Shape, is_joined: bool) -> int:
-    """Per token: the two norms of a layer; queries, keys, values, the output and one log-sum per
-    head; with QK-norm, queries and keys before it and normalised, and their scales; the output
-    once more if it is joined from several parts."""
+    """Per token: the input of the norm and one scale; queries, keys, values, the output and one
+    log-sum per head; with QK-norm, queries and keys before it and normalised, and their scales; the
+    output once more if it is joined from several parts."""
     heads_width = shape.num_heads * shape.head_dim
     kv_width = shape.num_kv_heads * shape.head_dim
-    saved = 2 * _saved_by_norm(shape.hidden_dim)
+    saved = shape.hidden_dim + 1
     saved += 2 * heads_width + 2 * kv_width + shape.num_heads
     if shape.qk_norm:
         saved += 2 * (heads_width + kv_width) + shape.num_heads + shape.num_kv_heads
@@ -82,10 +84,10 @@ def _saved_by_attention(shape: Shape, is_joined: bool) -> int:
 def _saved_by_experts(experts: ExpertsConfig, hidden_dim: int) -> int:
     """Per token: the router's logits, scores and log-sum; per chosen expert its input and output,
     four times its width, its id and two places (8 bytes each) and its weight, before and after
-    normalisation by one sum; four times the width of the shared experts."""
+    normalisation by one sum; twice the width of the shared experts."""
     chosen = 2 * hidden_dim + 4 * experts.ffn_dim + 3 * 2 + (2 if experts.normalize else 1)
     router = 2 * experts.num_experts + 1 + (1 if experts.normalize else 0)
-    shared = 4 * experts.num_shared * experts.ffn_dim
+    shared = 2 * experts.num_shared * experts.ffn_dim
     return experts.experts_per_token * chosen + router + shared
 
 
@@ -111,14 +113,14 @@ def training_memory(
     has_average: bool = False,
 ) -> TrainingMemory:
     """Memory for microbatches of `num_sequences` sequences of packed documents, of which each lane
-    computes one and holds its gradients."""
+    computes one. Lanes share one gradient."""
     weights = count_parameters(shape).total * _FLOAT_BYTES
     tokens = num_sequences * seq_len
     logits = min(LOGIT_CHUNK_TOKENS, tokens) * shape.vocab_size
     gradients = (tokens + shape.vocab_size) * shape.hidden_dim
     return TrainingMemory(
         weights=weights,
-        gradients=num_lanes * weights,
+        gradients=weights,
         optimizer=_FLOAT_BYTES * optimizer_floats(shape, optimizer, has_average),
         activations=num_lanes * _FLOAT_BYTES * saved_activations(shape, num_sequences, seq_len),
         logits=num_lanes * _FLOAT_BYTES * (logits + gradients),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bessemer.config.model import ModelConfig
 from bessemer.model.attend import Pieces, attend, attend_past
+from bessemer.model.lean import project_normed
 from bessemer.model.rotary import rotate
 
 
@@ -34,16 +35,19 @@ class Attention(nn.Module):
     def forward(
         self,
         x_BTD: Tensor,
+        norm: nn.RMSNorm,
         rotary: tuple[Tensor, Tensor],
         pieces: Pieces,
         past: Past | None = None,
     ) -> Tensor:
-        """Attend within pieces. With a filled `past`, x is one token that sees all of it."""
+        """Attend within pieces to `norm(x_BTD)`. With a filled `past`, x is one token that sees all
+        of it."""
         batch, length, _ = x_BTD.shape
         shape = (batch, length, -1, self.head_dim)
-        q_BTHK = rotate(self.q_norm(self.q_proj(x_BTD).view(shape)), *rotary)
-        k_BTGK = rotate(self.k_norm(self.k_proj(x_BTD).view(shape)), *rotary)
-        v_BTGK = self.v_proj(x_BTD).view(shape)
+        qkv = project_normed(x_BTD, norm, self.q_proj, self.k_proj, self.v_proj)
+        q_BTHK, k_BTGK, v_BTGK = (each.view(shape) for each in qkv)
+        q_BTHK = rotate(self.q_norm(q_BTHK), *rotary)
+        k_BTGK = rotate(self.k_norm(k_BTGK), *rotary)
         if past is not None and past.length:
             y_BTHK = attend_past(q_BTHK, *past.append(k_BTGK, v_BTGK, self.window))
         else:

@@ -74,12 +74,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
         nats_N = hidden_ND.new_empty(num_tokens, dtype=high)
         total = nats_N.new_zeros(())
         d_hidden_ND = torch.empty_like(hidden_ND) if needs_hidden else None
-        d_weight_VD = torch.zeros_like(weight_VD, dtype=high) if needs_weight else None
+        d_weight_VD = torch.empty_like(weight_VD, dtype=high) if needs_weight else None
         weight_VD = weight_VD.to(low)
         # Memory that every chunk uses again: fresh pages would cost more than the softmax.
         buffer_CV = nats_N.new_empty(min(chunk_tokens, num_tokens), len(weight_VD))
         with torch.autocast(hidden_ND.device.type, enabled=False):
-            for begin in range(0, num_tokens, chunk_tokens):
+            for begin in range(0, max(1, num_tokens), chunk_tokens):
                 here = slice(begin, begin + chunk_tokens)
                 hidden_CD, labels_C = hidden_ND[here].to(low), labels_N[here]
                 logits_CV = _product(hidden_CD, weight_VD.T, out=buffer_CV[: len(labels_C)])
@@ -89,7 +89,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 if d_hidden_ND is not None:
                     d_hidden_ND[here] = d_logits_CV @ weight_VD
                 if d_weight_VD is not None:
-                    _add_product(d_weight_VD, d_logits_CV.T, hidden_CD)
+                    _add_product(d_weight_VD, d_logits_CV.T, hidden_CD, beta=int(begin > 0))
         # Not save_for_backward: these must be free to be handed over without a copy.
         ctx.gradients = d_hidden_ND, d_weight_VD
         ctx.mark_non_differentiable(nats_N)
@@ -122,12 +122,13 @@ def _product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
     return torch.mm(left, right, out_dtype=out.dtype, out=out)
 
 
-def _add_product(out: Tensor, left: Tensor, right: Tensor) -> None:
-    """`out += left @ right`, summed in the dtype of `out`."""
+def _add_product(out: Tensor, left: Tensor, right: Tensor, beta: int) -> None:
+    """`out = beta * out + left @ right`, summed in the dtype of `out`, whatever it holds if `beta`
+    is 0."""
     if left.dtype == out.dtype:
-        out.addmm_(left, right)
+        out.addmm_(left, right, beta=beta)
     else:
-        torch.addmm(out, left, right, out_dtype=out.dtype, out=out)
+        torch.addmm(out, left, right, beta=beta, out_dtype=out.dtype, out=out)
 
 
 def _replace_by_gradient(

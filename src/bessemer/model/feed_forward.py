@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional
+
+from bessemer.model.lean import project_normed, project_swiglu
 
 
 class FeedForward(nn.Module):
-    """down(silu(gate(x)) * up(x)), without biases."""
+    """down(silu(gate(x)) * up(x)), without biases; x is normed first if a norm is given."""
 
     def __init__(self, hidden_dim: int, ffn_dim: int) -> None:
         super().__init__()
@@ -15,6 +16,6 @@ class FeedForward(nn.Module):
         self.up_proj = nn.Linear(hidden_dim, ffn_dim, bias=False)
         self.down_proj = nn.Linear(ffn_dim, hidden_dim, bias=False)
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        out: Tensor = self.down_proj(functional.silu(self.gate_proj(x_BTD)) * self.up_proj(x_BTD))
-        return out
+    def forward(self, x_BTD: Tensor, norm: nn.RMSNorm | None = None) -> Tensor:
+        gate_BTF, up_BTF = project_normed(x_BTD, norm, self.gate_proj, self.up_proj)
+        return project_swiglu(gate_BTF, up_BTF, self.down_proj)

@@ -47,14 +47,13 @@ class Block(nn.Module):
         dropout_keys_B: Tensor | None = None,
     ) -> tuple[Tensor, LayerRouting | None]:
         """The next hidden states, and how tokens went to experts if the layer has any."""
-        y_BTD = self.self_attn(self.input_layernorm(x_BTD), rotary, pieces, past)
+        y_BTD = self.self_attn(x_BTD, self.input_layernorm, rotary, pieces, past)
         x_BTD = x_BTD + drop(y_BTD, self.dropout, dropout_keys_B, 2 * self.layer + 1)
-        normed_BTD = self.post_attention_layernorm(x_BTD)
-        routing = None
+        norm, routing = self.post_attention_layernorm, None
         if isinstance(self.mlp, FeedForward):
-            y_BTD = self.mlp(normed_BTD)
+            y_BTD = self.mlp(x_BTD, norm)
         else:
-            y_BTD, routing = self.mlp(normed_BTD, pieces.real_BT)
+            y_BTD, routing = self.mlp(norm(x_BTD), pieces.real_BT)
         return x_BTD + drop(y_BTD, self.dropout, dropout_keys_B, 2 * self.layer + 2), routing
 
 

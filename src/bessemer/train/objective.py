@@ -94,16 +94,20 @@ def accumulate_gradients(
     return nats, sum_over_ranks(torch.stack(counts).sum(dim=0)) if counts else None
 
 
-def rehearse(objective: nn.Module, batches: Iterable[Batch]) -> None:
-    """Forward and back, with gradients of zero: errors of memory or compilation come now and not in
-    the middle of a run.
+def rehearse(lanes: Lanes, batches: Iterable[Batch]) -> None:
+    """Forward and back in all lanes at once, with gradients of zero: errors of memory or
+    compilation come now and not in the middle of a run.
 
-    Raises MachineError if a batch does not fit into the device's memory.
+    Raises MachineError if batches do not fit into the device's memory.
     """
+
+    def differentiate(objective: nn.Module, batch: Batch) -> None:
+        total, *_ = _forward(objective, batch)
+        torch.autograd.backward(total * 0.0)
+
     try:
         for batch in batches:
-            total, *_ = _forward(objective, batch)
-            torch.autograd.backward(total * 0.0)
+            lanes.map(differentiate, [batch] * lanes.num_lanes)
     except torch.OutOfMemoryError as error:
         raise MachineError(
             f"a microbatch does not fit into the device's memory: {error}; lower "

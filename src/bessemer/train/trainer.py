@@ -323,7 +323,7 @@ class Trainer:
             shape = segment.seq_len, self.loader.microbatch_samples(segment)
             steps.setdefault(shape, segment.first_step)
         firsts = (next(iter(self.loader.microbatches(step))) for step in steps.values())
-        rehearse(self.objective, (batch.to(self.device) for batch in firsts))
+        rehearse(self.lanes, (batch.to(self.device) for batch in firsts))
         self.optimizers.zero_grad()
 
     def _evaluate(self, monitor: Monitor | None) -> None:
