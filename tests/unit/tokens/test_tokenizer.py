@@ -264,8 +264,8 @@ def test_special_tokens_in_reserve_stand_behind_begin_and_end(texts: list[str]) 
     assert not {2, 3} & set(tokenizer.encode("<|user|> said <|assistant|>"))
 
 
-def test_a_special_token_that_text_can_produce_is_refused() -> None:
-    texts = [f"the iron {n * n}" for n in range(2000)]
+def test_a_special_token_that_text_can_produce_is_refused(texts: list[str]) -> None:
+    texts = ["the", *texts] * 20
     with pytest.raises(DataError, match=r"text can produce 'the'; .*, such as '<\|the\|>'"):
-        train_tokenizer(iter(texts), 270, ["the"])
-    assert train_tokenizer(iter(texts), 270, ["<|the|>"]).encode("the")
+        train_tokenizer(iter(texts), 450, ["the"])
+    assert len(train_tokenizer(iter(texts), 450, ["<|the|>"]).encode("the")) == 1
