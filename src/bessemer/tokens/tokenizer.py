@@ -51,7 +51,9 @@ class Tokenizer:
         self.begin, self.end = begin, end
         self.begin_id, self.end_id = (_id_of(self._backend, token) for token in (begin, end))
         self._contents = _read_contents(spec)
-        missing = 256 - len({data for data in self._contents if len(data) == 1})
+        # Added tokens do not count: they are looked for in text before it is split.
+        known = {self._contents[index] for index in spec["model"]["vocab"].values()}
+        missing = 256 - sum(bytes([byte]) in known for byte in range(256))
         if missing:
             raise IntegrityError(f"lacks a token for {missing} of the 256 bytes")
         self._batch = batch_encoder(spec)
@@ -172,13 +174,13 @@ def _id_of(backend: BackendTokenizer, token: str) -> int:
 def _read_contents(spec: Mapping[str, Any]) -> list[bytes]:
     """What each id stands for."""
     vocab, added = spec["model"]["vocab"], spec["added_tokens"]
-    pieces = [b""] * (1 + max([*vocab.values(), *(token["id"] for token in added)]))
+    contents = [b""] * (1 + max([*vocab.values(), *(token["id"] for token in added)]))
     read = _read_characters if spec["model"].get("byte_fallback") else unspell
     for token, index in vocab.items():
-        pieces[index] = read(token)
+        contents[index] = read(token)
     for token in added:
-        pieces[token["id"]] = b"" if token["special"] else token["content"].encode()
-    return pieces
+        contents[token["id"]] = b"" if token["special"] else token["content"].encode()
+    return contents
 
 
 def _read_characters(token: str) -> bytes:

@@ -439,6 +439,22 @@ def test_files_that_are_no_tokenizer_are_refused(
             read_tokenizer(write_ranks(path, ranks), typo)
 
 
+def test_an_added_token_is_no_byte(texts: list[str], tmp_path: Path) -> None:
+    """A line end that is looked for in text does not stand for the byte in other tokens."""
+    backend = byte_level(texts, pre_tokenizers.ByteLevel(add_prefix_space=False), [BEGIN, END])
+    spec = json.loads(backend.to_str())
+    index = len(backend.get_vocab())
+    del spec["model"]["vocab"]["Ċ"]
+    spec["model"]["merges"] = [pair for pair in spec["model"]["merges"] if "Ċ" not in "".join(pair)]
+    plain = {"id": index, "content": "\n", "special": False}
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    spec["added_tokens"].append(plain | flags)
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(spec))
+    with pytest.raises(DataError, match="lacks a token for 1 of the 256 bytes"):
+        read_tokenizer(path).build()
+
+
 @pytest.mark.parametrize(
     ("keys", "value", "why"),
     [
