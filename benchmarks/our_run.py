@@ -25,9 +25,10 @@ from bessemer.core.storage import write_json
 from bessemer.tokens.mix import mix
 from bessemer.tokens.shard import write_shard
 from bessemer.tokens.tokenizer import Tokenizer
+from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.mesh import process_group
-from bessemer.train.trainer import Trainer, TrainingJob
+from bessemer.train.trainer import Trainer
 
 _SOURCE = "text"
 

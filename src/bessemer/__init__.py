@@ -32,7 +32,8 @@ if TYPE_CHECKING:
         verify_samples,
     )
     from bessemer.line.check import load_config
-    from bessemer.train.trainer import Trainer, TrainingJob
+    from bessemer.train.job import TrainingJob
+    from bessemer.train.trainer import Trainer
 
 __all__ = [
     "BessemerError",
@@ -60,7 +61,8 @@ __all__ = [
 _ERRORS = ("BessemerError", "ConfigError", "DataError", "IntegrityError", "MachineError")
 _HOMES = {
     **dict.fromkeys((*_ERRORS, "TrainingError"), "bessemer.core.errors"),
-    **dict.fromkeys(("Trainer", "TrainingJob"), "bessemer.train.trainer"),
+    "Trainer": "bessemer.train.trainer",
+    "TrainingJob": "bessemer.train.job",
     "load_config": "bessemer.line.check",
 }
 

@@ -218,8 +218,9 @@ def _token_root(work: Work) -> Path | RemotePath:
 def run_train(work: Work) -> StageResult:
     """Train, on every rank."""
     from bessemer.core.storage import read_json
+    from bessemer.train.job import TrainingJob
     from bessemer.train.mesh import check_ranks, choose_device, process_group
-    from bessemer.train.trainer import Trainer, TrainingJob
+    from bessemer.train.trainer import Trainer
 
     config, launch = work.config, work.launch
     check_ranks(config.cluster, launch)

@@ -10,21 +10,17 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bessemer.config.cluster import ClusterConfig
 from bessemer.config.microbatch import num_lanes
-from bessemer.config.model import ModelConfig
 from bessemer.config.timetable import make_timetable
-from bessemer.config.train import GuardAction, TrainConfig
+from bessemer.config.train import GuardAction
 from bessemer.core.errors import RequeueError, TrainingError
 from bessemer.core.events import Bar, Display, Silent
 from bessemer.core.layout import CHECKPOINTS, METRICS, PROFILES, STATE_DIGESTS
@@ -39,7 +35,6 @@ from bessemer.model.transformer import Decoder
 from bessemer.model.width import lr_multiplier
 from bessemer.tokens.digest import NO_STEPS, chain_digest
 from bessemer.tokens.order import SampleOrder
-from bessemer.tokens.remote import RemotePath
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.average import Average
 from bessemer.train.branch import History, adopt_checkpoint
@@ -49,6 +44,7 @@ from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets
 from bessemer.train.evidence import Incident, document_losses
 from bessemer.train.guard import Alarm, Guard
 from bessemer.train.interrupt import Interruption, noticed
+from bessemer.train.job import TrainingJob
 from bessemer.train.lanes import Lanes
 from bessemer.train.launch import Launch
 from bessemer.train.layers import prepare_layers
@@ -69,33 +65,6 @@ from bessemer.train.sums import sum_step
 from bessemer.train.updates import UpdateProbe
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainingJob:
-    """Everything that a training run is made of."""
-
-    model: ModelConfig
-    train: TrainConfig
-    cluster: ClusterConfig
-    seed: int
-    encoded: Path | RemotePath  # what the encode stage wrote, or a copy of it
-    plan: Path  # folder of the mix stage
-    packed: Path | None = None  # folder of the pack stage, for best-fit packing
-    tokenizer: Path  # tokenizer.json
-    folder: Path  # checkpoints and metrics go here
-    # source -> name -> bits per byte, to be told beside the held-out loss
-    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    init_from: Path | None = None  # Hugging Face folder of the weights to begin with
-    # Fingerprints of what training builds on, by name: runs with equal ones train on the same.
-    inputs: Mapping[str, str | int] = field(default_factory=dict)
-    earlier: tuple[Path, ...] = ()  # folders of runs that may be gone on from; see train.branch
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What bears on every step, save `train`: as plain data, without places and the machine."""
-        model = self.model.model_dump(mode="json", exclude={"init_from"})
-        return {"seed": self.seed, "model": model, **self.inputs}
 
 
 class Trainer:

@@ -21,7 +21,7 @@ from bessemer.tokens.corpus import Corpus
 from bessemer.tokens.encode import encode
 from bessemer.tokens.mix import mix
 from bessemer.tokens.vocabulary import learn_tokenizer
-from bessemer.train.trainer import TrainingJob
+from bessemer.train.job import TrainingJob
 
 VOCAB_SIZE = 300
 SEQ_LEN = 16

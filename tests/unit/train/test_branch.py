@@ -18,10 +18,11 @@ from bessemer.core.layout import CHECKPOINTS, METRICS, STATE_DIGESTS, STEPS
 from bessemer.core.storage import read_jsonl
 from bessemer.tokens.mix import mix
 from bessemer.train.checkpoint import find_latest
+from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.mesh import process_group
 from bessemer.train.schedule import first_step_of_decay, rate_of_step
-from bessemer.train.trainer import Trainer, TrainingJob
+from bessemer.train.trainer import Trainer
 
 BATCH_TOKENS = 8 * SEQ_LEN
 MakeJob = Callable[..., TrainingJob]

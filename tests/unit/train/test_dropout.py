@@ -8,10 +8,11 @@ from dataclasses import replace
 import torch
 
 from bessemer.config.cluster import ClusterConfig
+from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.mesh import process_group
 from bessemer.train.objective import accumulate_gradients
-from bessemer.train.trainer import Trainer, TrainingJob
+from bessemer.train.trainer import Trainer
 
 
 def test_microbatches_drop_the_same(make_job: Callable[..., TrainingJob]) -> None:

@@ -12,9 +12,10 @@ import torch
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ExpertsConfig
 from bessemer.core.layout import CHECKPOINTS
+from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.objective import accumulate_gradients
-from bessemer.train.trainer import Trainer, TrainingJob
+from bessemer.train.trainer import Trainer
 
 MakeJob = Callable[..., TrainingJob]
 

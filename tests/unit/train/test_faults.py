@@ -22,10 +22,11 @@ from bessemer.core.layout import CHECKPOINTS, EVIDENCE, GUARD, METRICS, STEPS
 from bessemer.core.storage import read_json, read_jsonl
 from bessemer.train.checkpoint import load_model
 from bessemer.train.clip import clip_gradients
+from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.objective import accumulate_gradients
 from bessemer.train.schedule import rate_factor
-from bessemer.train.trainer import Trainer, TrainingJob
+from bessemer.train.trainer import Trainer
 
 MakeJob = Callable[..., TrainingJob]
 SPIKE, NAN = 1e8, math.nan

@@ -11,9 +11,10 @@ import torch
 from bessemer.model.hugging_face import write_weights
 from bessemer.model.initialize import initialize
 from bessemer.model.transformer import Decoder
+from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.mesh import process_group
-from bessemer.train.trainer import Trainer, TrainingJob
+from bessemer.train.trainer import Trainer
 
 
 def test_training_begins_with_the_weights_it_is_given(

@@ -13,11 +13,12 @@ from torch import nn
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.microbatch import num_lanes
+from bessemer.train.job import TrainingJob
 from bessemer.train.lanes import Lanes
 from bessemer.train.launch import Launch
 from bessemer.train.mesh import process_group
 from bessemer.train.objective import accumulate_gradients
-from bessemer.train.trainer import Trainer, TrainingJob
+from bessemer.train.trainer import Trainer
 
 MakeJob = Callable[..., TrainingJob]
 LONE = Launch()

@@ -12,10 +12,11 @@ from bessemer.config.cluster import ClusterConfig
 from bessemer.core.errors import MachineError
 from bessemer.core.layout import METRICS, PROFILES, STEPS
 from bessemer.core.storage import read_json, read_jsonl
+from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.objective import accumulate_gradients
 from bessemer.train.precision import resolve_precision
-from bessemer.train.trainer import Trainer, TrainingJob
+from bessemer.train.trainer import Trainer
 
 MakeJob = Callable[..., TrainingJob]
 

@@ -19,8 +19,8 @@ from bessemer.core.labels import IGNORED
 from bessemer.tokens.digest import NO_STEPS, add_digests, chain_digest
 from bessemer.tokens.order import SampleOrder
 from bessemer.tokens.sample import Sample
+from bessemer.train.job import TrainingJob
 from bessemer.train.loader import Batch, Loader, make_batch
-from bessemer.train.trainer import TrainingJob
 
 TENSORS = (
     "input_ids_BT", "labels_BT", "documents_BT", "doc_ids_BT", "sources_B", "samples_B",

@@ -11,9 +11,10 @@ import torch
 from bessemer.core.layout import METRICS, STEPS
 from bessemer.core.storage import read_jsonl
 from bessemer.tokens.digest import NO_STEPS, chain_digest, digest_samples
+from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.sums import sum_step
-from bessemer.train.trainer import Trainer, TrainingJob
+from bessemer.train.trainer import Trainer
 
 MakeJob = Callable[..., TrainingJob]
 
