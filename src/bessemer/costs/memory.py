@@ -12,7 +12,7 @@ from bessemer.costs.compute import Shape, count_parameters
 
 _FLOAT_BYTES = 4
 # Tokens whose logits exist at a time, on a CPU (model/cross_entropy.py, which needs torch).
-LOGIT_CHUNK_TOKENS = 512
+LOGIT_CHUNK_TOKENS = 256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

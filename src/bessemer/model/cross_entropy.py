@@ -18,7 +18,7 @@ from bessemer.core.labels import IGNORED
 
 # Fewer tokens read the vocabulary's matrix too often. On a CPU more are not faster (docs/log.md); a
 # GPU is not filled by so few.
-_CHUNK_TOKENS, _CHUNK_TOKENS_GPU = 512, 2048
+_CHUNK_TOKENS, _CHUNK_TOKENS_GPU = 256, 2048
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,9 +9,11 @@ of the model.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from bessemer.config.model import ModelConfig, RopeScalingConfig
 
@@ -28,9 +30,33 @@ def rotary_tables(config: ModelConfig, positions_BT: Tensor) -> tuple[Tensor, Te
 
 def rotate(x_BTHK: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn each pair (k, k + K/2) of a head by its position's angle."""
-    first, second = x_BTHK.chunk(2, dim=-1)
-    turned = torch.cat((-second, first), dim=-1)
-    return (x_BTHK * cos + turned * sin).to(x_BTHK.dtype)
+    turned: Tensor = _Rotate.apply(x_BTHK, cos, sin)  # type: ignore[no-untyped-call]
+    return turned
+
+
+class _Rotate(torch.autograd.Function):
+    """Written into one tensor, without others beside it: glibc seldom fills the gaps that those
+    leave among what is kept for the backward pass (docs/log.md)."""
+
+    @staticmethod
+    def forward(ctx: Any, x_BTHK: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turn(x_BTHK, cos, sin, 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_turned_BTHK: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _turn(d_turned_BTHK, cos, sin, -1), None, None
+
+
+def _turn(x_BTHK: Tensor, cos: Tensor, sin: Tensor, direction: int) -> Tensor:
+    turned_BTHK = x_BTHK * cos
+    (first, second), (to_first, to_second) = (each.chunk(2, -1) for each in (x_BTHK, turned_BTHK))
+    sin = sin.chunk(2, dim=-1)[0]
+    to_first.addcmul_(second, sin, value=-direction)
+    to_second.addcmul_(first, sin, value=direction)
+    return turned_BTHK.to(x_BTHK.dtype)
 
 
 def rotary_frequencies(config: ModelConfig, device: torch.device | None = None) -> Tensor:

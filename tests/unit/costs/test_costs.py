@@ -169,7 +169,7 @@ def test_memory_parts_add_up() -> None:
         assert getattr(three, part) == getattr(memory, part)
     assert memory.logits == 4 * (2 * 32 * 300 + (2 * 32 + 300) * 64)  # fewer than a chunk
     many = training_memory(shape, 100, 32)
-    assert many.logits == 4 * (512 * 300 + (100 * 32 + 300) * 64)
+    assert many.logits == 4 * (LOGIT_CHUNK_TOKENS * 300 + (100 * 32 + 300) * 64)
     assert memory.total == sum(
         (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.logits)
     )
@@ -210,7 +210,7 @@ class _Largest(TorchDispatchMode):
 
 
 def test_the_loss_makes_what_is_counted_as_logits_and_little_else() -> None:
-    """600 tokens are two chunks; what is as large as a part is one of the parts."""
+    """600 tokens are three chunks; what is as large as a part is one of the parts."""
     hidden = torch.randn(600, 64, requires_grad=True)
     weight = torch.randn(900, 64, requires_grad=True)
     labels = torch.zeros(600, dtype=torch.int64)
