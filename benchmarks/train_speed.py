@@ -7,8 +7,8 @@ matrix products reach in the same process sets that right.
 
 nanoGPT and nanochat are not on PyPI as their authors keep them: give their repositories by path.
 
-A round of all trainers takes about ten minutes on two cores for 12m and twenty for 50m, most of it
-compilation: nine rounds of both are four to five hours. For a first look: --rounds 3 --steps 6
+A round of all trainers takes about five minutes on two idle cores for 12m and ten for 50m, much of
+it compilation: nine rounds of both are two to three hours. For a first look: --rounds 3 --steps 6
 --shapes 12m. Each run is told on standard error as it ends.
 """
 
