@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.learning import Clock, Examiner, Task, read_task, report
-from benchmarks.our_run import Text, run_trainer
+from benchmarks.our_run import Text, run_trainer, write_stages
 from benchmarks.shapes import SHAPES
 from bessemer.config.model import ModelConfig
 from bessemer.config.train import (
@@ -115,12 +115,13 @@ def main() -> None:
 
     def learn(num_steps: int, evaluate_every: int) -> _Watch:
         watch = _Watch(replace(task, evaluate_every=evaluate_every))
+        train = _train_config(task, chosen, num_steps)
         with tempfile.TemporaryDirectory() as folder:
+            write_stages(Path(folder), text, train, task.seed)
             run_trainer(
                 Path(folder),
-                text,
                 model=model,
-                train=_train_config(task, chosen, num_steps),
+                train=train,
                 threads=task.threads,
                 before=watch.begin,
                 after_step=watch.after_step,

@@ -1,7 +1,7 @@
 """A training run of bessemer's own Trainer on given tokens, without the stages before it.
 
-Writes what the tokenizer and encode stages would have written for one source, and calls back after
-every step; so the loop that is measured is the one that `bessemer run` runs.
+What they would have written for one source is written first; the loop calls back after every step,
+so the one that is measured is the one that `bessemer run` runs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,11 +24,13 @@ from bessemer.core.schema import HELDOUT, TRAIN
 from bessemer.core.storage import write_json
 from bessemer.tokens.mix import mix
 from bessemer.tokens.shard import write_shard
-from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.mesh import process_group
 from bessemer.train.trainer import Trainer
+
+if TYPE_CHECKING:
+    from bessemer.tokens.tokenizer import Tokenizer
 
 _SOURCE = "text"
 
@@ -58,7 +60,6 @@ class _EveryStep:
 
 def run_trainer(
     folder: Path,
-    text: Text,
     *,
     model: ModelConfig,
     train: TrainConfig,
@@ -67,8 +68,7 @@ def run_trainer(
     after_step: Callable[[Trainer], None],
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Train in `folder`; returns the trainer's summary."""
-    _write_stages(folder, text, train, seed)
+    """Train in `folder`, where `write_stages` has been; returns the trainer's summary."""
     job = TrainingJob(
         model=model,
         train=train,
@@ -85,7 +85,8 @@ def run_trainer(
         return trainer.run()
 
 
-def _write_stages(folder: Path, text: Text, train: TrainConfig, seed: int) -> None:
+def write_stages(folder: Path, text: Text, train: TrainConfig, seed: int = 0) -> None:
+    """Write the tokenizer, the token shards and the plan of a run of training."""
     text.tokenizer.save(folder / TOKENIZER)
     shards = []
     for side, documents in ((TRAIN, text.train), (HELDOUT, text.heldout)):

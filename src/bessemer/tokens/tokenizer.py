@@ -24,13 +24,12 @@ from tokenizers import Tokenizer as BackendTokenizer
 from bessemer.core.errors import DataError, IntegrityError
 from bessemer.core.storage import read_json, write_json, write_text
 from bessemer.tokens.batch import batch_encoder
+from bessemer.tokens.contents import count_bytes, read_contents
 from bessemer.tokens.patterns import DIGITS_SPLIT
-from bessemer.tokens.spec import special_names, unspell
+from bessemer.tokens.spec import special_names
 
 BEGIN, END = "<|begin_of_text|>", "<|end_of_text|>"
 _CONFIG = "tokenizer_config.json"  # beside tokenizer.json, as `transformers` has it
-
-_BYTE_PIECE = re.compile("<0x([0-9A-F]{2})>")  # a byte, in vocabularies of characters
 
 
 class Tokenizer:
@@ -50,7 +49,7 @@ class Tokenizer:
         self._check_ids(spec)
         self.begin, self.end = begin, end
         self.begin_id, self.end_id = (_id_of(self._backend, token) for token in (begin, end))
-        self._contents = _read_contents(spec)
+        self._contents = read_contents(spec)
         # Added tokens do not count: they are looked for in text before it is split.
         known = {self._contents[index] for index in spec["model"]["vocab"].values()}
         missing = 256 - sum(bytes([byte]) in known for byte in range(256))
@@ -156,7 +155,7 @@ class Tokenizer:
     @cached_property
     def token_bytes(self) -> np.ndarray:
         """int32 [vocab_size]: bytes of text that each token stands for; 0 for special tokens."""
-        return np.array([len(data) for data in self._contents], np.int32)
+        return count_bytes(self._contents)
 
     @property
     def contents(self) -> Sequence[bytes]:
@@ -169,23 +168,6 @@ def _id_of(backend: BackendTokenizer, token: str) -> int:
     if found is None:
         raise IntegrityError(f"the tokenizer lacks the special token {token}")
     return int(found)
-
-
-def _read_contents(spec: Mapping[str, Any]) -> list[bytes]:
-    """What each id stands for."""
-    vocab, added = spec["model"]["vocab"], spec["added_tokens"]
-    contents = [b""] * (1 + max([*vocab.values(), *(token["id"] for token in added)]))
-    read = _read_characters if spec["model"].get("byte_fallback") else unspell
-    for token, index in vocab.items():
-        contents[index] = read(token)
-    for token in added:
-        contents[token["id"]] = b"" if token["special"] else token["content"].encode()
-    return contents
-
-
-def _read_characters(token: str) -> bytes:
-    byte = _BYTE_PIECE.fullmatch(token)
-    return bytes.fromhex(byte[1]) if byte else token.encode()
 
 
 def byte_level_split(pattern: str) -> pre_tokenizers.PreTokenizer:

@@ -33,9 +33,9 @@ from bessemer.model.moe import update_balance
 from bessemer.model.rate import measure_matmul_flops
 from bessemer.model.transformer import Decoder
 from bessemer.model.width import lr_multiplier
+from bessemer.tokens.contents import read_token_bytes
 from bessemer.tokens.digest import NO_STEPS, chain_digest
 from bessemer.tokens.order import SampleOrder
-from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.average import Average
 from bessemer.train.branch import History, adopt_checkpoint
 from bessemer.train.checkpoint import TrainState, digest_state, load_latest, save_checkpoint
@@ -74,8 +74,8 @@ class Trainer:
         self.job, self.launch, self.display = job, launch, display or Silent()
         config = job.train
         self.device = choose_device(job.cluster, launch)
-        tokenizer = Tokenizer.load(job.tokenizer)
-        self.token_bytes = torch.from_numpy(tokenizer.token_bytes).long().to(self.device)
+        token_bytes = read_token_bytes(job.tokenizer)
+        self.token_bytes = torch.from_numpy(token_bytes).long().to(self.device)
         self.timetable = make_timetable(config)
         self.order = SampleOrder(job.encoded, job.plan, job.seed, job.packed)
         self.loader = Loader(
@@ -86,8 +86,8 @@ class Trainer:
             num_ranks=launch.num_ranks,
             device_type=self.device.type,
         )
-        self.decoder = Decoder(job.model, tokenizer.vocab_size).to(self.device)
-        self.shape = shape_of(job.model, tokenizer.vocab_size)
+        self.decoder = Decoder(job.model, len(token_bytes)).to(self.device)
+        self.shape = shape_of(job.model, len(token_bytes))
         if job.init_from is None:
             initialize(self.decoder, job.seed)
         else:
