@@ -21,7 +21,7 @@ from bessemer.core.fingerprint import fingerprint
 from bessemer.core.layout import CHECKPOINTS, EVALUATIONS, EVIDENCE, GUARD, METRICS, STEPS
 from bessemer.core.storage import atomic_path
 from bessemer.tokens.order import SampleOrder
-from bessemer.train.checkpoint import CheckpointManifest, find_latest
+from bessemer.train.checkpoint import CheckpointManifest, first_sound, read_manifests
 from bessemer.train.schedule import first_step_of_decay
 
 _LOG = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ class History:
 
 def adopt_checkpoint(folder: Path, others: Iterable[Path], history: History) -> None:
     """Copy the furthest checkpoint up to which another run in `others` is this one to `folder`,
-    with the metrics up to there; nothing if there is none or `folder` has one of its own."""
-    if find_latest(folder / CHECKPOINTS) is not None:
+    with the metrics up to there; nothing if there is none or `folder` has any of its own."""
+    if any(read_manifests(folder / CHECKPOINTS)):
         return
 
     def is_ours(manifest: CheckpointManifest) -> bool:
@@ -90,15 +90,21 @@ def adopt_checkpoint(folder: Path, others: Iterable[Path], history: History) -> 
         return step <= history.timetable.num_steps and manifest.history == history.digest(step)
 
     found = [
-        (manifest.step, checkpoint, other)
+        (path, manifest)
         for other in others
-        for checkpoint, manifest in [find_latest(other / CHECKPOINTS, is_ours) or (None, None)]
-        if checkpoint is not None and manifest is not None
+        for path, manifest in read_manifests(other / CHECKPOINTS)
+        if is_ours(manifest)
     ]
-    if not found:
+    furthest = first_sound(sorted(found, key=lambda each: each[1].step, reverse=True))
+    if furthest is None:
         return
-    step, checkpoint, other = max(found)
-    _LOG.info("the run in %s is this one up to step %d; going on from its checkpoint", other, step)
+    checkpoint, manifest = furthest
+    other = checkpoint.parent.parent
+    _LOG.info(
+        "the run in %s is this one up to step %d; going on from its checkpoint",
+        other,
+        manifest.step,
+    )
     for name in (STEPS, EVALUATIONS, GUARD, EVIDENCE):
         _copy(other / METRICS / name, folder / METRICS / name)
     _copy(checkpoint, folder / CHECKPOINTS / checkpoint.name)  # last: then all is there

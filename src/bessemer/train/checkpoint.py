@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -144,20 +144,33 @@ def load_model(folder: Path, model: nn.Module) -> CheckpointManifest:
     return manifest
 
 
-def find_latest(
-    folder: Path, is_wanted: Callable[[CheckpointManifest], bool] = lambda _: True
-) -> tuple[Path, CheckpointManifest] | None:
-    """The newest checkpoint that is wanted, complete and unharmed."""
+def find_latest(folder: Path) -> tuple[Path, CheckpointManifest] | None:
+    """The newest checkpoint in `folder` that is complete and unharmed."""
+    return first_sound(read_manifests(folder))
+
+
+def read_manifests(folder: Path) -> Iterator[tuple[Path, CheckpointManifest]]:
+    """All checkpoints in `folder`, newest first; their files have not been looked at."""
     for path in reversed(_list_checkpoints(folder)):
         try:
             record = read_json(path / _RECORD)
             record["files"] = tuple(FileRecord(**file) for file in record["files"])
             manifest = CheckpointManifest(**record)
-            if not is_wanted(manifest):
-                continue
+        except (IntegrityError, LookupError, TypeError) as error:  # or of another version
+            _LOG.warning("passing over checkpoint %s: %s", path, error)
+            continue
+        yield path, manifest
+
+
+def first_sound(
+    checkpoints: Iterable[tuple[Path, CheckpointManifest]],
+) -> tuple[Path, CheckpointManifest] | None:
+    """The first one whose files are what its manifest says."""
+    for path, manifest in checkpoints:
+        try:
             verify_files(path, manifest.files, content=True)
         except IntegrityError as error:
-            _LOG.warning("passing over checkpoint %s: %s", path.name, error)
+            _LOG.warning("passing over checkpoint %s: %s", path, error)
             continue
         return path, manifest
     return None
