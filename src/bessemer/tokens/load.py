@@ -191,11 +191,7 @@ def _from_huggingface(name: str, data: bytes) -> tuple[dict[str, Any], tuple[str
     for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(key):
             raise DataError(f"{name}: its BPE has {key}; such text does not come back as it was")
-    if (
-        not splits
-        or splits[-1]["type"] != "ByteLevel"
-        or (decoder or {}).get("type") != "ByteLevel"
-    ):
+    if not splits or splits[-1]["type"] != "ByteLevel" or decoder.get("type") != "ByteLevel":
         raise DataError(
             f"{name} is not byte-level; of a SentencePiece tokenizer give the .model file"
         )

@@ -57,9 +57,8 @@ def learn_tokenizer(
     """Learn the vocabulary from training text only, each source by its share in `[mix]`.
 
     `budget_tokens` is how much is trained on by these shares. They are worked out in bytes, for
-    there are no tokens yet. A source with less text than its
-    share of the sample gives all that it has, once. DataError if no training text is left, or none
-    of a source that has a weight.
+    there are no tokens yet. A source with less text than its share of the sample gives all that it
+    has, once. DataError if no training text is left, or none of a source that has a weight.
     """
     left = corpus.count(TRAIN)
     available = {name: left[name][1] if name in left else 0 for name in sources}
