@@ -11,7 +11,7 @@ from bessemer.config.timetable import Segment
 from bessemer.core.hardware import num_usable_cores
 
 # On a CPU activations of more do not stay in its cache; a GPU is not filled by less (docs/log.md).
-DEFAULT_MICROBATCH_TOKENS = {"cpu": 512, "cuda": 8192}
+DEFAULT_MICROBATCH_TOKENS = {"cpu": 256, "cuda": 8192}
 _MOST_LANES = 4  # of those that nobody asked for: each holds the activations of a microbatch
 
 

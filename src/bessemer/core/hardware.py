@@ -56,11 +56,23 @@ def _memory_bytes() -> int | None:
         return None
 
 
+def processor() -> tuple[str, int]:
+    """Who made the processor, as it says itself, and which family of that maker's it is: on Linux
+    and x86; elsewhere ("", 0)."""
+    facts = _cpu_facts()
+    family = facts.get("cpu family", "")
+    return facts.get("vendor_id", ""), int(family) if family.isdecimal() else 0
+
+
 def _cpu_name() -> str:
+    return _cpu_facts().get("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_facts() -> dict[str, str]:
+    """What Linux says of the first core."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        first, _, _ = Path("/proc/cpuinfo").read_text().partition("\n\n")
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}

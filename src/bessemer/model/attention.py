@@ -54,8 +54,8 @@ class Attention(nn.Module):
             if past is not None:
                 past.append(k_BTGK, v_BTGK, self.window)
             y_BTHK = attend(q_BTHK, k_BTGK, v_BTGK, pieces, self.window)
-        projected: Tensor = self.o_proj(y_BTHK.reshape(batch, length, -1))
-        return projected
+        (projected_BTD,) = project_normed(y_BTHK.reshape(batch, length, -1), None, self.o_proj)
+        return projected_BTD
 
 
 class Past:

@@ -15,10 +15,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bessemer.core.labels import IGNORED
+from bessemer.model.products import multiply
 
 # Fewer tokens read the vocabulary's matrix too often. On a CPU more are not faster (docs/log.md); a
 # GPU is not filled by so few.
 _CHUNK_TOKENS, _CHUNK_TOKENS_GPU = 256, 2048
+_CHUNK_ROWS = 512  # of the vocabulary, on a CPU
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,22 +76,21 @@ class _LinearCrossEntropy(torch.autograd.Function):
         nats_N = hidden_ND.new_empty(num_tokens, dtype=high)
         total = nats_N.new_zeros(())
         d_hidden_ND = torch.empty_like(hidden_ND) if needs_hidden else None
-        d_weight_VD = torch.empty_like(weight_VD, dtype=high) if needs_weight else None
+        d_weight_VD = torch.zeros_like(weight_VD, dtype=high) if needs_weight else None
         weight_VD = weight_VD.to(low)
-        # Memory that every chunk uses again: fresh pages would cost more than the softmax.
-        buffer_CV = nats_N.new_empty(min(chunk_tokens, num_tokens), len(weight_VD))
         with torch.autocast(hidden_ND.device.type, enabled=False):
             for begin in range(0, max(1, num_tokens), chunk_tokens):
                 here = slice(begin, begin + chunk_tokens)
                 hidden_CD, labels_C = hidden_ND[here].to(low), labels_N[here]
-                logits_CV = _product(hidden_CD, weight_VD.T, out=buffer_CV[: len(labels_C)])
+                logits_CV = _product(hidden_CD, weight_VD.T, high)
                 loss, nats_N[here] = _replace_by_gradient(logits_CV, labels_C, terms)
                 total += loss
                 d_logits_CV = logits_CV.to(low)
                 if d_hidden_ND is not None:
-                    d_hidden_ND[here] = d_logits_CV @ weight_VD
+                    d_hidden_ND[here] = multiply(d_logits_CV, weight_VD)
                 if d_weight_VD is not None:
-                    _add_product(d_weight_VD, d_logits_CV.T, hidden_CD, beta=int(begin > 0))
+                    _add_product(d_weight_VD, d_logits_CV, hidden_CD)
+                del logits_CV, d_logits_CV  # before those of the next chunk are made
         # Not save_for_backward: these must be free to be handed over without a copy.
         ctx.gradients = d_hidden_ND, d_weight_VD
         ctx.mark_non_differentiable(nats_N)
@@ -115,20 +116,20 @@ def _product_dtype(hidden_ND: Tensor) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32) if device == "cpu" else dtype
 
 
-def _product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
-    """`left @ right` in the dtype of `out`, which may be float32 for operands of less."""
-    if left.dtype == out.dtype:
-        return torch.mm(left, right, out=out)
-    return torch.mm(left, right, out_dtype=out.dtype, out=out)
+def _product(left: Tensor, right: Tensor, dtype: torch.dtype) -> Tensor:
+    """`left @ right` in `dtype`, which may be float32 for operands of less."""
+    if left.dtype == dtype:
+        return multiply(left, right)
+    return torch.mm(left, right, out_dtype=dtype)
 
 
-def _add_product(out: Tensor, left: Tensor, right: Tensor, beta: int) -> None:
-    """`out = beta * out + left @ right`, summed in the dtype of `out`, whatever it holds if `beta`
-    is 0."""
-    if left.dtype == out.dtype:
-        out.addmm_(left, right, beta=beta)
-    else:
-        torch.addmm(out, left, right, beta=beta, out_dtype=out.dtype, out=out)
+def _add_product(out_VD: Tensor, d_logits_CV: Tensor, hidden_CD: Tensor) -> None:
+    """Add `d_logits.T @ hidden`, in the dtype of the sum; on a CPU some rows R at a time, which
+    stay in its cache, so that this product does not exist whole either."""
+    rows = _CHUNK_ROWS if out_VD.device.type == "cpu" else len(out_VD)
+    for begin in range(0, len(out_VD), rows):
+        here = slice(begin, begin + rows)
+        out_VD[here] += _product(d_logits_CV[:, here].T, hidden_CD, out_VD.dtype)
 
 
 def _replace_by_gradient(

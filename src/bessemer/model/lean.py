@@ -18,19 +18,24 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from bessemer.model.products import multiply, project
+
 
 def project_normed(
     x_BTD: Tensor, norm: nn.RMSNorm | None, *projections: nn.Linear
 ) -> tuple[Tensor, ...]:
     """Each of `projections` of `norm(x_BTD)`, [B, T, P]; what is kept is x and a scale per token.
     Without a norm, of x itself."""
-    if norm is None or not _is_plain(x_BTD, *projections):
+    if not _is_plain(x_BTD, *projections):
         normed_BTD = x_BTD if norm is None else norm(x_BTD)
         return tuple(each(normed_BTD) for each in projections)
-    weights = [each.weight for each in projections]
-    projected = _ProjectNormed.apply(  # type: ignore[no-untyped-call]
-        x_BTD.flatten(0, 1), norm.weight, norm.eps, *weights
-    )
+    x_ND, weights = x_BTD.flatten(0, 1), [each.weight for each in projections]
+    if norm is None:
+        projected = tuple(project(x_ND, weight) for weight in weights)
+    else:
+        projected = _ProjectNormed.apply(  # type: ignore[no-untyped-call]
+            x_ND, norm.weight, norm.eps, *weights
+        )
     return tuple(each.view(*x_BTD.shape[:2], -1) for each in projected)
 
 
@@ -66,7 +71,7 @@ class _ProjectNormed(torch.autograd.Function):
         scale_N1 = norm_N1.square_().div_(x_ND.shape[1]).add_(eps).rsqrt_()
         normed_ND = (x_ND * scale_N1).mul_(gain_D)
         ctx.save_for_backward(x_ND, scale_N1, gain_D, *weights_PD)
-        return tuple(normed_ND @ weight_PD.T for weight_PD in weights_PD)
+        return tuple(multiply(normed_ND, weight_PD.T) for weight_PD in weights_PD)
 
     @staticmethod
     @once_differentiable
@@ -74,10 +79,11 @@ class _ProjectNormed(torch.autograd.Function):
         x_ND, scale_N1, gain_D, *weights_PD = ctx.saved_tensors
         unit_ND = x_ND * scale_N1
         normed_ND = unit_ND * gain_D
-        d_weights_PD = [d_out_NP.T @ normed_ND for d_out_NP in d_outs_NP]
-        d_normed_ND = torch.mm(d_outs_NP[0], weights_PD[0], out=normed_ND)
+        d_weights_PD = [multiply(d_out_NP.T, normed_ND) for d_out_NP in d_outs_NP]
+        del normed_ND
+        d_normed_ND = multiply(d_outs_NP[0], weights_PD[0])
         for d_out_NP, weight_PD in zip(d_outs_NP[1:], weights_PD[1:], strict=True):
-            torch.addmm(d_normed_ND, d_out_NP, weight_PD, out=d_normed_ND)
+            d_normed_ND += multiply(d_out_NP, weight_PD)
         along_ND = d_normed_ND * unit_ND
         d_gain_D = along_ND.sum(dim=0)
         mean_N1 = (along_ND @ gain_D)[:, None] / x_ND.shape[1]
@@ -89,7 +95,7 @@ class _ProjectSwiglu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gate_NF: Tensor, up_NF: Tensor, weight_DF: Tensor) -> Tensor:
         ctx.save_for_backward(gate_NF, up_NF, weight_DF)
-        return functional.silu(gate_NF).mul_(up_NF) @ weight_DF.T
+        return multiply(functional.silu(gate_NF).mul_(up_NF), weight_DF.T)
 
     @staticmethod
     @once_differentiable
@@ -97,8 +103,9 @@ class _ProjectSwiglu(torch.autograd.Function):
         gate_NF, up_NF, weight_DF = ctx.saved_tensors
         opened_NF = functional.silu(gate_NF)
         inner_NF = opened_NF * up_NF
-        d_weight_DF = d_out_ND.T @ inner_NF
-        d_inner_NF = torch.mm(d_out_ND, weight_DF, out=inner_NF)
+        d_weight_DF = multiply(d_out_ND.T, inner_NF)
+        del inner_NF
+        d_inner_NF = multiply(d_out_ND, weight_DF)
         d_up_NF = opened_NF.mul_(d_inner_NF)
         d_gate_NF = torch.ops.aten.silu_backward(d_inner_NF.mul_(up_NF), gate_NF)
         return d_gate_NF, d_up_NF, d_weight_DF

@@ -12,7 +12,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from threading import Lock
+from threading import Condition, Semaphore
 from typing import TypeVar
 
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from bessemer.train.loader import Batch
 
 T = TypeVar("T")
+_MOST_LEFT = 8  # gradients that wait for their turn; without room for any, lanes lose 5 % of time
 
 
 class Lanes:
@@ -39,14 +40,20 @@ class Lanes:
         if not self.twins:
             return [compute(self.module, batch) for batch in batches]
         threads, num_lanes = torch.get_num_threads(), self.num_lanes
-        sums = [_Sum(parameter) for parameter in self.module.parameters()]
+        room = Semaphore(_MOST_LEFT)
+        sums = [_Sum(parameter, room) for parameter in self.module.parameters()]
 
         def drive(lane: int) -> list[T]:
             torch.set_num_threads(max(1, threads // num_lanes))  # of this thread alone
             twin, found = self.twins[lane], []
-            for turn in range(lane, len(batches), num_lanes):
-                with _giving_gradients(twin, sums, turn):
-                    found.append(compute(twin, batches[turn]))
+            try:
+                for turn in range(lane, len(batches), num_lanes):
+                    with _giving_gradients(twin, sums, turn):
+                        found.append(compute(twin, batches[turn]))
+            except BaseException:
+                for each in sums:
+                    each.give_up()
+                raise
             return found
 
         others = [self._pool.submit(drive, lane) for lane in range(1, num_lanes)]
@@ -64,25 +71,39 @@ class Lanes:
 
 
 class _Sum:
-    """The gradient of one parameter, to which lanes add in turn. Who comes too early waits for
-    nobody: whoever's turn it is adds what is waiting, too."""
+    """The gradient of one parameter, to which lanes add in turn. Who comes too early leaves it for
+    whoever's turn it is, or waits if too many are left already: they take memory."""
 
-    def __init__(self, parameter: Tensor) -> None:
-        self._parameter, self._lock = parameter, Lock()
-        self._turn = 0
-        self._waiting: dict[int, Tensor | None] = {}
+    def __init__(self, parameter: Tensor, room: Semaphore) -> None:
+        self._parameter, self._room, self._changed = parameter, room, Condition()
+        self._turn, self._is_over = 0, False
+        self._left: dict[int, Tensor | None] = {}
 
     def add(self, turn: int, gradient: Tensor | None) -> None:
         """Every turn comes once; None if it has no gradient."""
-        with self._lock:
-            self._waiting[turn] = gradient
-            while self._turn in self._waiting:
-                gradient = self._waiting.pop(self._turn)
-                self._turn += 1
-                if self._parameter.grad is None:
-                    self._parameter.grad = gradient
-                elif gradient is not None:
-                    self._parameter.grad.add_(gradient)
+        with self._changed:
+            if turn != self._turn and self._room.acquire(blocking=False):
+                self._left[turn] = gradient
+                return
+            self._changed.wait_for(lambda: self._turn == turn or self._is_over)
+            self._add_now(gradient)
+            while self._turn in self._left:
+                self._add_now(self._left.pop(self._turn))
+                self._room.release()
+            self._changed.notify_all()
+
+    def _add_now(self, gradient: Tensor | None) -> None:
+        if self._parameter.grad is None:
+            self._parameter.grad = gradient
+        elif gradient is not None:
+            self._parameter.grad.add_(gradient)
+        self._turn += 1
+
+    def give_up(self) -> None:
+        """Let nobody wait any more: a turn will never come."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
 
 
 @contextmanager

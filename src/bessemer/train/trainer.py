@@ -43,6 +43,7 @@ from bessemer.train.clip import Gradient, clip_gradients
 from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets
 from bessemer.train.evidence import Incident, document_losses
 from bessemer.train.guard import Alarm, Guard
+from bessemer.train.heap import keep_less_of_what_is_freed
 from bessemer.train.interrupt import Interruption, noticed
 from bessemer.train.job import TrainingJob
 from bessemer.train.lanes import Lanes
@@ -74,6 +75,8 @@ class Trainer:
         self.job, self.launch, self.display = job, launch, display or Silent()
         config = job.train
         self.device = choose_device(job.cluster, launch)
+        if self.device.type == "cpu":
+            keep_less_of_what_is_freed()
         token_bytes = read_token_bytes(job.tokenizer)
         self.token_bytes = torch.from_numpy(token_bytes).long().to(self.device)
         self.timetable = make_timetable(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise, permutations
@@ -89,6 +90,42 @@ def test_twins_share_weights_and_buffers_and_ties_and_keep_no_gradient() -> None
     lanes.map(lambda each, x: each[0](x).sum().backward(), [torch.eye(3)] * 3)
     assert torch.equal(module[0].weight.grad, torch.full((3, 3), 3.0))
     assert all(each.grad is None for twin in lanes.twins for each in twin.parameters())
+
+
+@pytest.mark.parametrize("slow", [0, 1])
+def test_a_lane_that_is_far_ahead_waits_and_order_stays(slow: int) -> None:
+    """More parameters than may be left by one that comes too early."""
+    torch.manual_seed(0)
+    module = nn.Sequential(*(nn.Linear(8, 8, bias=False) for _ in range(20)))
+    batches = list(torch.randn(6, 3, 8))
+
+    def compute(twin: nn.Module, number: int) -> None:
+        y = twin(batches[number])
+        if number % 2 == slow:
+            time.sleep(0.05)
+        y.square().sum().backward()
+
+    Lanes(module, 2).map(compute, range(6))
+    found = [each.grad.clone() for each in module.parameters()]
+    module.zero_grad()
+    Lanes(module, 1).map(compute, range(6))
+    assert all(
+        torch.equal(each, other.grad)
+        for each, other in zip(found, module.parameters(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("lane", [0, 1])
+def test_nobody_waits_for_a_lane_that_has_failed(lane: int) -> None:
+    module = nn.Sequential(*(nn.Linear(8, 8, bias=False) for _ in range(20)))
+
+    def compute(twin: nn.Module, number: int) -> None:
+        if number == 2 + lane:
+            raise RuntimeError(f"lane {lane}")
+        twin(torch.ones(1, 8)).sum().backward()
+
+    with pytest.raises(RuntimeError, match=f"lane {lane}"):
+        Lanes(module, 2).map(compute, range(8))
 
 
 @pytest.mark.parametrize("lane", [0, 1])
