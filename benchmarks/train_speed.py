@@ -3,7 +3,8 @@
 Same shapes, float32, one batch per step, on the same cores, in turn; every run is a process of its
 own, and the first steps of each warm up and are not counted. A trainer is compared with ours round
 by round. Their models differ a little in parameters, nanochat's a lot; the share of the rate that
-matrix products reach in the same process sets that right.
+matrix products reach in the same process sets that right. The rate is that of the fastest library
+that torch has on the processor; on AMD's it is not the one that torch.mm and all peers use.
 
 nanoGPT and nanochat are not on PyPI as their authors keep them: give their repositories by path.
 
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -54,7 +54,8 @@ class Figures:
     """One run of one trainer."""
 
     tokens_per_s: float
-    share: float  # of the matrix-product rate
+    share: float  # of the rate of matrix products, by the fastest library that torch has here
+    share_of_torch: float  # of that of torch.mm, which every peer uses
     peak_bytes: int
     num_parameters: int
     num_matmul_parameters: int
@@ -93,9 +94,11 @@ def measure(contestant: Contestant, shape: str, steps: int, threads: int) -> Fig
     raw = run_json(contestant.python, contestant.module, *sizes, *contestant.arguments)
     ends_s = raw["ends_s"][WARM_UP_STEPS - 1 :]
     step_s = statistics.median(end - begin for begin, end in pairwise(ends_s))
+    flops_per_s = step_flops(shape, raw["num_matmul_parameters"]) / step_s
     return Figures(
         tokens_per_s=TOKENS / step_s,
-        share=step_flops(shape, raw["num_matmul_parameters"]) / step_s / raw["matmul_flops"],
+        share=flops_per_s / raw["matmul_flops"],
+        share_of_torch=flops_per_s / raw["torch_matmul_flops"],
         peak_bytes=raw["peak_bytes"],
         num_parameters=raw["num_parameters"],
         num_matmul_parameters=raw["num_matmul_parameters"],
@@ -115,6 +118,7 @@ def compare(runs: dict[str, list[Figures]]) -> dict[str, dict[str, Any]]:
             "num_matmul_parameters": theirs[0].num_matmul_parameters,
             "tokens_per_s": asdict(spread([each.tokens_per_s for each in theirs])),
             "share_of_matmul_rate": asdict(spread([each.share for each in theirs])),
+            "share_of_torch_mm": asdict(spread([each.share_of_torch for each in theirs])),
             "peak_bytes": asdict(spread([each.peak_bytes for each in theirs])),
             "speed_ratio": asdict(spread([a.tokens_per_s / b.tokens_per_s for a, b in pairs])),
             "share_ratio": asdict(spread([a.share / b.share for a, b in pairs])),
@@ -141,6 +145,7 @@ def show_shape(title: str, figures: dict[str, dict[str, Any]]) -> None:
                 f"{speed['median']:,.0f}",
                 *ratios,
                 f"{share['median']:.0%} ({share['low']:.0%}-{share['high']:.0%})",
+                f"{row['share_of_torch_mm']['median']:.0%}",
                 format_bytes(memory["median"]),
                 f"{row['memory_ratio']['median']:.2f}",
             )
@@ -152,6 +157,7 @@ def show_shape(title: str, figures: dict[str, dict[str, Any]]) -> None:
         "ours / its",
         "of matmul rate: ours / its",
         "share",
+        "of torch.mm's",
         "peak",
         "ours / its",
     )
@@ -159,11 +165,15 @@ def show_shape(title: str, figures: dict[str, dict[str, Any]]) -> None:
 
 
 def choose(found: dict[str, Contestant], names: str) -> dict[str, Contestant]:
-    """Ours and those whose name begins with one of `names`; "all" are all."""
+    """Ours and those named; "all" are all that are at hand."""
     if names == "all":
         return found
-    wanted: Sequence[str] = (OURS, *names.split(","))
-    return {name: each for name, each in found.items() if name.startswith(tuple(wanted))}
+    wanted = {OURS, *names.split(",")}
+    if unknown := wanted - set(found):
+        raise SystemExit(
+            f"--peers: not at hand: {', '.join(unknown)}; there are {', '.join(found)}"
+        )
+    return {name: each for name, each in found.items() if name in wanted}
 
 
 def main() -> None:
@@ -173,7 +183,7 @@ def main() -> None:
         steps=(int, 15, "optimizer steps per run"),
         shapes=(str, "12m,50m", "which of benchmarks/shapes.py"),
         threads=(int, num_usable_cores(), "threads"),
-        peers=(str, "all", "whom to measure beside, by the beginnings of their names"),
+        peers=(str, "all", "whom to measure beside, by name, with commas between"),
         nanogpt=(Path, None, "repository of nanoGPT"),
         nanochat=(Path, None, "repository of nanochat"),
     )
