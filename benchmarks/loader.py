@@ -20,7 +20,6 @@ import numpy as np
 import torch
 
 from benchmarks.common import arguments, finish, show, spread
-from bessemer.config.cluster import ClusterConfig
 from bessemer.config.data import MixConfig
 from bessemer.config.timetable import make_timetable
 from bessemer.config.train import TrainConfig
@@ -76,7 +75,7 @@ def make_loader(folder: Path, num_steps: int, packing: str) -> Loader:
     return Loader(
         order=SampleOrder(folder, plan, 0, plan),
         timetable=make_timetable(train),
-        cluster=ClusterConfig(microbatch_tokens=BATCH_TOKENS),
+        microbatch_samples=lambda segment: segment.batch_samples,
     )
 
 

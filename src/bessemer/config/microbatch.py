@@ -10,8 +10,10 @@ from bessemer.config.cluster import ClusterConfig
 from bessemer.config.timetable import Segment
 from bessemer.core.hardware import num_usable_cores
 
-# On a CPU activations of more do not stay in its cache; a GPU is not filled by less (docs/log.md).
-DEFAULT_MICROBATCH_TOKENS = {"cpu": 256, "cuda": 8192}
+# On a CPU activations of more do not stay in its cache, and the memory of more in a wide model buys
+# 3 % of time; a GPU is not filled by less (docs/log.md).
+_MOST_TOKENS = {"cpu": 512, "cuda": 8192}
+_MOST_NUMBERS_CPU = 256 * 320  # tokens times width
 _MOST_LANES = 4  # of those that nobody asked for: each holds the activations of a microbatch
 
 
@@ -26,14 +28,21 @@ def num_lanes(cluster: ClusterConfig, num_ranks: int, device_type: str) -> int:
     return max(lanes for lanes in range(1, _MOST_LANES + 1) if threads % lanes == 0)
 
 
+def default_microbatch_tokens(hidden_dim: int, device_type: str) -> int:
+    """Tokens per forward pass of a model that is `hidden_dim` wide, if nobody asked for a number
+    and sequences are no longer."""
+    most = _MOST_TOKENS[device_type]
+    return min(most, _MOST_NUMBERS_CPU // hidden_dim) if device_type == "cpu" else most
+
+
 def microbatch_samples(
-    segment: Segment, cluster: ClusterConfig, num_ranks: int, device_type: str
+    segment: Segment, hidden_dim: int, cluster: ClusterConfig, num_ranks: int, device_type: str
 ) -> int:
     """Sequences per forward pass of one rank; a divisor of the rank's share of the batch, and no
     more than give every lane one if nobody asked for a number."""
     share = segment.batch_samples // num_ranks
     if cluster.microbatch_tokens is not None:
         return cluster.microbatch_tokens // segment.seq_len
-    most = max(1, DEFAULT_MICROBATCH_TOKENS[device_type] // segment.seq_len)
+    most = max(1, default_microbatch_tokens(hidden_dim, device_type) // segment.seq_len)
     most = min(most, max(1, share // num_lanes(cluster, num_ranks, device_type)))
     return max(size for size in range(1, most + 1) if share % size == 0)

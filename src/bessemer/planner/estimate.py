@@ -86,7 +86,7 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
                 training_memory(shape, size, segment.seq_len, lanes, optimizer, has_average),
             )
             for segment in timetable.segments
-            for size in [microbatch_samples(segment, cluster, *layout)]
+            for size in [microbatch_samples(segment, shape.hidden_dim, cluster, *layout)]
         ),
         key=lambda pair: pair[1].total,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bessemer.config.microbatch import DEFAULT_MICROBATCH_TOKENS
+from bessemer.config.microbatch import default_microbatch_tokens
 from bessemer.config.train import TrainConfig
 from bessemer.core.keyed import derive_key
 from bessemer.model.transformer import Decoder
@@ -114,7 +114,8 @@ def bits_per_byte_of_sets(
     launch: Launch,
 ) -> dict[str, float]:
     """Bits per byte of each source, measured by all ranks together; NaN where there is no text."""
-    found, most_tokens = {}, DEFAULT_MICROBATCH_TOKENS[token_bytes.device.type]
+    found = {}
+    most_tokens = default_microbatch_tokens(model.config.hidden_dim, token_bytes.device.type)
     for part in parts:
         losses = measure(
             model,

@@ -14,8 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bessemer.config.cluster import ClusterConfig
-from bessemer.config.microbatch import microbatch_samples
 from bessemer.config.timetable import Segment, Timetable
 from bessemer.core.labels import IGNORED
 from bessemer.tokens.digest import digest_samples
@@ -78,15 +76,12 @@ class Loader:
         *,
         order: SampleOrder,
         timetable: Timetable,
-        cluster: ClusterConfig,
+        microbatch_samples: Callable[[Segment], int],
         rank: int = 0,
         num_ranks: int = 1,
-        device_type: str = "cpu",
     ) -> None:
-        self.microbatch_samples: Callable[[Segment], int] = partial(
-            microbatch_samples, cluster=cluster, num_ranks=num_ranks, device_type=device_type
-        )
-        self._make = partial(_make_step, order, timetable, self.microbatch_samples, rank, num_ranks)
+        """`microbatch_samples` gives the size of microbatches, a divisor of a rank's share."""
+        self._make = partial(_make_step, order, timetable, microbatch_samples, rank, num_ranks)
         self._num_steps = timetable.num_steps
         self._ahead: Ahead[Batch] | None = None
         self._next_step: int | None = None  # the one that the thread has begun, if it was not read

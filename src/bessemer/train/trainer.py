@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bessemer.config.microbatch import num_lanes
+from bessemer.config.microbatch import microbatch_samples, num_lanes
 from bessemer.config.timetable import make_timetable
 from bessemer.config.train import GuardAction
 from bessemer.core.errors import RequeueError, TrainingError
@@ -81,13 +81,19 @@ class Trainer:
         self.token_bytes = torch.from_numpy(token_bytes).long().to(self.device)
         self.timetable = make_timetable(config)
         self.order = SampleOrder(job.encoded, job.plan, job.seed, job.packed)
+        self.microbatch_samples = partial(
+            microbatch_samples,
+            hidden_dim=job.model.hidden_dim,
+            cluster=job.cluster,
+            num_ranks=launch.num_ranks,
+            device_type=self.device.type,
+        )
         self.loader = Loader(
             order=self.order,
             timetable=self.timetable,
-            cluster=job.cluster,
+            microbatch_samples=self.microbatch_samples,
             rank=launch.rank,
             num_ranks=launch.num_ranks,
-            device_type=self.device.type,
         )
         self.decoder = Decoder(job.model, len(token_bytes)).to(self.device)
         self.shape = shape_of(job.model, len(token_bytes))
@@ -292,7 +298,7 @@ class Trainer:
         """One pass forward and back for each shape of microbatch, to no effect."""
         steps: dict[tuple[int, int], int] = {}
         for segment in self.timetable.segments:
-            shape = segment.seq_len, self.loader.microbatch_samples(segment)
+            shape = segment.seq_len, self.microbatch_samples(segment)
             steps.setdefault(shape, segment.first_step)
         firsts = (next(iter(self.loader.microbatches(step))) for step in steps.values())
         rehearse(self.lanes, (batch.to(self.device) for batch in firsts))

@@ -179,18 +179,27 @@ def test_a_named_size_is_a_sound_model_of_its_name(size: str) -> None:
     st.integers(1, 64),
     st.integers(1, 8),
     st.sampled_from([None, 1, 2, 3]),
-    st.sampled_from([("cpu", 256), ("cuda", 8192)]),
+    st.sampled_from(
+        [
+            ("cpu", 64, 512),
+            ("cpu", 160, 512),
+            ("cpu", 320, 256),
+            ("cpu", 10**6, 0),
+            ("cuda", 64, 8192),
+            ("cuda", 10**6, 8192),
+        ]
+    ),
 )
 def test_a_microbatch_divides_the_share_and_keeps_within_its_limit(
-    seq_len: int, share: int, num_ranks: int, given: int | None, device: tuple[str, int]
+    seq_len: int, share: int, num_ranks: int, given: int | None, device: tuple[str, int, int]
 ) -> None:
     batch = seq_len * share * num_ranks
     train = TrainConfig(seq_len=seq_len, global_batch_tokens=batch, total_tokens=batch)
     (segment,) = make_timetable(train).segments
     tokens = None if given is None else given * seq_len
-    device_type, most = device
+    device_type, hidden_dim, most = device
     cluster = ClusterConfig(microbatch_tokens=tokens, threads=2)
-    found = microbatch_samples(segment, cluster, num_ranks, device_type)
+    found = microbatch_samples(segment, hidden_dim, cluster, num_ranks, device_type)
     if given is not None:
         assert found == given
     else:

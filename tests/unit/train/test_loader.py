@@ -12,7 +12,6 @@ import pytest
 import torch
 import xxhash
 
-from bessemer.config.cluster import ClusterConfig
 from bessemer.config.timetable import make_timetable
 from bessemer.core.errors import IntegrityError
 from bessemer.core.labels import IGNORED
@@ -59,14 +58,17 @@ def test_every_layout_slices_the_same_global_batch(
     job = make_job()
     order = SampleOrder(job.encoded, job.plan, job.seed)
     timetable = make_timetable(job.train)
-    cluster = ClusterConfig(microbatch_tokens=16 * micro)
     for step in range(timetable.num_steps):
         whole = make_batch({i: order.read(i) for i in range(step * 8, step * 8 + 8)})
         parts = [
             batch
             for rank in range(num_ranks)
             for batch in Loader(
-                order=order, timetable=timetable, cluster=cluster, rank=rank, num_ranks=num_ranks
+                order=order,
+                timetable=timetable,
+                microbatch_samples=lambda _: micro,
+                rank=rank,
+                num_ranks=num_ranks,
             ).microbatches(step)
         ]
         assert all(len(part.input_ids_BT) == micro for part in parts)
@@ -102,7 +104,7 @@ def make_loader(job: TrainingJob, rank: int = 0, num_ranks: int = 1) -> Loader:
     return Loader(
         order=SampleOrder(job.encoded, job.plan, job.seed),
         timetable=make_timetable(job.train),
-        cluster=ClusterConfig(microbatch_tokens=2 * 16),
+        microbatch_samples=lambda _: 2,
         rank=rank,
         num_ranks=num_ranks,
     )
