@@ -19,6 +19,13 @@ from torch.autograd.function import once_differentiable
 from bessemer.core.hardware import processor
 
 _ZEN_5 = 26  # AMD's first family whose units are as wide as the vectors, 512 bits
+_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)  # None in a torch without it
+_ATEN = torch.ops.aten
+OPERATORS = {
+    *(_ATEN.mm.default, _ATEN.bmm.default, _ATEN.addmm.default),
+    *([] if _ONEDNN is None else [_ONEDNN.default]),
+}
+"""Of torch, those that a layer's matrix products come down to."""
 
 
 def multiply(left: Tensor, right: Tensor) -> Tensor:
@@ -31,8 +38,8 @@ def multiply(left: Tensor, right: Tensor) -> Tensor:
 def multiply_by_onednn(left: Tensor, right: Tensor) -> Tensor:
     """`left @ right` of two float32 matrices on a CPU, whoever made it. `right` is read as it
     lies; `left` is copied if it does not lie row by row."""
-    # The operator takes x and W, and gives x W^T.
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.T, None, "none", [], "")
+    assert _ONEDNN is not None
+    product: Tensor = _ONEDNN(left, right.T, None, "none", [], "")  # x and W give x W^T
     return product
 
 
@@ -69,6 +76,5 @@ def _is_for_onednn(left: Tensor) -> bool:
 def _amd_family_with_wide_vectors() -> int:
     """Which family of AMD's the processor is, if it has AVX-512 and torch has oneDNN; else 0."""
     maker, family = processor()
-    has_onednn = hasattr(torch.ops.mkldnn, "_linear_pointwise")
     is_wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
-    return family if has_onednn and is_wide and maker == "AuthenticAMD" else 0
+    return family if _ONEDNN is not None and is_wide and maker == "AuthenticAMD" else 0

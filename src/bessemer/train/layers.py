@@ -18,13 +18,12 @@ from torch.utils.checkpoint import (
 )
 
 from bessemer.config.cluster import ClusterConfig
+from bessemer.model.products import OPERATORS
 from bessemer.train.precision import convert_to_float8
 
 # What is dear to compute again; all else is cheap beside it.
 _KEPT = {
-    torch.ops.aten.mm.default,
-    torch.ops.aten.bmm.default,
-    torch.ops.aten.addmm.default,
+    *OPERATORS,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default,
     torch.ops.aten._scaled_dot_product_flash_attention.default,
     torch.ops.aten._scaled_dot_product_efficient_attention.default,

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.core.errors import MachineError
 from bessemer.core.layout import METRICS, PROFILES, STEPS
 from bessemer.core.storage import read_json, read_jsonl
+from bessemer.model.products import OPERATORS
 from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.objective import accumulate_gradients
@@ -59,6 +61,31 @@ def test_less_is_kept_for_the_backward_pass(make_job: MakeJob) -> None:
         kept[mode] = sum(sizes)
     # Selective recomputation keeps matrix products in a cache of its own, not in the graph.
     assert kept["full"] <= kept["selective"] < kept["none"] / 2
+
+
+class Products(TorchDispatchMode):
+    """Counts matrix products."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        self.count += func in OPERATORS
+        return func(*args, **(kwargs or {}))
+
+
+def test_selective_recomputation_computes_no_product_anew(make_job: MakeJob) -> None:
+    counts = {}
+    for mode in ("none", "selective", "full"):
+        config = ClusterConfig.model_validate({"device": "cpu", "threads": 1, "recompute": mode})
+        trainer = Trainer(replace(make_job(), cluster=config), Launch())
+        (batch,) = trainer.loader.microbatches(0)
+        with Products() as products:
+            total, *_ = trainer.objective(
+                batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
+            )
+            total.backward()
+        counts[mode] = products.count
+    assert counts["none"] == counts["selective"] < counts["full"]
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns of what it does itself
