@@ -9,11 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from bessemer.core.layout import METRICS, STEPS
+from bessemer.core.layout import CHECKPOINTS, METRICS, STEPS, TOKENIZER
 from bessemer.core.storage import read_jsonl
 from bessemer.line.stages import STAGES
 from bessemer.line.workspace import plan_workspace
+from bessemer.model.transformer import Decoder
+from bessemer.tokens.contents import read_token_bytes
+from bessemer.train.checkpoint import load_model
 
 pytestmark = pytest.mark.dist
 
@@ -32,25 +36,51 @@ def torchrun(num_ranks: int, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
-def losses(run_file: Path, *overrides: str) -> list[tuple[float, float, float]]:
+def losses(run_file: Path, *overrides: str) -> list[tuple[float, ...]]:
     folder = plan_workspace(run_file, overrides).folder("train")
     rows = read_jsonl(folder / METRICS / STEPS)
-    return [(row["loss"], row["bits_per_byte"], row["grad_norm"]) for row in rows]
+    names = ("loss", "bits_per_byte", "grad_norm", "update_norm")
+    return [tuple(row[name] for name in names) for row in rows]
 
 
-def test_two_ranks_give_the_losses_of_one(
-    run_file: Path, bessemer: Callable[..., subprocess.CompletedProcess[str]]
+def weights(run_file: Path, *overrides: str) -> dict[str, torch.Tensor]:
+    """All weights and routers' balance after the last step."""
+    workspace = plan_workspace(run_file, overrides)
+    vocab_size = len(read_token_bytes(workspace.folder("tokenizer") / TOKENIZER))
+    decoder = Decoder(workspace.config.model, vocab_size)
+    load_model(workspace.folder("train") / CHECKPOINTS, decoder)
+    return decoder.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("num_ranks", "layout"),
+    [
+        pytest.param(2, (), id="DDP"),
+        pytest.param(2, ("cluster.dp_shard=2",), id="FSDP"),
+        pytest.param(4, ("cluster.dp_shard=4", "cluster.reshard=false"), id="FSDP of four"),
+        pytest.param(4, ("cluster.dp_shard=2",), id="HSDP"),
+    ],
+)
+def test_ranks_give_the_losses_and_weights_of_one_process(
+    num_ranks: int,
+    layout: tuple[str, ...],
+    run_file: Path,
+    bessemer: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     alone = bessemer("run", str(run_file), "--to", "train")
     assert alone.returncode == 0, alone.stderr
-    root = 'run.root="two"'
-    both = torchrun(2, "run", str(run_file), "--to", "train", "--set", root)
-    assert both.returncode == 0, both.stderr
-    one, two = losses(run_file), losses(run_file, root)
-    assert len(one) == 20
-    for step, (expected, found) in enumerate(zip(one, two, strict=True), start=1):
+    others = ('run.root="shared"', *layout)
+    sets = [word for each in others for word in ("--set", each)]
+    together = torchrun(num_ranks, "run", str(run_file), "--to", "train", *sets)
+    assert together.returncode == 0, together.stderr
+    expected, found = losses(run_file), losses(run_file, *others)
+    assert len(expected) == 20
+    for step, (one, other) in enumerate(zip(expected, found, strict=True), start=1):
         # Float32 sums in another order, carried through up to twenty optimizer steps.
-        assert found == pytest.approx(expected, rel=1e-5), f"step {step}"
+        assert other == pytest.approx(one, rel=1e-5), f"step {step}"
+    ours = weights(run_file, *others)
+    for name, weight in weights(run_file).items():
+        torch.testing.assert_close(ours[name], weight, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_a_run_of_two_ranks_is_resumed_by_one(
@@ -87,4 +117,4 @@ def test_two_ranks_reuse_and_remake_together(run_file: Path) -> None:
 def test_a_wrong_number_of_ranks_is_one_clear_error(run_file: Path) -> None:
     done = torchrun(2, "run", str(run_file), "--to", "train", "--set", "cluster.dp_replicate=4")
     assert done.returncode != 0
-    assert "cluster.dp_replicate: 4 ranks are asked for, 2 were started" in done.stderr
+    assert "dp_replicate x dp_shard is 4 x 1 = 4 ranks, and 2 were started" in done.stderr

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from bessemer.config.axes import planned_axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.data import CurateConfig, MixConfig, SourceConfig, TokenizerConfig
 from bessemer.config.export import ExportConfig
@@ -254,7 +255,7 @@ def _muon(model: ModelConfig, train: TrainConfig) -> Iterator[Fault]:
 def _layout(train: TrainConfig, cluster: ClusterConfig) -> Iterator[Fault]:
     if any(_batches(train)):
         return
-    num_ranks = cluster.dp_replicate or 1
+    num_ranks = planned_axes(cluster).num_data_ranks
     for segment in make_timetable(train).segments:
         for fault in _segment_layout(segment, cluster, num_ranks):
             since = f", from step {segment.first_step + 1} on" if segment.first_step else ""
@@ -266,7 +267,7 @@ def _segment_layout(segment: Segment, cluster: ClusterConfig, num_ranks: int) ->
     share, uneven = divmod(segment.batch_samples, num_ranks)
     if uneven:
         yield Fault(
-            "cluster.dp_replicate",
+            "cluster.dp_shard" if cluster.dp_replicate is None else "cluster.dp_replicate",
             f"{num_ranks} ranks cannot share a batch of {segment.batch_samples} sequences evenly",
         )
         return

@@ -30,7 +30,14 @@ class ClusterConfig(Section):
     threads: int | None = Field(default=None, ge=1)
     """CPU threads per rank; absent means the usable cores shared among the local ranks."""
     dp_replicate: int | None = Field(default=None, ge=1)
-    """Data-parallel ranks; absent means as many as torchrun started."""
+    """Groups of ranks that hold all weights, each for other samples; absent means as many as
+    torchrun started ranks for."""
+    dp_shard: int = Field(default=1, ge=1)
+    """Ranks that share weights, gradients and the optimizer's state out among themselves, each for
+    other samples (FSDP2); with `dp_replicate` above 1, within each group."""
+    reshard: bool = True
+    """With `dp_shard`: let go of a layer's gathered weights after its forward pass, and gather them
+    again for the backward pass. Without it, less is sent and more is held."""
     microbatch_tokens: Tokens | None = None
     """Tokens per forward and backward pass; absent means 512 on a CPU, fewer if the model is wider
     than 160 (256 at 320), and 8,192 on a GPU, or one sequence."""

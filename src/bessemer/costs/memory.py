@@ -1,6 +1,6 @@
 """Closed formulas for the memory of one training process, by part, in bytes.
 
-For the eager decoder in float32 on a CPU, nothing recomputed by request and nothing sharded.
+For the eager decoder in float32 on a CPU, nothing recomputed by request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LOGIT_CHUNK_TOKENS = 256
 class TrainingMemory:
     """Bytes by part, at their greatest."""
 
-    weights: int
+    weights: int  # with what is gathered at a time of those that ranks share out
     gradients: int
     optimizer: int  # moments of every parameter, and the average of the weights if there is one
     activations: int  # kept by the forward pass for the backward pass, one microbatch
@@ -104,6 +104,16 @@ def optimizer_floats(shape: Shape, kind: str, has_average: bool) -> int:
     return floats - (parameters.attention + parameters.feed_forward + parameters.experts - routers)
 
 
+def _gathered_floats(shape: Shape, reshard: bool) -> int:
+    """What belongs to no layer, and the two largest layers or all."""
+    parameters = count_parameters(shape)
+    outside = parameters.embedding + parameters.head + shape.hidden_dim
+    if not reshard:
+        return parameters.total
+    layer = -(-(parameters.total - outside) // shape.num_layers)
+    return outside + 2 * layer
+
+
 def training_memory(
     shape: Shape,
     num_sequences: int,
@@ -111,17 +121,23 @@ def training_memory(
     num_lanes: int = 1,
     optimizer: str = "adamw",
     has_average: bool = False,
+    num_shards: int = 1,
+    reshard: bool = True,
 ) -> TrainingMemory:
     """Memory for microbatches of `num_sequences` sequences of packed documents, of which each lane
-    computes one. Lanes share one gradient."""
+    computes one. Lanes share one gradient. `num_shards` ranks share weights, gradients and the
+    optimizer's state out; with `reshard`, the weights of two layers are gathered at a time."""
     weights = count_parameters(shape).total * _FLOAT_BYTES
+    gathered = 0
+    if num_shards > 1:
+        gathered = _gathered_floats(shape, reshard) * _FLOAT_BYTES
     tokens = num_sequences * seq_len
     logits = min(LOGIT_CHUNK_TOKENS, tokens) * shape.vocab_size
     gradients = (tokens + shape.vocab_size) * shape.hidden_dim
     return TrainingMemory(
-        weights=weights,
-        gradients=weights,
-        optimizer=_FLOAT_BYTES * optimizer_floats(shape, optimizer, has_average),
+        weights=-(-weights // num_shards) + gathered,
+        gradients=-(-weights // num_shards) + gathered,
+        optimizer=_FLOAT_BYTES * -(-optimizer_floats(shape, optimizer, has_average) // num_shards),
         activations=num_lanes * _FLOAT_BYTES * saved_activations(shape, num_sequences, seq_len),
         logits=num_lanes * _FLOAT_BYTES * (logits + gradients),
     )

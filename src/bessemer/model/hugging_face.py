@@ -20,6 +20,7 @@ from bessemer.config.from_hugging_face import INDEX, WEIGHTS, weight_files
 from bessemer.core.errors import DataError
 from bessemer.core.storage import atomic_path, write_json
 from bessemer.model.moe import reset_balance
+from bessemer.model.parts import held_by_this_rank, part_of_this_rank
 from bessemer.model.transformer import Decoder
 
 SHARD_BYTES = 5 * 10**9  # as transformers shares weights out to files
@@ -55,8 +56,9 @@ def read_weights(folder: Path, model: Decoder) -> None:
                     f"{folder}: tensor {name} is {list(source.shape)}, config.json makes it "
                     f"{list(target.shape)}"
                 )
-            target.copy_(source)
-            if target.isnan().any():
+            here = held_by_this_rank(target)
+            here.copy_(source[tuple(part_of_this_rank(target))])
+            if here.isnan().any():
                 raise DataError(f"{folder}: tensor {name} holds NaN")
 
         for name, target in _parts(model):

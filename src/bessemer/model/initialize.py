@@ -14,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from bessemer.config.model import ModelConfig
 from bessemer.core.keyed import derive_key
 from bessemer.model.moe import reset_balance
 from bessemer.model.normal import fill_normal
+from bessemer.model.parts import held_by_this_rank, part_of_this_rank
 from bessemer.model.transformer import Decoder
 from bessemer.model.width import initial_spread, is_norm
 
@@ -27,11 +29,17 @@ _CHUNK = 1 << 20  # elements made at a time by one thread: 4 MB
 
 @torch.no_grad()
 def initialize(model: Decoder, seed: int) -> None:
-    """Fill every parameter and buffer of `model` in place, with as many threads as torch uses."""
+    """Fill every parameter and buffer of `model` in place, with as many threads as torch uses; of
+    parameters that ranks share out, the part that is here."""
     for tensor in (*model.parameters(), *model.buffers()):
-        tensor.fill_(torch.nan)  # what is forgotten below shows
+        held_by_this_rank(tensor).fill_(torch.nan)  # what is forgotten below shows
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         for name, parameter in model.named_parameters():
+            if isinstance(parameter, DTensor):
+                part = part_of_this_rank(parameter)
+                here = initial_part(model.config, name, parameter.shape, part, seed)
+                held_by_this_rank(parameter).copy_(here)
+                continue
             flat = parameter.detach().view(-1)
 
             def fill(begin: int, name: str = name, flat: Tensor = flat) -> None:
@@ -42,7 +50,8 @@ def initialize(model: Decoder, seed: int) -> None:
             list(threads.map(fill, range(0, len(flat), _CHUNK)))
     reset_balance(model)
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        assert not tensor.isnan().any(), f"{name} was not initialised"
+        here = held_by_this_rank(tensor)
+        assert not here.isnan().any(), f"{name} was not initialised"
 
 
 def initial_part(

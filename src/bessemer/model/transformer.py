@@ -74,7 +74,12 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
         self.norm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
         self.lm_head = nn.Linear(config.hidden_dim, num_rows, bias=False)
-        if config.tie_embeddings:
+        self.tie()
+
+    def tie(self) -> None:
+        """Let both ends have one weight, if the model is to be so: when it is built, and after
+        `to_empty`, which parts them."""
+        if self.config.tie_embeddings:
             self.lm_head.weight = self.embed_tokens.weight
 
     @property

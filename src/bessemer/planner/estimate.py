@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from bessemer.config.axes import planned_axes
 from bessemer.config.microbatch import microbatch_samples, num_lanes
 from bessemer.config.run import RunConfig
 from bessemer.config.timetable import make_timetable
@@ -77,13 +78,22 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
         for segment in timetable.segments
     )
     cluster = config.cluster
-    layout = (cluster.dp_replicate or 1, "cuda" if cluster.device == "cuda" else "cpu")
+    layout = (planned_axes(cluster).num_data_ranks, "cuda" if cluster.device == "cuda" else "cpu")
     lanes = num_lanes(cluster, *layout)
     micro, memory = max(
         (
             (
                 size,
-                training_memory(shape, size, segment.seq_len, lanes, optimizer, has_average),
+                training_memory(
+                    shape,
+                    size,
+                    segment.seq_len,
+                    lanes,
+                    optimizer,
+                    has_average,
+                    cluster.dp_shard,
+                    cluster.reshard,
+                ),
             )
             for segment in timetable.segments
             for size in [microbatch_samples(segment, shape.hidden_dim, cluster, *layout)]

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from bessemer.model.parts import held_by_this_rank
+
 
 class Average:
     """The average of a model's parameters over the tokens trained on so far.
@@ -34,7 +36,11 @@ class Average:
         kept = 0.5 ** (num_tokens / self.half_life_tokens)
         self._counted.mul_(kept).add_(1 - kept)
         share = (1 - kept) / float(self._counted)
-        torch._foreach_lerp_(list(self._averages.values()), list(self._weights.values()), share)
+        averages, weights = (
+            [held_by_this_rank(each) for each in tensors.values()]
+            for tensors in (self._averages, self._weights)
+        )
+        torch._foreach_lerp_(averages, weights, share)
 
     def tensors(self) -> dict[str, Tensor]:
         """All of its state, to be saved, or filled in place by loading: averages by the names of

@@ -22,6 +22,7 @@ from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 from torch.distributed.checkpoint.state_dict_loader import load as dcp_load
 from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
+from torch.distributed.tensor import DTensor
 
 from bessemer.core.errors import IntegrityError
 from bessemer.core.fingerprint import digest_bytes
@@ -179,12 +180,14 @@ def first_sound(
 def digest_state(state: TrainState) -> dict[str, str]:
     """xxh3-128 of the bytes of every tensor of weights, optimizer state and average, by name.
 
-    Checkpoint files cannot be compared byte by byte: DCP writes a random id into each.
+    Checkpoint files cannot be compared byte by byte: DCP writes a random id into each. Called by
+    all ranks: what they share out is gathered, a tensor at a time.
     """
     digests = {}
     for part, tensors in state.tensors().items():
         for name, value in sorted(_flatten(tensors, part)):
-            digests[name] = digest_bytes(value.detach().cpu().contiguous().numpy().tobytes())
+            whole = value.full_tensor() if isinstance(value, DTensor) else value
+            digests[name] = digest_bytes(whole.detach().cpu().contiguous().numpy().tobytes())
     return digests
 
 

@@ -7,14 +7,14 @@ gradients, all become NaN.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.tensor import DTensor
+
+from bessemer.model.parts import held_by_this_rank
+from bessemer.train.parallel.shares import sum_over_parts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,27 +44,13 @@ def clip_gradients(named_parameters: Iterable[tuple[str, Tensor]], max_norm: flo
         names = [name for (name, _), sound in zip(named, is_sound, strict=True) if not sound]
         return Gradient(norm=norm, nonfinite=tuple(names))
     if norm > max_norm:
-        torch._foreach_mul_([_local(each) for each in gradients], max_norm / norm)
+        torch._foreach_mul_([held_by_this_rank(each) for each in gradients], max_norm / norm)
     return Gradient(norm=norm, nonfinite=())
 
 
-def _local(gradient: Tensor) -> Tensor:
-    return gradient.to_local() if isinstance(gradient, DTensor) else gradient
-
-
 def _squared_norms(gradients: list[Tensor]) -> Tensor:
-    """float64, one for each gradient; what is sharded is summed over the ranks that share it."""
-    norms = torch._foreach_norm([_local(each) for each in gradients], 2, dtype=torch.float64)
-    squares = torch.stack(norms).square()
-    alike = defaultdict(list)
-    for index, gradient in enumerate(gradients):
-        if isinstance(gradient, DTensor):
-            alike[gradient.device_mesh, gradient.placements].append(index)
-    for (mesh, placements), indices in alike.items():
-        some = squares[indices]
-        for axis, placement in enumerate(placements):
-            assert not placement.is_partial(), "gradients must be reduced before they are clipped"
-            if placement.is_shard():
-                dist.all_reduce(some, group=mesh.get_group(axis))
-        squares[indices] = some
-    return squares
+    """float64, one for each gradient; what is shared out is summed over the ranks that have it."""
+    norms = torch._foreach_norm(
+        [held_by_this_rank(each) for each in gradients], 2, dtype=torch.float64
+    )
+    return sum_over_parts(torch.stack(norms).square(), gradients)

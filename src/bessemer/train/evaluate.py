@@ -89,10 +89,13 @@ def measure(
     device = token_bytes.device
     mine = part.chunks[rank::num_ranks]
     columns = []
-    for first in range(0, len(mine), microbatch_samples):
-        some = mine[first : first + microbatch_samples]
+    # As many passes on every rank: where weights are shared out, all gather them together.
+    for first in range(0, -(-len(part.chunks) // num_ranks), microbatch_samples):
+        some = mine[first : first + microbatch_samples] or part.chunks[:1]
         batch = make_batch({chunk: part.read(chunk) for chunk in some})
         losses = token_losses(model, batch.to(device), token_bytes, document_mask)
+        if first >= len(mine):
+            continue
         is_text = (losses.num_bytes > 0).cpu()
         columns.append(
             (

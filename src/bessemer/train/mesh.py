@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.rendezvous import rendezvous
 
+from bessemer.config.axes import Axes
 from bessemer.config.cluster import ClusterConfig
-from bessemer.core.errors import ConfigError, Fault, MachineError
+from bessemer.core.errors import MachineError
 from bessemer.core.hardware import num_usable_cores, peak_memory_bytes
 from bessemer.train.launch import Launch
 
@@ -33,19 +35,13 @@ def choose_device(cluster: ClusterConfig, launch: Launch) -> torch.device:
     return torch.device("cuda", launch.local_rank)
 
 
-def check_ranks(cluster: ClusterConfig, launch: Launch) -> None:
-    """Raise ConfigError if the run file asks for another number of ranks than there are."""
-    if cluster.dp_replicate is not None and cluster.dp_replicate != launch.num_ranks:
-        raise ConfigError(
-            [
-                Fault(
-                    "cluster.dp_replicate",
-                    f"{cluster.dp_replicate} ranks are asked for, {launch.num_ranks} were started; "
-                    f"start with: torchrun --nproc-per-node {cluster.dp_replicate} "
-                    "-m bessemer run RUN.toml",
-                )
-            ]
-        )
+def make_mesh(axes: Axes, device: torch.device) -> DeviceMesh | None:
+    """All ranks by axis, replicas outermost: those that share weights out are neighbours, on one
+    machine if it has so many. None for a lone process."""
+    if axes.num_ranks == 1:
+        return None
+    sizes = (axes.dp_replicate, axes.dp_shard)
+    return init_device_mesh(device.type, sizes, mesh_dim_names=("dp_replicate", "dp_shard"))
 
 
 @contextmanager

@@ -6,13 +6,9 @@ Shapes: B sequences, T tokens, N = B * T, L layers with experts, E experts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import MachineError
@@ -22,6 +18,7 @@ from bessemer.model.transformer import Decoder
 from bessemer.train.lanes import Lanes
 from bessemer.train.loader import Batch
 from bessemer.train.mesh import sum_over_ranks
+from bessemer.train.parallel.data import gradient_sync
 from bessemer.train.precision import autocast
 
 
@@ -61,19 +58,11 @@ class Objective(nn.Module):
         return total + added, nats_N, routing.expert_tokens_LE
 
 
-def data_parallel(objective: Objective) -> DistributedDataParallel:
-    """Replicas whose gradients are summed; DDP itself would average them."""
-    parallel = DistributedDataParallel(objective)
-    # DDP inspects annotations at run time and refuses postponed ones: a lambda has none.
-    parallel.register_comm_hook(None, lambda _, bucket: _sum_over_ranks(bucket))
-    return parallel
-
-
 def accumulate_gradients(
     lanes: Lanes, batches: Sequence[Batch]
 ) -> tuple[list[Tensor], Tensor | None]:
     """Add up the gradients of the mean loss over the global batch, of which `batches` are this
-    rank's part. `lanes` are of an Objective, possibly as `data_parallel` wraps it.
+    rank's part. `lanes` are of an Objective, possibly as `parallel.data` wraps it.
 
     Returns the nats of each batch [N], and how many tokens of all ranks went to each expert [L, E],
     if there are experts. A collective.
@@ -83,7 +72,7 @@ def accumulate_gradients(
     divisor = max(1.0, float(num_labels))
 
     def differentiate(objective: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        with _gradient_sync(objective, is_last=batch is batches[-1]):
+        with gradient_sync(objective, is_last=batch is batches[-1]):
             total, nats_N, expert_tokens_LE = _forward(objective, batch)
             torch.autograd.backward(total / divisor)
         return nats_N, expert_tokens_LE
@@ -120,16 +109,3 @@ def _forward(objective: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor
         batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
     )
     return found
-
-
-def _gradient_sync(objective: nn.Module, is_last: bool) -> AbstractContextManager[Any]:
-    """Ranks exchange gradients once per step, with the last microbatch."""
-    if isinstance(objective, DistributedDataParallel) and not is_last:
-        return objective.no_sync()
-    return nullcontext()
-
-
-def _sum_over_ranks(bucket: Any) -> torch.futures.Future[Tensor]:
-    work = dist.all_reduce(bucket.buffer(), async_op=True)
-    summed: torch.futures.Future[Tensor] = work.get_future().then(lambda done: done.value()[0])
-    return summed

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bessemer.config.axes import axes_of_launch
 from bessemer.config.microbatch import microbatch_samples, num_lanes
 from bessemer.config.timetable import make_timetable
 from bessemer.config.train import GuardAction
@@ -50,15 +51,11 @@ from bessemer.train.lanes import Lanes
 from bessemer.train.launch import Launch
 from bessemer.train.layers import prepare_layers
 from bessemer.train.loader import Batch, Loader
-from bessemer.train.mesh import choose_device, peak_bytes, wait_for_ranks
+from bessemer.train.mesh import choose_device, make_mesh, peak_bytes, wait_for_ranks
 from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
-from bessemer.train.objective import (
-    Objective,
-    accumulate_gradients,
-    data_parallel,
-    rehearse,
-)
+from bessemer.train.objective import Objective, accumulate_gradients, rehearse
 from bessemer.train.optim import make_optimizers
+from bessemer.train.parallel.data import let_go, replicate, shard
 from bessemer.train.precision import resolve_precision
 from bessemer.train.profile import profiled
 from bessemer.train.schedule import first_step_of_decay, rate_of_step
@@ -95,17 +92,24 @@ class Trainer:
             rank=launch.rank,
             num_ranks=launch.num_ranks,
         )
-        self.decoder = Decoder(job.model, len(token_bytes)).to(self.device)
+        axes = axes_of_launch(job.cluster, launch.num_ranks)
+        # Where weights are shared out, no rank ever holds all of them.
+        with torch.device("meta" if axes.dp_shard > 1 else self.device):
+            self.decoder = Decoder(job.model, len(token_bytes))
         self.shape = shape_of(job.model, len(token_bytes))
+        precision = resolve_precision(config.precision, self.device)
+        prepare_layers(self.decoder.layers, job.cluster, precision)
+        self.objective: nn.Module = Objective(self.decoder, config, precision, job.seed)
+        if axes.dp_shard > 1:
+            shard(self.decoder, make_mesh(axes, self.device), reshard=job.cluster.reshard)
+            self.decoder.to_empty(device=self.device)
+            self.decoder.tie()
         if job.init_from is None:
             initialize(self.decoder, job.seed)
         else:
             read_weights(job.init_from, self.decoder)
-        precision = resolve_precision(config.precision, self.device)
-        prepare_layers(self.decoder.layers, job.cluster, precision)
-        self.objective: nn.Module = Objective(self.decoder, config, precision, job.seed)
-        if launch.num_ranks > 1:
-            self.objective = data_parallel(self.objective)
+        if axes.dp_shard == 1 and axes.dp_replicate > 1:
+            self.objective = replicate(self.objective)
         lanes = num_lanes(job.cluster, launch.num_ranks, self.device.type)
         self.lanes = Lanes(self.objective, lanes)
         self.optimizers = make_optimizers(
@@ -164,8 +168,9 @@ class Trainer:
                         f"{interruption.signal_name or 'another rank'} asked to leave: step "
                         f"{self.step} of {num_steps} is saved; the same command goes on from there"
                     )
+        digests = digest_state(self._state())
         if self.launch.rank == 0:
-            write_json(job.folder / STATE_DIGESTS, digest_state(self._state()))
+            write_json(job.folder / STATE_DIGESTS, digests)
         return {
             "num_parameters": self.decoder.num_parameters(),
             "steps": self.step,
@@ -310,6 +315,7 @@ class Trainer:
             found = bits_per_byte_of_sets(
                 self.decoder, self.heldout, self.token_bytes, self.job.train, self.launch
             )
+        let_go(self.decoder)
         if monitor is None:
             return
         for source, value in found.items():

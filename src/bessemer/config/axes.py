@@ -1,0 +1,62 @@
+"""Along which axes ranks lie, and how many along each.
+
+Data-parallel ranks read different samples. Those along `dp_replicate` hold the same weights, those
+along `dp_shard` share weights, gradients and moments out among themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bessemer.config.cluster import ClusterConfig
+from bessemer.core.errors import ConfigError, Fault
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Axes:
+    """Ranks along each axis; their product is the number of ranks."""
+
+    dp_replicate: int = 1
+    dp_shard: int = 1
+
+    @property
+    def num_ranks(self) -> int:
+        """All ranks."""
+        return self.dp_replicate * self.dp_shard
+
+    @property
+    def num_data_ranks(self) -> int:
+        """Ranks that read different samples."""
+        return self.dp_replicate * self.dp_shard
+
+
+def planned_axes(cluster: ClusterConfig) -> Axes:
+    """As the run file has them; one replica if it does not say how many."""
+    return Axes(dp_replicate=cluster.dp_replicate or 1, dp_shard=cluster.dp_shard)
+
+
+def axes_of_launch(cluster: ClusterConfig, num_ranks: int) -> Axes:
+    """The axes of ranks that were started; as many replicas as there are ranks for, if the run file
+    does not say how many.
+
+    Raises ConfigError, with layouts that are possible, if the axes need another number of ranks.
+    """
+    if cluster.dp_replicate is None and num_ranks % cluster.dp_shard == 0:
+        return Axes(dp_replicate=num_ranks // cluster.dp_shard, dp_shard=cluster.dp_shard)
+    axes = planned_axes(cluster)
+    if axes.num_ranks == num_ranks:
+        return axes
+    key = "cluster.dp_shard" if cluster.dp_replicate is None else "cluster.dp_replicate"
+    possible = [size for size in range(1, num_ranks + 1) if num_ranks % size == 0]
+    layouts = ", ".join(f"{size} x {num_ranks // size}" for size in possible)
+    raise ConfigError(
+        [
+            Fault(
+                key,
+                f"dp_replicate x dp_shard is {axes.dp_replicate} x {axes.dp_shard} = "
+                f"{axes.num_ranks} ranks, and {num_ranks} were started. Start as many: torchrun "
+                f"--nproc-per-node {axes.num_ranks} -m bessemer run RUN.toml; or, for "
+                f"{num_ranks}, set {layouts}",
+            )
+        ]
+    )

@@ -1,0 +1,22 @@
+"""Which part of a parameter this process holds, where ranks share parameters out (DTensor)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+
+
+def held_by_this_rank(tensor: Tensor) -> Tensor:
+    """The part itself, not a copy; all of a tensor that is not shared out."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def part_of_this_rank(tensor: Tensor) -> list[slice]:
+    """Where the part lies in the whole, a slice for each dim; empty ones if the rank has none."""
+    if not isinstance(tensor, DTensor):
+        return [slice(0, size) for size in tensor.shape]
+    sizes, begins = compute_local_shape_and_global_offset(
+        tensor.shape, tensor.device_mesh, tensor.placements
+    )
+    return [slice(begin, begin + size) for begin, size in zip(begins, sizes, strict=True)]
