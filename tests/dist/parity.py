@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 
 from bessemer.config.axes import Axes
+from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.train import OptimizerConfig, TrainConfig
 from bessemer.core.labels import IGNORED
@@ -23,15 +24,16 @@ from bessemer.tokens.sample import Sample
 from bessemer.train.clip import clip_gradients
 from bessemer.train.lanes import Lanes
 from bessemer.train.loader import Batch, make_batch
-from bessemer.train.mesh import make_mesh
+from bessemer.train.mesh import LONE, Ranks, arrange_ranks
 from bessemer.train.objective import Objective, accumulate_gradients
 from bessemer.train.optim import make_optimizers
-from bessemer.train.parallel.data import replicate, shard
+from bessemer.train.parallel.apply import share_out, wrap
 from bessemer.train.updates import UpdateProbe
 
-VOCAB_SIZE, SEQ_LEN, BATCH, MICROBATCH = 61, 16, 16, 2
-DENSE = {"num_layers": 2, "hidden_dim": 24, "num_heads": 3, "num_kv_heads": 1, "ffn_dim": 40}
+VOCAB_SIZE, SEQ_LEN, BATCH, MICROBATCH = 64, 16, 16, 2
+DENSE = {"num_layers": 2, "hidden_dim": 24, "num_heads": 8, "num_kv_heads": 4, "ffn_dim": 40}
 EXPERTS = {"num_experts": 3, "experts_per_token": 2, "ffn_dim": 16, "num_dense_layers": 1}
+KINDS = {"dense": {}, "dense with QK-norm": {"qk_norm": True}, "experts": {"experts": EXPERTS}}
 TRAIN = TrainConfig(
     seq_len=SEQ_LEN,
     global_batch_tokens=BATCH * SEQ_LEN,
@@ -39,8 +41,15 @@ TRAIN = TrainConfig(
     z_loss=1e-3,
 )
 LAYOUTS = {
-    2: [Axes(dp_replicate=2), Axes(dp_shard=2)],
-    4: [Axes(dp_replicate=4), Axes(dp_shard=4), Axes(dp_replicate=2, dp_shard=2)],
+    2: [Axes(dp_replicate=2), Axes(dp_shard=2), Axes(tp=2)],
+    4: [
+        Axes(dp_replicate=4),
+        Axes(dp_shard=4),
+        Axes(dp_replicate=2, dp_shard=2),
+        Axes(tp=4),
+        Axes(dp_replicate=2, tp=2),
+        Axes(dp_shard=2, tp=2),
+    ],
 }
 
 
@@ -67,12 +76,14 @@ def cut(samples: list[Sample], begin: int, end: int) -> list[Batch]:
     ]
 
 
-def step(objective: torch.nn.Module, decoder: Decoder, batches: list[Batch]) -> dict[str, object]:
+def step(
+    objective: torch.nn.Module, decoder: Decoder, batches: list[Batch], ranks: Ranks
+) -> dict[str, object]:
     """One optimizer step; what came of it on the way."""
     optimizers = make_optimizers(decoder, OptimizerConfig(lr=1e-2))
     probe = UpdateProbe(decoder.parameters())
-    nats, expert_tokens = accumulate_gradients(Lanes(objective, 1), batches)
-    sums = torch.stack([each.double().sum() for each in nats]).sum()
+    nats, expert_tokens = accumulate_gradients(Lanes(objective, 1), batches, ranks)
+    sums = ranks.sum_over_data(torch.stack([each.double().sum() for each in nats]).sum())
     gradients = {name: whole(each.grad) for name, each in decoder.named_parameters()}
     norm = clip_gradients(list(decoder.named_parameters()), 0.1).norm
     probe.remember()
@@ -92,7 +103,6 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def compare(alone: dict[str, object], together: dict[str, object]) -> None:
-    dist.all_reduce(together["nats"])
     torch.testing.assert_close(together["nats"], alone["nats"], rtol=1e-6, atol=0)
     if alone["expert_tokens"] is not None:
         assert torch.equal(together["expert_tokens"], alone["expert_tokens"])
@@ -105,47 +115,50 @@ def compare(alone: dict[str, object], together: dict[str, object]) -> None:
             assert far < 1e-5, f"{what} of {name}: {far:.1e} off"
 
 
-def make_config(has_experts: bool, tie: bool) -> ModelConfig:
-    experts = {"experts": EXPERTS} if has_experts else {}
-    return ModelConfig.model_validate(DENSE | experts | {"tie_embeddings": tie})
-
-
 def step_alone(config: ModelConfig, samples: list[Sample]) -> dict[str, object]:
     decoder = Decoder(config, VOCAB_SIZE)
     initialize(decoder, 3)
-    return step(Objective(decoder, TRAIN, "fp32"), decoder, cut(samples, 0, BATCH))
+    return step(Objective(decoder, TRAIN, "fp32"), decoder, cut(samples, 0, BATCH), LONE)
 
 
 def step_together(
     config: ModelConfig, axes: Axes, reshard: bool, samples: list[Sample]
 ) -> dict[str, object]:
-    with torch.device("meta" if axes.dp_shard > 1 else "cpu"):
+    ranks = arrange_ranks(axes, torch.device("cpu"))
+    with torch.device("meta" if axes.shares_weights else "cpu"):
         decoder = Decoder(config, VOCAB_SIZE)
-    objective: torch.nn.Module = Objective(decoder, TRAIN, "fp32")
-    if axes.dp_shard > 1:
-        shard(decoder, make_mesh(axes, torch.device("cpu")), reshard=reshard)
+    share_out(decoder, ranks, ClusterConfig(reshard=reshard), "fp32")
+    if axes.shares_weights:
         decoder.to_empty(device="cpu")
         decoder.tie()
     initialize(decoder, 3)
-    if axes.dp_shard == 1:
-        objective = replicate(objective)
+    objective = wrap(Objective(decoder, TRAIN, "fp32"), ranks)
     share = BATCH // axes.num_data_ranks
-    begin = dist.get_rank() * share
-    return step(objective, decoder, cut(samples, begin, begin + share))
+    begin = ranks.data_rank * share
+    return step(objective, decoder, cut(samples, begin, begin + share), ranks)
 
 
 def main() -> None:
     torch.set_num_threads(1)
     samples = make_samples()
-    models = list(product((False, True), (True, False)))
-    alone = {model: step_alone(make_config(*model), samples) for model in models}
+    models = {
+        f"{kind}, {'tied' if tie else 'untied'}": ModelConfig.model_validate(
+            DENSE | changes | {"tie_embeddings": tie}
+        )
+        for kind, changes in KINDS.items()
+        for tie in (True, False)
+    }
+    alone = {name: step_alone(config, samples) for name, config in models.items()}
     dist.init_process_group("gloo")
-    for axes, model, reshard in product(LAYOUTS[dist.get_world_size()], models, (True, False)):
-        if axes.dp_shard == 1 and not reshard:
+    for axes, (name, config), reshard in product(
+        LAYOUTS[dist.get_world_size()], models.items(), (True, False)
+    ):
+        is_possible = axes.tp == 1 or config.experts is None
+        if not is_possible or (axes.dp_shard == 1 and not reshard):
             continue
-        compare(alone[model], step_together(make_config(*model), axes, reshard, samples))
+        compare(alone[name], step_together(config, axes, reshard, samples))
         if dist.get_rank() == 0:
-            sys.stdout.write(f"{axes}, experts and tied {model}, reshard {reshard}: equal\n")
+            sys.stdout.write(f"equal: {axes}, {name}, reshard {reshard}\n")
     dist.barrier()
     sys.stdout.flush()
     os._exit(0)  # torch 2.13 now and then aborts when it takes gloo and FSDP2 down

@@ -59,6 +59,8 @@ def weights(run_file: Path, *overrides: str) -> dict[str, torch.Tensor]:
         pytest.param(2, ("cluster.dp_shard=2",), id="FSDP"),
         pytest.param(4, ("cluster.dp_shard=4", "cluster.reshard=false"), id="FSDP of four"),
         pytest.param(4, ("cluster.dp_shard=2",), id="HSDP"),
+        pytest.param(2, ("cluster.tp=2",), id="TP"),
+        pytest.param(4, ("cluster.dp_shard=2", "cluster.tp=2"), id="FSDP x TP"),
     ],
 )
 def test_ranks_give_the_losses_and_weights_of_one_process(
@@ -117,4 +119,4 @@ def test_two_ranks_reuse_and_remake_together(run_file: Path) -> None:
 def test_a_wrong_number_of_ranks_is_one_clear_error(run_file: Path) -> None:
     done = torchrun(2, "run", str(run_file), "--to", "train", "--set", "cluster.dp_replicate=4")
     assert done.returncode != 0
-    assert "dp_replicate x dp_shard is 4 x 1 = 4 ranks, and 2 were started" in done.stderr
+    assert "dp_replicate x dp_shard x tp is 4 x 1 x 1 = 4 ranks, and 2 were started" in done.stderr

@@ -1,12 +1,13 @@
 """Along which axes ranks lie, and how many along each.
 
 Data-parallel ranks read different samples. Those along `dp_replicate` hold the same weights, those
-along `dp_shard` share weights, gradients and moments out among themselves.
+along `dp_shard` share weights, gradients and moments out among themselves. Ranks along `tp` compute
+the same samples, each with its part of every matrix.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.core.errors import ConfigError, Fault
@@ -18,21 +19,27 @@ class Axes:
 
     dp_replicate: int = 1
     dp_shard: int = 1
+    tp: int = 1
 
     @property
     def num_ranks(self) -> int:
         """All ranks."""
-        return self.dp_replicate * self.dp_shard
+        return self.num_data_ranks * self.tp
 
     @property
     def num_data_ranks(self) -> int:
         """Ranks that read different samples."""
         return self.dp_replicate * self.dp_shard
 
+    @property
+    def shares_weights(self) -> bool:
+        """Whether no rank holds all weights."""
+        return self.dp_shard > 1 or self.tp > 1
+
 
 def planned_axes(cluster: ClusterConfig) -> Axes:
     """As the run file has them; one replica if it does not say how many."""
-    return Axes(dp_replicate=cluster.dp_replicate or 1, dp_shard=cluster.dp_shard)
+    return Axes(dp_replicate=cluster.dp_replicate or 1, dp_shard=cluster.dp_shard, tp=cluster.tp)
 
 
 def axes_of_launch(cluster: ClusterConfig, num_ranks: int) -> Axes:
@@ -41,22 +48,27 @@ def axes_of_launch(cluster: ClusterConfig, num_ranks: int) -> Axes:
 
     Raises ConfigError, with layouts that are possible, if the axes need another number of ranks.
     """
-    if cluster.dp_replicate is None and num_ranks % cluster.dp_shard == 0:
-        return Axes(dp_replicate=num_ranks // cluster.dp_shard, dp_shard=cluster.dp_shard)
     axes = planned_axes(cluster)
+    if cluster.dp_replicate is None and num_ranks % axes.num_ranks == 0:
+        return replace(axes, dp_replicate=num_ranks // axes.num_ranks)
     if axes.num_ranks == num_ranks:
         return axes
-    key = "cluster.dp_shard" if cluster.dp_replicate is None else "cluster.dp_replicate"
-    possible = [size for size in range(1, num_ranks + 1) if num_ranks % size == 0]
-    layouts = ", ".join(f"{size} x {num_ranks // size}" for size in possible)
+    key = "cluster.dp_replicate" if cluster.dp_replicate else "cluster.dp_shard"
+    sizes = [size for size in range(1, num_ranks + 1) if num_ranks % size == 0]
+    layouts = [
+        f"{num_ranks // dp_shard // tp} x {dp_shard} x {tp}"
+        for tp in sizes
+        for dp_shard in sizes
+        if num_ranks % (dp_shard * tp) == 0 and (tp == 1 or cluster.tp > 1)
+    ]
     raise ConfigError(
         [
             Fault(
                 key,
-                f"dp_replicate x dp_shard is {axes.dp_replicate} x {axes.dp_shard} = "
-                f"{axes.num_ranks} ranks, and {num_ranks} were started. Start as many: torchrun "
-                f"--nproc-per-node {axes.num_ranks} -m bessemer run RUN.toml; or, for "
-                f"{num_ranks}, set {layouts}",
+                f"dp_replicate x dp_shard x tp is {axes.dp_replicate} x {axes.dp_shard} x "
+                f"{axes.tp} = {axes.num_ranks} ranks, and {num_ranks} were started. Start as many: "
+                f"torchrun --nproc-per-node {axes.num_ranks} -m bessemer run RUN.toml; or, for "
+                f"{num_ranks}, set {', '.join(layouts)}",
             )
         ]
     )

@@ -263,6 +263,41 @@ def _layout(train: TrainConfig, cluster: ClusterConfig) -> Iterator[Fault]:
             return  # those of later segments are its like
 
 
+def _shares_of_experts(model: ModelConfig, cluster: ClusterConfig) -> Iterator[Fault]:
+    if cluster.dp_shard > 1 and model.init_from is not None and model.experts is not None:
+        yield Fault(
+            "cluster.dp_shard",
+            "does not go with model.init_from for a model with experts yet; leave it out",
+        )
+
+
+def _tensor_parallel(
+    model: ModelConfig, train: TrainConfig, cluster: ClusterConfig
+) -> Iterator[Fault]:
+    tp = cluster.tp
+    if tp == 1:
+        return
+    divided = {
+        "num_heads": model.num_heads,
+        "num_kv_heads": model.num_kv_heads,
+        "ffn_dim": model.ffn_dim,
+    }
+    for name, size in divided.items():
+        if size % tp:
+            yield Fault("cluster.tp", f"{tp} ranks cannot share model.{name} ({size}) evenly")
+    for seq_len in sorted({phase.seq_len for phase in train.phases}):
+        if seq_len % tp:
+            yield Fault("cluster.tp", f"{tp} ranks cannot share a seq_len of {seq_len} evenly")
+    for key, is_used in (
+        ("model.experts", model.experts is not None),
+        ("model.dropout", model.dropout > 0),
+        ("cluster.compile", cluster.compile),
+        ('train.precision = "float8"', train.precision == "float8"),
+    ):
+        if is_used:
+            yield Fault("cluster.tp", f"does not go with {key} yet; leave one of them out")
+
+
 def _segment_layout(segment: Segment, cluster: ClusterConfig, num_ranks: int) -> Iterator[Fault]:
     share, uneven = divmod(segment.batch_samples, num_ranks)
     if uneven:
@@ -301,4 +336,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("train",), _schedule),
     (("model", "train"), _muon),
     (("train", "cluster"), _layout),
+    (("model", "cluster"), _shares_of_experts),
+    (("model", "train", "cluster"), _tensor_parallel),
 )

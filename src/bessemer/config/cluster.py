@@ -35,6 +35,10 @@ class ClusterConfig(Section):
     dp_shard: int = Field(default=1, ge=1)
     """Ranks that share weights, gradients and the optimizer's state out among themselves, each for
     other samples (FSDP2); with `dp_replicate` above 1, within each group."""
+    tp: int = Field(default=1, ge=1)
+    """Ranks that compute the same samples, each with its part of every matrix, and of the sequence
+    between matrices (tensor parallelism). They talk four times per layer: keep them on one machine.
+    """
     reshard: bool = True
     """With `dp_shard`: let go of a layer's gathered weights after its forward pass, and gather them
     again for the backward pass. Without it, less is sent and more is held."""

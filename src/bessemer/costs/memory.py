@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bessemer.config.axes import Axes
 from bessemer.config.model import ExpertsConfig
 from bessemer.costs.compute import Shape, count_parameters
 
@@ -121,23 +122,24 @@ def training_memory(
     num_lanes: int = 1,
     optimizer: str = "adamw",
     has_average: bool = False,
-    num_shards: int = 1,
+    axes: Axes = Axes(),  # noqa: B008  (it is frozen)
     reshard: bool = True,
 ) -> TrainingMemory:
     """Memory for microbatches of `num_sequences` sequences of packed documents, of which each lane
-    computes one. Lanes share one gradient. `num_shards` ranks share weights, gradients and the
-    optimizer's state out; with `reshard`, the weights of two layers are gathered at a time."""
-    weights = count_parameters(shape).total * _FLOAT_BYTES
-    gathered = 0
-    if num_shards > 1:
-        gathered = _gathered_floats(shape, reshard) * _FLOAT_BYTES
+    computes one. Lanes share one gradient. Along `axes` ranks share weights, gradients and the
+    optimizer's state out; with `reshard`, the weights of two layers are gathered at a time. What
+    tensor parallelism spares of activations is not counted yet."""
+    parameters = count_parameters(shape).total
+    gathered = _gathered_floats(shape, reshard) if axes.dp_shard > 1 else 0
+    num_parts = axes.dp_shard * axes.tp
+    weights = _FLOAT_BYTES * (-(-parameters // num_parts) + -(-gathered // axes.tp))
     tokens = num_sequences * seq_len
     logits = min(LOGIT_CHUNK_TOKENS, tokens) * shape.vocab_size
     gradients = (tokens + shape.vocab_size) * shape.hidden_dim
     return TrainingMemory(
-        weights=-(-weights // num_shards) + gathered,
-        gradients=-(-weights // num_shards) + gathered,
-        optimizer=_FLOAT_BYTES * -(-optimizer_floats(shape, optimizer, has_average) // num_shards),
+        weights=weights,
+        gradients=weights,
+        optimizer=_FLOAT_BYTES * -(-optimizer_floats(shape, optimizer, has_average) // num_parts),
         activations=num_lanes * _FLOAT_BYTES * saved_activations(shape, num_sequences, seq_len),
         logits=num_lanes * _FLOAT_BYTES * (logits + gradients),
     )

@@ -42,10 +42,8 @@ class Attention(nn.Module):
     ) -> Tensor:
         """Attend within pieces to `norm(x_BTD)`. With a filled `past`, x is one token that sees all
         of it."""
-        batch, length, _ = x_BTD.shape
-        shape = (batch, length, -1, self.head_dim)
         qkv = project_normed(x_BTD, norm, self.q_proj, self.k_proj, self.v_proj)
-        q_BTHK, k_BTGK, v_BTGK = (each.view(shape) for each in qkv)
+        q_BTHK, k_BTGK, v_BTGK = (each.unflatten(2, (-1, self.head_dim)) for each in qkv)
         q_BTHK = rotate(self.q_norm(q_BTHK), *rotary)
         k_BTGK = rotate(self.k_norm(k_BTGK), *rotary)
         if past is not None and past.length:
@@ -54,7 +52,7 @@ class Attention(nn.Module):
             if past is not None:
                 past.append(k_BTGK, v_BTGK, self.window)
             y_BTHK = attend(q_BTHK, k_BTGK, v_BTGK, pieces, self.window)
-        (projected_BTD,) = project_normed(y_BTHK.reshape(batch, length, -1), None, self.o_proj)
+        (projected_BTD,) = project_normed(y_BTHK.flatten(2), None, self.o_proj)
         return projected_BTD
 
 

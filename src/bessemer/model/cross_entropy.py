@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.distributed.tensor import DTensor
 
 from bessemer.core.labels import IGNORED
+from bessemer.model.parts import part_of_this_rank
 from bessemer.model.products import multiply
 
 # Fewer tokens read the vocabulary's matrix too often. On a CPU more are not faster (docs/log.md); a
@@ -24,10 +27,20 @@ _CHUNK_ROWS = 512  # of the vocabulary, on a CPU
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """The rows of the vocabulary that this rank has, where the ranks of a group share them out."""
+
+    begin: int
+    num_rows: int  # of the whole vocabulary
+    group: dist.ProcessGroup
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Terms:
     z_loss: float
     label_smoothing: float
     softcap: float | None
+    part: _Part | None
 
 
 def linear_cross_entropy(
@@ -50,8 +63,19 @@ def linear_cross_entropy(
 
     Products take the dtype of autocast, else that of `hidden_ND`; sums are float32. On a CPU
     products are float32 too: few have units for less, and the others are far slower without.
+
+    Where ranks share out the rows of `weight_VD` (DTensor), each computes the logits of its own,
+    and the gradient of `hidden_ND` is what these add to it; losses are the same on all. Then it is
+    a collective.
     """
-    terms = _Terms(z_loss=z_loss, label_smoothing=label_smoothing, softcap=softcap)
+    part = None
+    if isinstance(weight_VD, DTensor):
+        assert weight_VD.device_mesh.mesh_dim_names == ("tp",), "weights must be gathered"
+        rows, _ = part_of_this_rank(weight_VD)
+        group = weight_VD.device_mesh.get_group()
+        part = _Part(begin=rows.start, num_rows=weight_VD.shape[0], group=group)
+        weight_VD = weight_VD.to_local()
+    terms = _Terms(z_loss=z_loss, label_smoothing=label_smoothing, softcap=softcap, part=part)
     total, nats_N = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden_ND, weight_VD, labels_N, terms, torch.is_grad_enabled()
     )
@@ -137,8 +161,14 @@ def _replace_by_gradient(
 ) -> tuple[Tensor, Tensor]:
     """The sum of losses and the cross-entropy of each token [C]; `logits_CV`, before the cap,
     becomes the gradient of that sum by itself."""
+    part = terms.part
+    num_rows = logits_CV.shape[1] if part is None else part.num_rows
     valid_C1 = (labels_C != IGNORED).to(logits_CV.dtype)[:, None]  # 1 or 0
-    labels_C1 = labels_C[:, None].clamp(min=0)
+    labels_C1, here_C1 = labels_C[:, None].clamp(min=0), valid_C1
+    if part is not None:
+        labels_C1 = labels_C1 - part.begin
+        is_here_C1 = (labels_C1 >= 0) & (labels_C1 < logits_CV.shape[1])
+        labels_C1, here_C1 = labels_C1.where(is_here_C1, 0), valid_C1 * is_here_C1
     kept = 1 - terms.label_smoothing
     slope_CV = mean_C1 = None
     if terms.softcap is not None:
@@ -146,20 +176,37 @@ def _replace_by_gradient(
         slope_CV = 1 - logits_CV.square()
         logits_CV.mul_(terms.softcap)
     if terms.label_smoothing:
-        mean_C1 = logits_CV.mean(dim=1, keepdim=True)
-    label_logit_C1 = logits_CV.gather(1, labels_C1)
-    # In place, which the kernels allow: an element is written after its row was read. The largest
-    # probability, at least 1 / V, gives the denominator back without another pass of exponentials.
-    top_C1 = logits_CV.amax(dim=1, keepdim=True)
-    torch.softmax(logits_CV, dim=1, out=logits_CV)
-    log_z_C1 = top_C1 - logits_CV.amax(dim=1, keepdim=True).log()
+        mean_C1 = _add_up(logits_CV.sum(dim=1, keepdim=True), part) / num_rows
+    label_logit_C1 = _add_up(logits_CV.gather(1, labels_C1) * here_C1, part)
+    log_z_C1 = _become_probabilities(logits_CV, part)
     nats_C1 = (log_z_C1 - label_logit_C1) * valid_C1
     loss_C1 = nats_C1 + terms.z_loss * log_z_C1.square() * valid_C1
     d_logits_CV = logits_CV.mul_((1 + 2 * terms.z_loss * log_z_C1) * valid_C1)
-    d_logits_CV.scatter_add_(1, labels_C1, -kept * valid_C1)
+    d_logits_CV.scatter_add_(1, labels_C1, -kept * here_C1)
     if mean_C1 is not None:
         loss_C1 += terms.label_smoothing * (label_logit_C1 - mean_C1) * valid_C1
-        d_logits_CV.sub_(terms.label_smoothing / logits_CV.shape[1] * valid_C1)
+        d_logits_CV.sub_(terms.label_smoothing / num_rows * valid_C1)
     if slope_CV is not None:
         d_logits_CV.mul_(slope_CV)
     return loss_C1.sum(), nats_C1[:, 0]
+
+
+def _become_probabilities(logits_CV: Tensor, part: _Part | None) -> Tensor:
+    """Softmax in place; returns the logarithm of its denominator [C, 1]."""
+    top_C1 = logits_CV.amax(dim=1, keepdim=True)
+    if part is not None:
+        dist.all_reduce(top_C1, dist.ReduceOp.MAX, group=part.group)
+        sum_C1 = _add_up(logits_CV.sub_(top_C1).exp_().sum(dim=1, keepdim=True), part)
+        logits_CV.div_(sum_C1)
+        return top_C1 + sum_C1.log()
+    # In place, which the kernels allow: an element is written after its row was read. The largest
+    # probability, at least 1 / V, gives the denominator back without another pass of exponentials.
+    torch.softmax(logits_CV, dim=1, out=logits_CV)
+    return top_C1 - logits_CV.amax(dim=1, keepdim=True).log()
+
+
+def _add_up(values_C1: Tensor, part: _Part | None) -> Tensor:
+    """Over all parts of the vocabulary."""
+    if part is not None:
+        dist.all_reduce(values_C1, group=part.group)
+    return values_C1

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from bessemer.model.parts import gathered
 from bessemer.model.products import multiply, project
 
 
@@ -27,7 +28,8 @@ def project_normed(
     """Each of `projections` of `norm(x_BTD)`, [B, T, P]; what is kept is x and a scale per token.
     Without a norm, of x itself."""
     if not _is_plain(x_BTD, *projections):
-        normed_BTD = x_BTD if norm is None else norm(x_BTD)
+        # Ranks that share out the sequence gather it once for all projections.
+        normed_BTD = gathered(x_BTD if norm is None else norm(x_BTD))
         return tuple(each(normed_BTD) for each in projections)
     x_ND, weights = x_BTD.flatten(0, 1), [each.weight for each in projections]
     if norm is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, Partial, Replicate
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
 
@@ -20,3 +20,21 @@ def part_of_this_rank(tensor: Tensor) -> list[slice]:
         tensor.shape, tensor.device_mesh, tensor.placements
     )
     return [slice(begin, begin + size) for begin, size in zip(begins, sizes, strict=True)]
+
+
+def gathered(tensor: Tensor) -> Tensor:
+    """All of an activation that ranks share out, on each of them (DTensor still); any other tensor
+    as it is."""
+    if not isinstance(tensor, DTensor):
+        return tensor
+    return tensor.redistribute(placements=[Replicate()] * tensor.device_mesh.ndim)
+
+
+def as_plain(tensor: Tensor) -> Tensor:
+    """All of an activation as a plain tensor, for a computation in which ranks differ: its gradient
+    is the sum of theirs."""
+    if not isinstance(tensor, DTensor):
+        return tensor
+    whole = gathered(tensor)
+    assert isinstance(whole, DTensor)
+    return whole.to_local(grad_placements=[Partial()] * whole.device_mesh.ndim)

@@ -19,6 +19,7 @@ from bessemer.model.attention import Attention, Past
 from bessemer.model.dropout import drop
 from bessemer.model.feed_forward import FeedForward
 from bessemer.model.moe import LayerRouting, MixtureOfExperts, Routing, join_routing
+from bessemer.model.parts import as_plain
 from bessemer.model.rotary import rotary_tables
 
 
@@ -129,7 +130,7 @@ class Decoder(nn.Module):
             x_BTD, routing = layer(x_BTD, rotary, pieces, of_layer, dropout_keys_B)
             if routing is not None:
                 routings.append(routing)
-        return self.norm(x_BTD), join_routing(routings)
+        return as_plain(self.norm(x_BTD)), join_routing(routings)
 
     def num_parameters(self) -> int:
         """Trainable parameters; a tied embedding counts once."""

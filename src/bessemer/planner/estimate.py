@@ -91,7 +91,7 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
                     lanes,
                     optimizer,
                     has_average,
-                    cluster.dp_shard,
+                    planned_axes(cluster),
                     cluster.reshard,
                 ),
             )

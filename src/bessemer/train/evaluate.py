@@ -21,10 +21,9 @@ from bessemer.tokens.permutation import Permutation
 from bessemer.tokens.remote import RemotePath
 from bessemer.tokens.sample import Sample
 from bessemer.tokens.stream import TokenStream, open_streams
-from bessemer.train.launch import Launch
 from bessemer.train.loader import make_batch
 from bessemer.train.loss import bits_per_byte, token_losses
-from bessemer.train.mesh import sum_over_ranks
+from bessemer.train.mesh import LONE, Ranks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +113,7 @@ def bits_per_byte_of_sets(
     parts: Sequence[EvaluationSet],
     token_bytes: torch.Tensor,
     config: TrainConfig,
-    launch: Launch,
+    ranks: Ranks = LONE,
 ) -> dict[str, float]:
     """Bits per byte of each source, measured by all ranks together; NaN where there is no text."""
     found = {}
@@ -126,12 +125,12 @@ def bits_per_byte_of_sets(
             token_bytes,
             document_mask=config.document_mask,
             microbatch_samples=max(1, most_tokens // part.seq_len),
-            rank=launch.rank,
-            num_ranks=launch.num_ranks,
+            rank=ranks.data_rank,
+            num_ranks=ranks.axes.num_data_ranks,
         )
         sums = [float(losses.nats.sum()), float(losses.num_bytes.sum())]
         both = torch.tensor(sums, dtype=torch.float64, device=token_bytes.device)
-        found[part.source] = bits_per_byte(*sum_over_ranks(both).tolist())
+        found[part.source] = bits_per_byte(*ranks.sum_over_data(both).tolist())
     return found
 
 

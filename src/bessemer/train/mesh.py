@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -35,13 +36,36 @@ def choose_device(cluster: ClusterConfig, launch: Launch) -> torch.device:
     return torch.device("cuda", launch.local_rank)
 
 
-def make_mesh(axes: Axes, device: torch.device) -> DeviceMesh | None:
-    """All ranks by axis, replicas outermost: those that share weights out are neighbours, on one
-    machine if it has so many. None for a lone process."""
+@dataclass(frozen=True, kw_only=True)
+class Ranks:
+    """All ranks by axis, and this one's place among those that read different samples."""
+
+    axes: Axes
+    mesh: DeviceMesh | None = None  # None for a lone process
+    data_rank: int = 0
+    data_group: dist.ProcessGroup | None = (
+        None  # of the ranks that read different samples; None: all
+    )
+
+    def sum_over_data(self, values: torch.Tensor) -> torch.Tensor:
+        """`values`, which are of this rank's samples, summed in place over the ranks that have
+        others."""
+        if self.mesh is not None:
+            dist.all_reduce(values, group=self.data_group)
+        return values
+
+
+LONE = Ranks(axes=Axes())
+
+
+def arrange_ranks(axes: Axes, device: torch.device) -> Ranks:
+    """Neighbours are along "tp", which talk most, then along "dp_shard". A collective."""
     if axes.num_ranks == 1:
-        return None
-    sizes = (axes.dp_replicate, axes.dp_shard)
-    return init_device_mesh(device.type, sizes, mesh_dim_names=("dp_replicate", "dp_shard"))
+        return Ranks(axes=axes)
+    sizes = {"dp_replicate": axes.dp_replicate, "dp_shard": axes.dp_shard, "tp": axes.tp}
+    mesh = init_device_mesh(device.type, tuple(sizes.values()), mesh_dim_names=tuple(sizes))
+    data = mesh["dp_replicate", "dp_shard"]._flatten("dp")
+    return Ranks(axes=axes, mesh=mesh, data_rank=data.get_local_rank(), data_group=data.get_group())
 
 
 @contextmanager

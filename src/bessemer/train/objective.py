@@ -17,8 +17,9 @@ from bessemer.model.dropout import dropout_keys
 from bessemer.model.transformer import Decoder
 from bessemer.train.lanes import Lanes
 from bessemer.train.loader import Batch
-from bessemer.train.mesh import sum_over_ranks
+from bessemer.train.mesh import LONE, Ranks
 from bessemer.train.parallel.data import gradient_sync
+from bessemer.train.parallel.tensor import settle_gradients
 from bessemer.train.precision import autocast
 
 
@@ -59,7 +60,7 @@ class Objective(nn.Module):
 
 
 def accumulate_gradients(
-    lanes: Lanes, batches: Sequence[Batch]
+    lanes: Lanes, batches: Sequence[Batch], ranks: Ranks = LONE
 ) -> tuple[list[Tensor], Tensor | None]:
     """Add up the gradients of the mean loss over the global batch, of which `batches` are this
     rank's part. `lanes` are of an Objective, possibly as `parallel.data` wraps it.
@@ -68,7 +69,7 @@ def accumulate_gradients(
     if there are experts. A collective.
     """
     num_labels = torch.tensor(float(sum(batch.num_labels for batch in batches)))
-    num_labels = sum_over_ranks(num_labels.to(batches[0].labels_BT.device))
+    num_labels = ranks.sum_over_data(num_labels.to(batches[0].labels_BT.device))
     divisor = max(1.0, float(num_labels))
 
     def differentiate(objective: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
@@ -78,9 +79,10 @@ def accumulate_gradients(
         return nats_N, expert_tokens_LE
 
     found = lanes.map(differentiate, batches)
+    settle_gradients(lanes.module.parameters())
     nats = [nats_N for nats_N, _ in found]
     counts = [expert_tokens_LE for _, expert_tokens_LE in found if expert_tokens_LE is not None]
-    return nats, sum_over_ranks(torch.stack(counts).sum(dim=0)) if counts else None
+    return nats, ranks.sum_over_data(torch.stack(counts).sum(dim=0)) if counts else None
 
 
 def rehearse(lanes: Lanes, batches: Iterable[Batch]) -> None:

@@ -15,7 +15,7 @@ from bessemer.core.labels import IGNORED
 from bessemer.tokens.digest import add_digests
 from bessemer.train.loader import Batch
 from bessemer.train.loss import bits_per_byte, label_bytes
-from bessemer.train.mesh import sum_over_ranks
+from bessemer.train.mesh import LONE, Ranks, sum_over_ranks
 
 _SIGN_BIT = 1 << 63
 
@@ -38,8 +38,10 @@ def sum_step(
     token_bytes: Tensor,
     sources: Sequence[str],
     leave: bool,
+    ranks: Ranks = LONE,
 ) -> StepSums:
-    """Sum over this rank's microbatches and all ranks, in float64; a collective.
+    """Sum over this rank's microbatches and those of the ranks that have others, in float64; a
+    collective.
 
     `nats` holds the loss of each token of each batch [N], `token_bytes` (int64 [V]) the bytes of
     text that tokens stand for, `sources` the names behind the batches' indices.
@@ -54,8 +56,7 @@ def sum_step(
         columns = (nats_N, predicted_N, nats_N * (bytes_N > 0), bytes_N)
         rows_N4 = torch.stack([column.double() for column in columns], dim=1)
         sums_S4.index_add_(0, batch.sources_B.repeat_interleave(batch.labels_BT.shape[1]), rows_N4)
-    asked = torch.tensor([float(leave)], dtype=torch.float64, device=device)
-    *flat, asked_by = sum_over_ranks(torch.cat([sums_S4.flatten(), asked])).tolist()
+    flat = ranks.sum_over_data(sums_S4.flatten()).tolist()
     rows = {name: flat[4 * index : 4 * index + 4] for index, name in enumerate(sources)}
     total_nats, labels, text_nats, num_bytes = (
         sum(row[k] for row in rows.values()) for k in range(4)
@@ -65,13 +66,13 @@ def sum_step(
         bits_per_byte=bits_per_byte(text_nats, num_bytes) if num_bytes else None,
         losses={name: row[0] / row[1] for name, row in rows.items() if row[1]},
         bits_per_byte_of={name: bits_per_byte(*row[2:]) for name, row in rows.items() if row[3]},
-        samples_digest=_sum_digests(batches, device),
-        leave=asked_by > 0,
+        samples_digest=_sum_digests(batches, device, ranks),
+        leave=bool(sum_over_ranks(torch.tensor(float(leave), device=device))),
     )
 
 
-def _sum_digests(batches: Sequence[Batch], device: torch.device) -> int:
+def _sum_digests(batches: Sequence[Batch], device: torch.device, ranks: Ranks) -> int:
     """Sums of uint64 modulo 2^64 over ranks; torch's int64 wraps just so."""
     mine = add_digests(batch.digest for batch in batches)
     signed = mine - (mine & _SIGN_BIT) * 2
-    return int(sum_over_ranks(torch.tensor(signed, device=device))) % (2 * _SIGN_BIT)
+    return int(ranks.sum_over_data(torch.tensor(signed, device=device))) % (2 * _SIGN_BIT)

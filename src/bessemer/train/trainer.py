@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bessemer.config.axes import axes_of_launch
 from bessemer.config.microbatch import microbatch_samples, num_lanes
@@ -49,13 +49,13 @@ from bessemer.train.interrupt import Interruption, noticed
 from bessemer.train.job import TrainingJob
 from bessemer.train.lanes import Lanes
 from bessemer.train.launch import Launch
-from bessemer.train.layers import prepare_layers
 from bessemer.train.loader import Batch, Loader
-from bessemer.train.mesh import choose_device, make_mesh, peak_bytes, wait_for_ranks
+from bessemer.train.mesh import arrange_ranks, choose_device, peak_bytes, wait_for_ranks
 from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
 from bessemer.train.objective import Objective, accumulate_gradients, rehearse
 from bessemer.train.optim import make_optimizers
-from bessemer.train.parallel.data import let_go, replicate, shard
+from bessemer.train.parallel.apply import share_out, wrap
+from bessemer.train.parallel.data import let_go
 from bessemer.train.precision import resolve_precision
 from bessemer.train.profile import profiled
 from bessemer.train.schedule import first_step_of_decay, rate_of_step
@@ -74,6 +74,7 @@ class Trainer:
         self.device = choose_device(job.cluster, launch)
         if self.device.type == "cpu":
             keep_less_of_what_is_freed()
+        self.ranks = arrange_ranks(axes_of_launch(job.cluster, launch.num_ranks), self.device)
         token_bytes = read_token_bytes(job.tokenizer)
         self.token_bytes = torch.from_numpy(token_bytes).long().to(self.device)
         self.timetable = make_timetable(config)
@@ -82,34 +83,30 @@ class Trainer:
             microbatch_samples,
             hidden_dim=job.model.hidden_dim,
             cluster=job.cluster,
-            num_ranks=launch.num_ranks,
+            num_ranks=self.ranks.axes.num_data_ranks,
             device_type=self.device.type,
         )
         self.loader = Loader(
             order=self.order,
             timetable=self.timetable,
             microbatch_samples=self.microbatch_samples,
-            rank=launch.rank,
-            num_ranks=launch.num_ranks,
+            rank=self.ranks.data_rank,
+            num_ranks=self.ranks.axes.num_data_ranks,
         )
-        axes = axes_of_launch(job.cluster, launch.num_ranks)
         # Where weights are shared out, no rank ever holds all of them.
-        with torch.device("meta" if axes.dp_shard > 1 else self.device):
+        with torch.device("meta" if self.ranks.axes.shares_weights else self.device):
             self.decoder = Decoder(job.model, len(token_bytes))
         self.shape = shape_of(job.model, len(token_bytes))
         precision = resolve_precision(config.precision, self.device)
-        prepare_layers(self.decoder.layers, job.cluster, precision)
-        self.objective: nn.Module = Objective(self.decoder, config, precision, job.seed)
-        if axes.dp_shard > 1:
-            shard(self.decoder, make_mesh(axes, self.device), reshard=job.cluster.reshard)
+        share_out(self.decoder, self.ranks, job.cluster, precision)
+        if self.ranks.axes.shares_weights:
             self.decoder.to_empty(device=self.device)
             self.decoder.tie()
         if job.init_from is None:
             initialize(self.decoder, job.seed)
         else:
             read_weights(job.init_from, self.decoder)
-        if axes.dp_shard == 1 and axes.dp_replicate > 1:
-            self.objective = replicate(self.objective)
+        self.objective = wrap(Objective(self.decoder, config, precision, job.seed), self.ranks)
         lanes = num_lanes(job.cluster, launch.num_ranks, self.device.type)
         self.lanes = Lanes(self.objective, lanes)
         self.optimizers = make_optimizers(
@@ -196,9 +193,9 @@ class Trainer:
         factor = rate_of_step(self.step, self.timetable, config.schedule)
         self.optimizers.set_learning_rate(factor)
         batches = [batch.to(self.device) for batch in self.loader.microbatches(self.step)]
-        nats, expert_tokens_LE = accumulate_gradients(self.lanes, batches)
+        nats, expert_tokens_LE = accumulate_gradients(self.lanes, batches, self.ranks)
         asked = interruption.is_asked
-        sums = sum_step(batches, nats, self.token_bytes, self.order.sources, asked)
+        sums = sum_step(batches, nats, self.token_bytes, self.order.sources, asked, self.ranks)
         gradient = clip_gradients(self.named_parameters, config.optimizer.clip_grad_norm)
         alarms = self.guard.examine({"loss": sums.loss, "gradient norm": gradient.norm})
         action = self.guard.action(alarms)
@@ -313,7 +310,7 @@ class Trainer:
         """Held-out bits per byte of every source, on all ranks together."""
         with self.average.swapped() if self.average else nullcontext():
             found = bits_per_byte_of_sets(
-                self.decoder, self.heldout, self.token_bytes, self.job.train, self.launch
+                self.decoder, self.heldout, self.token_bytes, self.job.train, self.ranks
             )
         let_go(self.decoder)
         if monitor is None:

@@ -17,6 +17,7 @@ from bessemer.core.errors import ConfigError
         ({"dp_shard": 4}, 4, Axes(dp_shard=4)),
         ({"dp_shard": 2}, 8, Axes(dp_replicate=4, dp_shard=2)),
         ({"dp_replicate": 2, "dp_shard": 2}, 4, Axes(dp_replicate=2, dp_shard=2)),
+        ({"tp": 2}, 4, Axes(dp_replicate=2, tp=2)),
     ],
 )
 def test_what_is_not_said_follows_from_the_ranks(
@@ -24,7 +25,7 @@ def test_what_is_not_said_follows_from_the_ranks(
 ) -> None:
     found = axes_of_launch(ClusterConfig(**cluster), num_ranks)
     assert found == axes
-    assert found.num_ranks == found.num_data_ranks == num_ranks
+    assert found.num_ranks == found.num_data_ranks * found.tp == num_ranks
 
 
 @pytest.mark.parametrize(
@@ -33,14 +34,14 @@ def test_what_is_not_said_follows_from_the_ranks(
         (
             {"dp_replicate": 4},
             2,
-            "cluster.dp_replicate: dp_replicate x dp_shard is 4 x 1 = 4 ranks, and 2 were started",
+            "cluster.dp_replicate: dp_replicate x dp_shard x tp is 4 x 1 x 1 = 4 ranks, and 2 were started",
         ),
         (
             {"dp_shard": 4},
             6,
-            "cluster.dp_shard: dp_replicate x dp_shard is 1 x 4 = 4 ranks, and 6 were started",
+            "cluster.dp_shard: dp_replicate x dp_shard x tp is 1 x 4 x 1 = 4 ranks, and 6 were started",
         ),
-        ({"dp_replicate": 2, "dp_shard": 4}, 6, "set 1 x 6, 2 x 3, 3 x 2, 6 x 1"),
+        ({"dp_replicate": 2, "dp_shard": 4}, 6, "set 6 x 1 x 1, 3 x 2 x 1, 2 x 3 x 1, 1 x 6 x 1"),
         ({"dp_shard": 3}, 1, "torchrun --nproc-per-node 3"),
     ],
 )

@@ -234,6 +234,14 @@ ONE_FAULT = [
         "cluster.dp_replicate: 3 ranks cannot share a batch of 8 sequences evenly",
     ),
     (
+        "cluster.dp_shard=3",
+        "cluster.dp_shard: 3 ranks cannot share a batch of 8 sequences evenly",
+    ),
+    (
+        "cluster.tp=3",
+        "cluster.tp: 3 ranks cannot share model.num_heads (HEADS) evenly",
+    ),
+    (
         "cluster.microbatch_tokens=100",
         "cluster.microbatch_tokens: 100 is no multiple of seq_len (64)",
     ),

@@ -9,6 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from bessemer.config.axes import Axes
 from bessemer.config.model import ModelConfig
 from bessemer.config.train import OptimizerConfig
 from bessemer.costs.compute import count_parameters, forward_flops, shape_of, training_flops
@@ -163,6 +164,20 @@ def test_saved_activations_equal_what_autograd_keeps(
         model.lm_head(x_BTD)
     found = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     assert found == 4 * saved_activations(shape_of(model.config, 300), 2, 32, packed)
+
+
+def test_ranks_share_out_all_but_what_is_gathered() -> None:
+    shape = shape_of(ModelConfig(**SHAPES[0]), 300)
+    alone, total = training_memory(shape, 2, 32), count_parameters(shape).total
+    four = training_memory(shape, 2, 32, axes=Axes(dp_shard=2, tp=2))
+    outside = (300 + 1) * 64  # the embedding, tied, and the last norm
+    assert (
+        four.weights == four.gradients == 4 * (total // 4 + outside // 2 + (total - outside) // 2)
+    )
+    assert four.optimizer == alone.optimizer // 4
+    assert four.activations == alone.activations
+    held = training_memory(shape, 2, 32, axes=Axes(dp_shard=2), reshard=False)
+    assert held.weights == 4 * (total // 2 + total)
 
 
 def test_memory_parts_add_up() -> None:

@@ -98,7 +98,7 @@ def test_the_average_is_what_is_evaluated_and_loaded(make_job: MakeJob) -> None:
         for row in read_jsonl(job.folder / METRICS / EVALUATIONS)
         if row["step"] == 6
     }
-    found = bits_per_byte_of_sets(loaded, trainer.heldout, trainer.token_bytes, job.train, Launch())
+    found = bits_per_byte_of_sets(loaded, trainer.heldout, trainer.token_bytes, job.train)
     assert found == last
 
 

@@ -36,7 +36,7 @@ def shard(decoder: Decoder, mesh: DeviceMesh, *, reshard: bool) -> None:
     With `reshard`, a layer's gathered weights are let go between its two passes.
     """
     is_hybrid = mesh["dp_replicate"].size() > 1
-    along = mesh if is_hybrid else mesh["dp_shard"]
+    along = mesh["dp_replicate", "dp_shard"] if is_hybrid else mesh["dp_shard"]
     for layer in decoder.layers:
         fully_shard(layer, mesh=along, reshard_after_forward=reshard)
     fully_shard(decoder, mesh=along, reshard_after_forward=False)

@@ -1,0 +1,37 @@
+"""All that shares a model out among ranks, in the order in which it must be done."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from bessemer.config.cluster import ClusterConfig
+from bessemer.model.transformer import Decoder
+from bessemer.train.layers import prepare_layers
+from bessemer.train.mesh import Ranks
+from bessemer.train.parallel.data import replicate, shard
+from bessemer.train.parallel.tensor import split
+
+
+def share_out(decoder: Decoder, ranks: Ranks, cluster: ClusterConfig, precision: str) -> None:
+    """Prepare a decoder, whose parameters may be on the meta device, in place, from the inside
+    out: matrices along "tp", layers by themselves, weights along "dp_shard"."""
+    axes, mesh = ranks.axes, ranks.mesh
+    if mesh is not None and axes.tp > 1:
+        split(decoder, mesh["tp"])
+    prepare_layers(decoder.layers, cluster, precision)
+    if mesh is not None and is_sharded(ranks):
+        shard(decoder, mesh, reshard=cluster.reshard)
+
+
+def wrap(objective: nn.Module, ranks: Ranks) -> nn.Module:
+    """The objective, around whole weights that other ranks have too if it is so."""
+    if ranks.axes.num_data_ranks > 1 and not is_sharded(ranks):
+        return replicate(objective)
+    return objective
+
+
+def is_sharded(ranks: Ranks) -> bool:
+    """Whether FSDP2 keeps the weights: also of replicas that are parts of matrices, as DDP knows
+    no such parameters."""
+    axes = ranks.axes
+    return axes.dp_shard > 1 or (axes.tp > 1 and axes.dp_replicate > 1)

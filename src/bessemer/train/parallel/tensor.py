@@ -1,0 +1,63 @@
+"""Tensor parallelism: ranks that compute the same samples, each with a part of every matrix.
+
+Attention is shared out by heads, feed-forward layers by inner width, the vocabulary by rows
+(Shoeybi et al. 2019, arXiv 1909.08053). Between them the residual stream is shared out along the
+sequence, so that norms, too, are computed once (Korthikanti et al. 2022, arXiv 2205.05198).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.tensor import DTensor, Replicate, Shard
+from torch.distributed.tensor.parallel import (
+    ColwiseParallel,
+    ParallelStyle,
+    RowwiseParallel,
+    SequenceParallel,
+    parallelize_module,
+)
+
+from bessemer.model.transformer import Decoder
+
+
+def split(decoder: Decoder, mesh: DeviceMesh) -> None:
+    """Share all parameters of a dense `decoder` out along `mesh`, of one dim, in place."""
+    sequence = Shard(1)
+    ends: dict[str, ParallelStyle] = {
+        "embed_tokens": RowwiseParallel(input_layouts=Replicate(), output_layouts=sequence),
+        "norm": SequenceParallel(),
+        "lm_head": ColwiseParallel(),  # whose weight alone is used, by the loss
+    }
+    layer: dict[str, ParallelStyle] = {
+        "input_layernorm": SequenceParallel(),
+        "self_attn.q_proj": ColwiseParallel(),
+        "self_attn.k_proj": ColwiseParallel(),
+        "self_attn.v_proj": ColwiseParallel(),
+        "self_attn.o_proj": RowwiseParallel(output_layouts=sequence),
+        "post_attention_layernorm": SequenceParallel(),
+        "mlp.gate_proj": ColwiseParallel(),
+        "mlp.up_proj": ColwiseParallel(),
+        "mlp.down_proj": RowwiseParallel(output_layouts=sequence),
+    }
+    if decoder.config.qk_norm:  # of this rank's heads
+        heads = SequenceParallel(sequence_dim=2, use_local_output=True)
+        layer |= {"self_attn.q_norm": heads, "self_attn.k_norm": heads}
+    if decoder.config.tie_embeddings:
+        del ends["lm_head"]
+    parallelize_module(decoder, mesh, ends)
+    for each in decoder.layers:
+        parallelize_module(each, mesh, layer)
+    decoder.tie()
+
+
+@torch.no_grad()
+def settle_gradients(parameters: Iterable[Tensor]) -> None:
+    """Add up the gradients of parameters that all ranks have: each found what its part of the
+    sequence, or of the heads, gives."""
+    for parameter in parameters:
+        if isinstance(parameter, DTensor) and isinstance(parameter.grad, DTensor):
+            parameter.grad = parameter.grad.redistribute(placements=parameter.placements)
