@@ -31,7 +31,7 @@ from bessemer.train.parallel.apply import share_out, wrap
 from bessemer.train.updates import UpdateProbe
 
 VOCAB_SIZE, SEQ_LEN, BATCH, MICROBATCH = 64, 16, 16, 2
-DENSE = {"num_layers": 2, "hidden_dim": 24, "num_heads": 8, "num_kv_heads": 4, "ffn_dim": 40}
+DENSE = {"num_layers": 2, "hidden_dim": 32, "num_heads": 8, "num_kv_heads": 4, "ffn_dim": 40}
 EXPERTS = {"num_experts": 3, "experts_per_token": 2, "ffn_dim": 16, "num_dense_layers": 1}
 KINDS = {"dense": {}, "dense with QK-norm": {"qk_norm": True}, "experts": {"experts": EXPERTS}}
 TRAIN = TrainConfig(
@@ -80,7 +80,8 @@ def step(
     objective: torch.nn.Module, decoder: Decoder, batches: list[Batch], ranks: Ranks
 ) -> dict[str, object]:
     """One optimizer step; what came of it on the way."""
-    optimizers = make_optimizers(decoder, OptimizerConfig(lr=1e-2))
+    # With a small eps the first step of AdamW is the sign of what may be rounding alone.
+    optimizers = make_optimizers(decoder, OptimizerConfig(lr=1e-2, eps=1e-3))
     probe = UpdateProbe(decoder.parameters())
     nats, expert_tokens = accumulate_gradients(Lanes(objective, 1), batches, ranks)
     sums = ranks.sum_over_data(torch.stack([each.double().sum() for each in nats]).sum())
@@ -99,7 +100,7 @@ def step(
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor.clone()
+    return (tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor).clone()
 
 
 def compare(alone: dict[str, object], together: dict[str, object]) -> None:

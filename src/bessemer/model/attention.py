@@ -43,7 +43,7 @@ class Attention(nn.Module):
         """Attend within pieces to `norm(x_BTD)`. With a filled `past`, x is one token that sees all
         of it."""
         qkv = project_normed(x_BTD, norm, self.q_proj, self.k_proj, self.v_proj)
-        q_BTHK, k_BTGK, v_BTGK = (each.unflatten(2, (-1, self.head_dim)) for each in qkv)
+        q_BTHK, k_BTGK, v_BTGK = (each.view(*each.shape[:2], -1, self.head_dim) for each in qkv)
         q_BTHK = rotate(self.q_norm(q_BTHK), *rotary)
         k_BTGK = rotate(self.k_norm(k_BTGK), *rotary)
         if past is not None and past.length:

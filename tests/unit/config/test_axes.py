@@ -34,12 +34,12 @@ def test_what_is_not_said_follows_from_the_ranks(
         (
             {"dp_replicate": 4},
             2,
-            "cluster.dp_replicate: dp_replicate x dp_shard x tp is 4 x 1 x 1 = 4 ranks, and 2 were started",
+            "cluster.dp_replicate: dp_replicate x dp_shard x tp is 4 x 1 x 1 = 4 ranks, and 2 were",
         ),
         (
             {"dp_shard": 4},
             6,
-            "cluster.dp_shard: dp_replicate x dp_shard x tp is 1 x 4 x 1 = 4 ranks, and 6 were started",
+            "cluster.dp_shard: dp_replicate x dp_shard x tp is 1 x 4 x 1 = 4 ranks, and 6 were",
         ),
         ({"dp_replicate": 2, "dp_shard": 4}, 6, "set 6 x 1 x 1, 3 x 2 x 1, 2 x 3 x 1, 1 x 6 x 1"),
         ({"dp_shard": 3}, 1, "torchrun --nproc-per-node 3"),

@@ -21,7 +21,7 @@ def sum_over_parts(values_P: Tensor, tensors: Sequence[Tensor]) -> Tensor:
         some = values_P[indices]
         for axis, placement in enumerate(placements):
             assert not placement.is_partial(), "tensors must be summed over ranks before"
-            if placement.is_shard():
+            if not placement.is_replicate():
                 dist.all_reduce(some, group=mesh.get_group(axis))
         values_P[indices] = some
     return values_P
