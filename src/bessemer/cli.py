@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from bessemer.core.errors import BessemerError, ConfigError
+from bessemer.core.errors import BessemerError, ConfigError, TrainingError
 
 app = typer.Typer(
     name="bessemer",
@@ -63,6 +63,21 @@ def plan(
     from bessemer.line import api, show
 
     show.estimate(api.plan(run_file, overrides or (), measure=measure))
+
+
+@app.command()
+def parity(run_file: RunFile, overrides: Overrides = None) -> None:
+    """Prove, before a cluster is paid for, that the layout of a run computes what one process does.
+
+    The model of the run, scaled down, on processes of this machine: loss, every gradient and one
+    optimizer step. All layouts of two and four ranks if [cluster] asks for none.
+    """
+    from bessemer.line import api, show
+
+    found = api.parity(run_file, overrides or ())
+    show.parity(found)
+    if wrong := sum(not each.holds for each in found):
+        raise TrainingError(f"{wrong} of {len(found)} layouts differ from one process")
 
 
 @app.command()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bessemer.tokens.compression import TokenizerReport
     from bessemer.tokens.order import SampleOrder
     from bessemer.train.launch import Launch
+    from bessemer.train.parallel.parity import Parity
 
 
 def check(run_file: Path | str, overrides: Sequence[str] = ()) -> Workspace:
@@ -43,6 +44,21 @@ def plan(run_file: Path | str, overrides: Sequence[str] = (), *, measure: bool =
 
     config = load_config(Path(run_file), overrides)
     return estimate(config, measure_rate() if measure else None)
+
+
+def parity(run_file: Path | str, overrides: Sequence[str] = ()) -> list[Parity]:
+    """Whether the layout that a run file asks for computes what one process computes; all layouts
+    of two and four ranks if it asks for none. The model is scaled down; no data is read.
+
+    Raises ConfigError with every fault, and MachineError if the processes fail.
+    """
+    from bessemer.config.axes import planned_axes
+    from bessemer.line.check import load_config
+    from bessemer.train.parallel.parity import compare_layouts, layouts_to_try
+
+    config = load_config(Path(run_file), overrides)
+    layouts = layouts_to_try(planned_axes(config.cluster), config.model)
+    return compare_layouts(config.model, config.train, config.cluster, layouts)
 
 
 def run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.markup import escape
@@ -22,6 +23,7 @@ from bessemer.line.trace import DocumentTrace, StepTrace
 from bessemer.line.verify import SampleProof
 from bessemer.line.workspace import Workspace
 from bessemer.planner.estimate import Estimate
+from bessemer.train.parallel.parity import Parity
 
 _MOST_ROWS = 40
 
@@ -148,6 +150,22 @@ def estimate(found: Estimate) -> None:
     else:
         rows.append(("rate", "not measured"))
     console.print(make_facts(rows))
+
+
+def parity(found: Sequence[Parity]) -> None:
+    """A row for each layout: how far it is from one process, at its farthest."""
+    table = make_table("layout", "loss", "gradient", "of", "step", "")
+    for each in found:
+        sizes = {name: size for name, size in asdict(each.axes).items() if size > 1}
+        table.add_row(
+            " x ".join(f"{name} {size}" for name, size in sizes.items()),
+            f"{each.loss:.0e}",
+            f"{each.gradient:.0e}",
+            each.parameter,
+            f"{each.step:.0e}",
+            "equal" if each.holds else "DIFFERS" if each.routed_alike else "ROUTED OTHERWISE",
+        )
+    make_console().print(table)
 
 
 def outcome(workspace: Workspace, outcomes: Sequence[StageOutcome], program: str) -> None:

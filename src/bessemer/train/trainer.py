@@ -32,7 +32,6 @@ from bessemer.model.hugging_face import read_weights
 from bessemer.model.initialize import initialize
 from bessemer.model.moe import update_balance
 from bessemer.model.rate import measure_matmul_flops
-from bessemer.model.transformer import Decoder
 from bessemer.model.width import lr_multiplier
 from bessemer.tokens.contents import read_token_bytes
 from bessemer.tokens.digest import NO_STEPS, chain_digest
@@ -54,7 +53,7 @@ from bessemer.train.mesh import arrange_ranks, choose_device, peak_bytes, wait_f
 from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
 from bessemer.train.objective import Objective, accumulate_gradients, rehearse
 from bessemer.train.optim import make_optimizers
-from bessemer.train.parallel.apply import share_out, wrap
+from bessemer.train.parallel.apply import build, wrap
 from bessemer.train.parallel.data import let_go
 from bessemer.train.precision import resolve_precision
 from bessemer.train.profile import profiled
@@ -93,15 +92,11 @@ class Trainer:
             rank=self.ranks.data_rank,
             num_ranks=self.ranks.axes.num_data_ranks,
         )
-        # Where weights are shared out, no rank ever holds all of them.
-        with torch.device("meta" if self.ranks.axes.shares_weights else self.device):
-            self.decoder = Decoder(job.model, len(token_bytes))
-        self.shape = shape_of(job.model, len(token_bytes))
         precision = resolve_precision(config.precision, self.device)
-        share_out(self.decoder, self.ranks, job.cluster, precision)
-        if self.ranks.axes.shares_weights:
-            self.decoder.to_empty(device=self.device)
-            self.decoder.tie()
+        self.decoder = build(
+            job.model, len(token_bytes), self.ranks, job.cluster, precision, self.device
+        )
+        self.shape = shape_of(job.model, len(token_bytes))
         if job.init_from is None:
             initialize(self.decoder, job.seed)
         else:

@@ -238,8 +238,9 @@ ONE_FAULT = [
         "cluster.dp_shard: 3 ranks cannot share a batch of 8 sequences evenly",
     ),
     (
-        "cluster.tp=3",
-        "cluster.tp: 3 ranks cannot share model.num_heads (HEADS) evenly",
+        "cluster.tp=8",
+        "cluster.tp: 8 ranks cannot share model.num_heads (4) evenly",
+        "cluster.tp: 8 ranks cannot share model.num_kv_heads (2) evenly",
     ),
     (
         "cluster.microbatch_tokens=100",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from bessemer.config.cluster import ClusterConfig
+from bessemer.config.model import ModelConfig
 from bessemer.model.transformer import Decoder
 from bessemer.train.layers import prepare_layers
 from bessemer.train.mesh import Ranks
@@ -12,15 +14,29 @@ from bessemer.train.parallel.data import replicate, shard
 from bessemer.train.parallel.tensor import split
 
 
-def share_out(decoder: Decoder, ranks: Ranks, cluster: ClusterConfig, precision: str) -> None:
-    """Prepare a decoder, whose parameters may be on the meta device, in place, from the inside
-    out: matrices along "tp", layers by themselves, weights along "dp_shard"."""
+def build(
+    model: ModelConfig,
+    vocab_size: int,
+    ranks: Ranks,
+    cluster: ClusterConfig,
+    precision: str,
+    device: torch.device,
+) -> Decoder:
+    """A decoder of which this rank holds its part, from the inside out: matrices along "tp", layers
+    by themselves, weights along "dp_shard". Its weights are to be filled."""
     axes, mesh = ranks.axes, ranks.mesh
+    # Where weights are shared out, no rank ever holds all of them.
+    with torch.device("meta" if axes.shares_weights else device):
+        decoder = Decoder(model, vocab_size)
     if mesh is not None and axes.tp > 1:
         split(decoder, mesh["tp"])
     prepare_layers(decoder.layers, cluster, precision)
     if mesh is not None and is_sharded(ranks):
         shard(decoder, mesh, reshard=cluster.reshard)
+    if axes.shares_weights:
+        decoder.to_empty(device=device)
+        decoder.tie()
+    return decoder
 
 
 def wrap(objective: nn.Module, ranks: Ranks) -> nn.Module:
