@@ -36,6 +36,10 @@ def torchrun(num_ranks: int, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
+def sets(overrides: tuple[str, ...]) -> list[str]:
+    return [word for each in overrides for word in ("--set", each)]
+
+
 def losses(run_file: Path, *overrides: str) -> list[tuple[float, ...]]:
     folder = plan_workspace(run_file, overrides).folder("train")
     rows = read_jsonl(folder / METRICS / STEPS)
@@ -53,42 +57,52 @@ def weights(run_file: Path, *overrides: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("num_ranks", "layout"),
+    ("num_ranks", "layout", "train"),
     [
-        pytest.param(2, (), id="DDP"),
-        pytest.param(2, ("cluster.dp_shard=2",), id="FSDP"),
-        pytest.param(4, ("cluster.dp_shard=4", "cluster.reshard=false"), id="FSDP of four"),
-        pytest.param(4, ("cluster.dp_shard=2",), id="HSDP"),
-        pytest.param(2, ("cluster.tp=2",), id="TP"),
-        pytest.param(4, ("cluster.dp_shard=2", "cluster.tp=2"), id="FSDP x TP"),
+        pytest.param(2, (), (), id="DDP"),
+        pytest.param(2, ("cluster.dp_shard=2",), (), id="FSDP"),
+        pytest.param(4, ("cluster.dp_shard=4", "cluster.reshard=false"), (), id="FSDP of four"),
+        pytest.param(4, ("cluster.dp_shard=2",), ("train.ema={half_life_tokens=1000}",), id="HSDP"),
+        pytest.param(2, ("cluster.tp=2", "cluster.recompute='full'"), (), id="TP"),
+        pytest.param(
+            4,
+            ("cluster.dp_shard=2", "cluster.tp=2"),
+            ("train.ema={half_life_tokens=1000}", "train.optimizer.kind='muon'"),
+            id="FSDP x TP",
+        ),
     ],
 )
 def test_ranks_give_the_losses_and_weights_of_one_process(
     num_ranks: int,
     layout: tuple[str, ...],
+    train: tuple[str, ...],
     run_file: Path,
     bessemer: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    alone = bessemer("run", str(run_file), "--to", "train")
+    alone = bessemer("run", str(run_file), "--to", "train", *sets(train))
     assert alone.returncode == 0, alone.stderr
-    others = ('run.root="shared"', *layout)
-    sets = [word for each in others for word in ("--set", each)]
-    together = torchrun(num_ranks, "run", str(run_file), "--to", "train", *sets)
+    others = ('run.root="shared"', *train, *layout)
+    together = torchrun(num_ranks, "run", str(run_file), "--to", "train", *sets(others))
     assert together.returncode == 0, together.stderr
-    expected, found = losses(run_file), losses(run_file, *others)
+    expected, found = losses(run_file, *train), losses(run_file, *others)
     assert len(expected) == 20
+    # Float32 sums in another order, carried through up to twenty optimizer steps; Muon's are
+    # bfloat16 where that is fast.
+    far = 1e-2 if "train.optimizer.kind='muon'" in train else 1e-5
     for step, (one, other) in enumerate(zip(expected, found, strict=True), start=1):
-        # Float32 sums in another order, carried through up to twenty optimizer steps.
-        assert other == pytest.approx(one, rel=1e-5), f"step {step}"
+        assert other == pytest.approx(one, rel=far), f"step {step}"
     ours = weights(run_file, *others)
-    for name, weight in weights(run_file).items():
-        torch.testing.assert_close(ours[name], weight, rtol=1e-4, atol=1e-5, msg=name)
+    for name, weight in weights(run_file, *train).items():
+        torch.testing.assert_close(ours[name], weight, rtol=10 * far, atol=far, msg=name)
 
 
+@pytest.mark.parametrize("layout", [(), ("cluster.dp_shard=2",), ("cluster.tp=2",)])
 def test_a_run_of_two_ranks_is_resumed_by_one(
-    run_file: Path, bessemer: Callable[..., subprocess.CompletedProcess[str]]
+    layout: tuple[str, ...],
+    run_file: Path,
+    bessemer: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    both = torchrun(2, "run", str(run_file), "--to", "train")
+    both = torchrun(2, "run", str(run_file), "--to", "train", *sets(layout))
     assert both.returncode == 0, both.stderr
     expected = losses(run_file)
     folder = plan_workspace(run_file).folder("train")

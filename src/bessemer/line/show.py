@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
@@ -23,7 +24,9 @@ from bessemer.line.trace import DocumentTrace, StepTrace
 from bessemer.line.verify import SampleProof
 from bessemer.line.workspace import Workspace
 from bessemer.planner.estimate import Estimate
-from bessemer.train.parallel.parity import Parity
+
+if TYPE_CHECKING:  # it needs torch
+    from bessemer.train.parallel.parity import Parity
 
 _MOST_ROWS = 40
 

@@ -43,9 +43,7 @@ class Ranks:
     axes: Axes
     mesh: DeviceMesh | None = None  # None for a lone process
     data_rank: int = 0
-    data_group: dist.ProcessGroup | None = (
-        None  # of the ranks that read different samples; None: all
-    )
+    data_group: dist.ProcessGroup | None = None  # of those ranks
 
     def sum_over_data(self, values: torch.Tensor) -> torch.Tensor:
         """`values`, which are of this rank's samples, summed in place over the ranks that have
