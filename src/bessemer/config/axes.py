@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from bessemer.config.cluster import ClusterConfig
 from bessemer.core.errors import ConfigError, Fault
 
+_MOST_PROPOSALS = 8
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Axes:
@@ -53,7 +55,8 @@ def axes_of_launch(cluster: ClusterConfig, num_ranks: int) -> Axes:
         return replace(axes, dp_replicate=num_ranks // axes.num_ranks)
     if axes.num_ranks == num_ranks:
         return axes
-    key = "cluster.dp_replicate" if cluster.dp_replicate else "cluster.dp_shard"
+    given = {"dp_replicate": cluster.dp_replicate, "dp_shard": cluster.dp_shard, "tp": cluster.tp}
+    key = next((name for name, size in given.items() if size and size > 1), "dp_replicate")
     sizes = [size for size in range(1, num_ranks + 1) if num_ranks % size == 0]
     layouts = [
         f"{num_ranks // dp_shard // tp} x {dp_shard} x {tp}"
@@ -64,11 +67,11 @@ def axes_of_launch(cluster: ClusterConfig, num_ranks: int) -> Axes:
     raise ConfigError(
         [
             Fault(
-                key,
+                f"cluster.{key}",
                 f"dp_replicate x dp_shard x tp is {axes.dp_replicate} x {axes.dp_shard} x "
                 f"{axes.tp} = {axes.num_ranks} ranks, and {num_ranks} were started. Start as many: "
                 f"torchrun --nproc-per-node {axes.num_ranks} -m bessemer run RUN.toml; or, for "
-                f"{num_ranks}, set {', '.join(layouts)}",
+                f"{num_ranks}, set {', '.join(layouts[:_MOST_PROPOSALS])}",
             )
         ]
     )

@@ -43,6 +43,8 @@ def test_what_is_not_said_follows_from_the_ranks(
         ),
         ({"dp_replicate": 2, "dp_shard": 4}, 6, "set 6 x 1 x 1, 3 x 2 x 1, 2 x 3 x 1, 1 x 6 x 1"),
         ({"dp_shard": 3}, 1, "torchrun --nproc-per-node 3"),
+        ({"dp_replicate": 1}, 2, "cluster.dp_replicate: dp_replicate x dp_shard x tp is 1 x 1 x 1"),
+        ({"tp": 2}, 3, "cluster.tp: dp_replicate x dp_shard x tp is 1 x 1 x 2 = 2 ranks"),
     ],
 )
 def test_a_layout_for_other_ranks_is_refused_with_those_that_are_possible(
