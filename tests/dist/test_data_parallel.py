@@ -134,3 +134,19 @@ def test_a_wrong_number_of_ranks_is_one_clear_error(run_file: Path) -> None:
     done = torchrun(2, "run", str(run_file), "--to", "train", "--set", "cluster.dp_replicate=4")
     assert done.returncode != 0
     assert "dp_replicate x dp_shard x tp is 4 x 1 x 1 = 4 ranks, and 2 were started" in done.stderr
+    assert not plan_workspace(run_file).folder("ingest").exists()  # refused before any work
+
+
+def test_what_many_ranks_trained_one_process_goes_on_with(
+    run_file: Path, bessemer: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    layout = sets(("cluster.dp_shard=2",))
+    refused = bessemer("run", str(run_file), *layout)
+    assert refused.returncode == 2
+    assert "cluster.dp_shard" in refused.stderr
+    prepared = bessemer("run", str(run_file), "--to", "mix", *layout)  # needs no other rank
+    assert prepared.returncode == 0, prepared.stderr
+    trained = torchrun(2, "run", str(run_file), "--to", "train", *layout)
+    assert trained.returncode == 0, trained.stderr
+    finished = bessemer("run", str(run_file), *layout)
+    assert finished.returncode == 0, finished.stderr

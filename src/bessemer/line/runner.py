@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bessemer.config.axes import axes_of_launch
 from bessemer.core.errors import ConfigError, MachineError
 from bessemer.core.events import Display
 from bessemer.core.hardware import num_usable_cores, peak_memory_bytes
@@ -68,6 +69,9 @@ def run_stages(
     if launch.rank > 0:
         _follow(workspace, stages, display, launch)
         return []
+    for stage in stages:  # what does not fit the ranks is refused before anything is done
+        if stage.on_all_ranks and (first is not None or _reusable(workspace, stage) is None):
+            axes_of_launch(workspace.config.cluster, launch.num_ranks)
     outcomes = []
     with _sole_worker(workspace.root):
         save_workspace(workspace)

@@ -217,14 +217,12 @@ def _token_root(work: Work) -> Path | RemotePath:
 
 def run_train(work: Work) -> StageResult:
     """Train, on every rank."""
-    from bessemer.config.axes import axes_of_launch
     from bessemer.core.storage import read_json
     from bessemer.train.job import TrainingJob
     from bessemer.train.mesh import choose_device, process_group
     from bessemer.train.trainer import Trainer
 
     config, launch = work.config, work.launch
-    axes_of_launch(config.cluster, launch.num_ranks)  # refuses what does not fit, at once
     job = TrainingJob(
         model=config.model,
         train=config.train,
