@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from platform import machine
 
 import pytest
 import torch
 from torch import Tensor
 
 from bessemer.core.hardware import processor
-from bessemer.model.products import OPERATORS, multiply, multiply_by_onednn, project
+from bessemer.model.products import multiply, multiply_by_onednn, project
 
-needs_onednn = pytest.mark.skipif(len(OPERATORS) < 4, reason="torch without oneDNN")
+# Not by whether torch has it: one that has lost the operator is to be noticed.
+needs_onednn = pytest.mark.skipif(machine() not in {"x86_64", "AMD64"}, reason="oneDNN is for x86")
 WAYS = [multiply, pytest.param(multiply_by_onednn, marks=needs_onednn)]
 
 
@@ -63,7 +65,8 @@ def test_no_gradient_is_made_that_nobody_asks_for(frozen: int) -> None:
     leaves[1 - frozen].requires_grad_()
     project(*leaves).sum().backward()
     assert leaves[frozen].grad is None
-    assert leaves[1 - frozen].grad is not None
+    expected = leaves[frozen].sum(dim=0).expand_as(leaves[1 - frozen])
+    torch.testing.assert_close(leaves[1 - frozen].grad, expected)
 
 
 def test_the_processor_is_known_or_not() -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise, permutations
-from threading import Event
+from threading import Event, Semaphore, Thread
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from torch import nn
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.microbatch import num_lanes
 from bessemer.train.job import TrainingJob
-from bessemer.train.lanes import Lanes
+from bessemer.train.lanes import Lanes, _Sum
 from bessemer.train.launch import Launch
 from bessemer.train.mesh import process_group
 from bessemer.train.objective import accumulate_gradients
@@ -90,6 +90,29 @@ def test_twins_share_weights_and_buffers_and_ties_and_keep_no_gradient() -> None
     lanes.map(lambda each, x: each[0](x).sum().backward(), [torch.eye(3)] * 3)
     assert torch.equal(module[0].weight.grad, torch.full((3, 3), 3.0))
     assert all(each.grad is None for twin in lanes.twins for each in twin.parameters())
+
+
+def test_who_comes_too_early_leaves_one_gradient_and_waits_with_the_next() -> None:
+    parameters, room = [torch.zeros(1), torch.zeros(1)], Semaphore(1)
+    first, second = (_Sum(parameter, room) for parameter in parameters)
+    has_left, is_done = Event(), Event()
+
+    def hurry() -> None:
+        first.add(1, torch.tensor([1.0]))
+        has_left.set()
+        second.add(1, torch.tensor([2.0]))
+        is_done.set()
+
+    thread = Thread(target=hurry, daemon=True)
+    thread.start()
+    assert has_left.wait(30)
+    assert not is_done.wait(0.2)
+    second.add(0, torch.tensor([4.0]))
+    assert is_done.wait(30)
+    assert parameters[0].grad is None  # its turn 0 is still to come
+    first.add(0, torch.tensor([8.0]))
+    assert [each.grad.item() for each in parameters] == [9.0, 6.0]
+    thread.join()
 
 
 @pytest.mark.parametrize("slow", [0, 1])
