@@ -92,6 +92,7 @@ def test_what_is_more_than_rounding_does_not_hold() -> None:
     for name, wrong in (
         *(("loss", 2e-6), ("gradient", 2e-5), ("step", 2e-4), ("norm", 2e-5)),
         *(("update_norm", 2e-4), ("routed_alike", False), ("loss", math.nan)),
+        *(("step", math.nan), ("update_norm", math.nan), ("gradient", math.nan)),
     ):
         assert not replace(sound, **{name: wrong}).holds, name
 

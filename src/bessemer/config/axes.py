@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bessemer.config.cluster import ClusterConfig
+from bessemer.config.model import ModelConfig
 from bessemer.core.errors import ConfigError, Fault
 
 _MOST_PROPOSALS = 8
@@ -42,6 +43,12 @@ class Axes:
 def planned_axes(cluster: ClusterConfig) -> Axes:
     """As the run file has them; one replica if it does not say how many."""
     return Axes(dp_replicate=cluster.dp_replicate or 1, dp_shard=cluster.dp_shard, tp=cluster.tp)
+
+
+def obstacles_to_tp(model: ModelConfig) -> list[str]:
+    """Keys of what a model has that ranks along `tp` cannot share out yet."""
+    used = {"model.experts": model.experts is not None, "model.dropout": model.dropout > 0}
+    return [key for key, is_used in used.items() if is_used]
 
 
 def axes_of_launch(cluster: ClusterConfig, num_ranks: int) -> Axes:

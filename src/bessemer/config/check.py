@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bessemer.config.axes import planned_axes
+from bessemer.config.axes import obstacles_to_tp, planned_axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.data import CurateConfig, MixConfig, SourceConfig, TokenizerConfig
 from bessemer.config.export import ExportConfig
@@ -288,14 +288,11 @@ def _tensor_parallel(
     for seq_len in sorted({phase.seq_len for phase in train.phases}):
         if seq_len % tp:
             yield Fault("cluster.tp", f"{tp} ranks cannot share a seq_len of {seq_len} evenly")
-    for key, is_used in (
-        ("model.experts", model.experts is not None),
-        ("model.dropout", model.dropout > 0),
-        ("cluster.compile", cluster.compile),
-        ('train.precision = "float8"', train.precision == "float8"),
-    ):
-        if is_used:
-            yield Fault("cluster.tp", f"does not go with {key} yet; leave one of them out")
+    obstacles = obstacles_to_tp(model)
+    obstacles += ["cluster.compile"] * cluster.compile
+    obstacles += ['train.precision = "float8"'] * (train.precision == "float8")
+    for key in obstacles:
+        yield Fault("cluster.tp", f"does not go with {key} yet; leave one of them out")
 
 
 def _segment_layout(segment: Segment, cluster: ClusterConfig, num_ranks: int) -> Iterator[Fault]:

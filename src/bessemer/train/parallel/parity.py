@@ -8,6 +8,7 @@ paid for.
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from bessemer.config.axes import Axes
+from bessemer.config.axes import Axes, obstacles_to_tp
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.train import OptimizerConfig, TrainConfig
@@ -75,7 +76,8 @@ class Parity:
             and self.loss <= MOST_LOSS_ERROR
             and self.gradient <= MOST_GRADIENT_ERROR
             and self.norm <= MOST_GRADIENT_ERROR
-            and max(self.step, self.update_norm) <= MOST_STEP_ERROR[self.optimizer]
+            and self.step <= MOST_STEP_ERROR[self.optimizer]
+            and self.update_norm <= MOST_STEP_ERROR[self.optimizer]
         )
 
 
@@ -88,8 +90,7 @@ def layouts_to_try(axes: Axes, model: ModelConfig) -> list[Axes]:
     sizes = [(1, 1, 2), (1, 2, 1), (2, 1, 1)]
     sizes += [(1, 1, 4), (1, 4, 1), (4, 1, 1), (1, 2, 2), (2, 1, 2), (2, 2, 1)]
     found = [Axes(dp_replicate=replicate, dp_shard=shard, tp=tp) for replicate, shard, tp in sizes]
-    has_tp = model.experts is None and not model.dropout  # as config/check.py has it
-    return [each for each in found if each.tp == 1 or has_tp]
+    return [each for each in found if each.tp == 1 or not obstacles_to_tp(model)]
 
 
 def compare_layouts(
@@ -286,11 +287,13 @@ def _judge(axes: Axes, optimizer: str, alone: _Step, together: _Step) -> Parity:
 
 
 def _distances(alone: dict[str, Tensor], together: dict[str, Tensor]) -> dict[str, float]:
+    """By name; infinite if it is no number, which a maximum would pass over."""
     assert set(alone) == set(together), set(alone) ^ set(together)
-    return {
+    far = {
         name: float((together[name] - tensor).norm() / tensor.norm().clamp(min=1e-30))
         for name, tensor in alone.items()
     }
+    return {name: math.inf if math.isnan(value) else value for name, value in far.items()}
 
 
 def main() -> None:
