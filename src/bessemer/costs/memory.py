@@ -106,7 +106,7 @@ def optimizer_floats(shape: Shape, kind: str, has_average: bool) -> int:
 
 
 def _gathered_floats(shape: Shape, reshard: bool) -> int:
-    """What belongs to no layer, and the two largest layers or all."""
+    """What belongs to no layer, and two layers of mean size, or all layers."""
     parameters = count_parameters(shape)
     outside = parameters.embedding + parameters.head + shape.hidden_dim
     if not reshard:

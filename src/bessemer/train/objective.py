@@ -79,7 +79,8 @@ def accumulate_gradients(
         return nats_N, expert_tokens_LE
 
     found = lanes.map(differentiate, batches)
-    settle_gradients(lanes.module.parameters())
+    if ranks.axes.tp > 1:
+        settle_gradients(lanes.module.parameters())
     nats = [nats_N for nats_N, _ in found]
     counts = [expert_tokens_LE for _, expert_tokens_LE in found if expert_tokens_LE is not None]
     return nats, ranks.sum_over_data(torch.stack(counts).sum(dim=0)) if counts else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from bessemer.config.axes import Axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.model.transformer import Decoder
@@ -31,7 +32,7 @@ def build(
     if mesh is not None and axes.tp > 1:
         split(decoder, mesh["tp"])
     prepare_layers(decoder.layers, cluster, precision)
-    if mesh is not None and is_sharded(ranks):
+    if mesh is not None and is_sharded(axes):
         shard(decoder, mesh, reshard=cluster.reshard)
     if axes.shares_weights:
         decoder.to_empty(device=device)
@@ -41,13 +42,12 @@ def build(
 
 def wrap(objective: nn.Module, ranks: Ranks) -> nn.Module:
     """The objective, around whole weights that other ranks have too if it is so."""
-    if ranks.axes.num_data_ranks > 1 and not is_sharded(ranks):
+    if ranks.axes.num_data_ranks > 1 and not is_sharded(ranks.axes):
         return replicate(objective)
     return objective
 
 
-def is_sharded(ranks: Ranks) -> bool:
+def is_sharded(axes: Axes) -> bool:
     """Whether FSDP2 keeps the weights: also of replicas that are parts of matrices, as DDP knows
     no such parameters."""
-    axes = ranks.axes
     return axes.dp_shard > 1 or (axes.tp > 1 and axes.dp_replicate > 1)
