@@ -1,13 +1,17 @@
 """Along which axes ranks lie, and how many along each.
 
 Data-parallel ranks read different samples. Those along `dp_replicate` hold the same weights, those
-along `dp_shard` share weights, gradients and moments out among themselves. Ranks along `tp` compute
-the same samples, each with its part of every matrix.
+along `dp_shard` share weights, gradients and moments out among themselves. Ranks along `cp` compute
+different parts of the same sequences, ranks along `tp` the same samples, each with its part of
+every matrix, ranks along `pp` different layers. `ep` is no axis beside the others: so many
+neighbours along `dp_shard` have different experts instead of a share of each.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
@@ -18,16 +22,19 @@ _MOST_PROPOSALS = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Axes:
-    """Ranks along each axis; their product is the number of ranks."""
+    """Ranks along each axis; their product, without `ep`, is the number of ranks."""
 
     dp_replicate: int = 1
     dp_shard: int = 1
+    cp: int = 1
     tp: int = 1
+    pp: int = 1
+    ep: int = 1
 
     @property
     def num_ranks(self) -> int:
         """All ranks."""
-        return self.num_data_ranks * self.tp
+        return self.num_data_ranks * self.cp * self.tp * self.pp
 
     @property
     def num_data_ranks(self) -> int:
@@ -37,12 +44,23 @@ class Axes:
     @property
     def shares_weights(self) -> bool:
         """Whether no rank holds all weights."""
-        return self.dp_shard > 1 or self.tp > 1
+        return self.num_ranks > self.dp_replicate
+
+    def __str__(self) -> str:
+        used = [f"{name} {size}" for name, size in asdict(self).items() if size > 1]
+        return " x ".join(used) or "one rank"
 
 
 def planned_axes(cluster: ClusterConfig) -> Axes:
     """As the run file has them; one replica if it does not say how many."""
-    return Axes(dp_replicate=cluster.dp_replicate or 1, dp_shard=cluster.dp_shard, tp=cluster.tp)
+    return Axes(
+        dp_replicate=cluster.dp_replicate or 1,
+        dp_shard=cluster.dp_shard,
+        cp=cluster.cp,
+        tp=cluster.tp,
+        pp=cluster.pp,
+        ep=cluster.ep,
+    )
 
 
 def obstacles_to_tp(model: ModelConfig) -> list[str]:
@@ -62,23 +80,41 @@ def axes_of_launch(cluster: ClusterConfig, num_ranks: int) -> Axes:
         return replace(axes, dp_replicate=num_ranks // axes.num_ranks)
     if axes.num_ranks == num_ranks:
         return axes
-    given = {"dp_replicate": cluster.dp_replicate, "dp_shard": cluster.dp_shard, "tp": cluster.tp}
-    key = next((name for name, size in given.items() if size and size > 1), "dp_replicate")
-    sizes = [size for size in range(1, num_ranks + 1) if num_ranks % size == 0]
-    layouts = [
-        f"{num_ranks // dp_shard // tp} x {dp_shard} x {tp}"
-        for tp in sizes
-        for dp_shard in sizes
-        if num_ranks % (dp_shard * tp) == 0 and (tp == 1 or cluster.tp > 1)
-    ]
+    given = {name: size for name, size in asdict(replace(axes, ep=1)).items() if size > 1}
+    key = next(iter(given), "dp_replicate")
+    proposals = "; or ".join(_as_settings(each) for each in _proposals(axes, num_ranks))
     raise ConfigError(
         [
             Fault(
                 f"cluster.{key}",
-                f"dp_replicate x dp_shard x tp is {axes.dp_replicate} x {axes.dp_shard} x "
-                f"{axes.tp} = {axes.num_ranks} ranks, and {num_ranks} were started. Start as many: "
-                f"torchrun --nproc-per-node {axes.num_ranks} -m bessemer run RUN.toml; or, for "
-                f"{num_ranks}, set {', '.join(layouts[:_MOST_PROPOSALS])}",
+                f"the layout is {' x '.join(f'{k} {v}' for k, v in given.items()) or 'one rank'} = "
+                f"{axes.num_ranks} ranks, and {num_ranks} were started. Start as many: torchrun "
+                f"--nproc-per-node {axes.num_ranks} -m bessemer run RUN.toml; or, for {num_ranks}, "
+                f"set {proposals}",
             )
         ]
     )
+
+
+def _proposals(axes: Axes, num_ranks: int) -> list[Axes]:
+    """Layouts for so many ranks, those that keep most of `axes` first. Of axes that not every model
+    can be shared out along, none is longer than asked for."""
+    sizes = [size for size in range(1, num_ranks + 1) if num_ranks % size == 0]
+    shorter = ([size for size in sizes if size <= most] for most in (axes.cp, axes.tp, axes.pp))
+    found = []
+    for dp_shard, cp, tp, pp in product(sizes, *shorter):
+        replicas, rest = divmod(num_ranks, dp_shard * cp * tp * pp)
+        if not rest:
+            ep = math.gcd(dp_shard, axes.ep)
+            found.append(Axes(dp_replicate=replicas, dp_shard=dp_shard, cp=cp, tp=tp, pp=pp, ep=ep))
+
+    def changes(other: Axes) -> int:
+        before, after = asdict(axes), asdict(other)
+        return sum(before[name] != after[name] for name in before)
+
+    return sorted(found, key=changes)[:_MOST_PROPOSALS]
+
+
+def _as_settings(axes: Axes) -> str:
+    given = {name: size for name, size in asdict(axes).items() if size > 1}
+    return ", ".join(f"{name} = {size}" for name, size in given.items()) or "dp_replicate = 1"

@@ -295,6 +295,12 @@ def _tensor_parallel(
         yield Fault("cluster.tp", f"does not go with {key} yet; leave one of them out")
 
 
+def _unbuilt(cluster: ClusterConfig) -> Iterator[Fault]:
+    for name in ("cp", "pp", "ep"):
+        if getattr(cluster, name) > 1:
+            yield Fault(f"cluster.{name}", "is not there yet; leave it out")
+
+
 def _segment_layout(segment: Segment, cluster: ClusterConfig, num_ranks: int) -> Iterator[Fault]:
     share, uneven = divmod(segment.batch_samples, num_ranks)
     if uneven:
@@ -333,6 +339,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("train",), _schedule),
     (("model", "train"), _muon),
     (("train", "cluster"), _layout),
+    (("cluster",), _unbuilt),
     (("model", "cluster"), _shares_of_experts),
     (("model", "train", "cluster"), _tensor_parallel),
 )

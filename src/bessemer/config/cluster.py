@@ -39,6 +39,21 @@ class ClusterConfig(Section):
     """Ranks that compute the same samples, each with its part of every matrix, and of the sequence
     between matrices (tensor parallelism). They talk four times per layer: keep them on one machine.
     """
+    cp: int = Field(default=1, ge=1)
+    """Ranks that compute different parts of the same sequences (context parallelism): for sequences
+    too long for the memory of one."""
+    cp_exchange: Literal["all-gather", "ulysses"] = "all-gather"
+    """What ranks along `cp` send each other in every layer: all keys and values, or queries, keys
+    and values of all tokens for a part of the heads, which `cp` must divide."""
+    pp: int = Field(default=1, ge=1)
+    """Ranks that compute different layers, microbatch after microbatch (pipeline parallelism). They
+    send little: they may be on different machines."""
+    pp_schedule: Literal["1f1b", "interleaved", "zero-bubble", "dualpipe-v"] = "1f1b"
+    """In which order ranks along `pp` compute. All but the first cut the model into two stages per
+    rank, and wait less; "zero-bubble" and "dualpipe-v" also put off the gradients of weights."""
+    ep: int = Field(default=1, ge=1)
+    """Of the ranks along `dp_shard`, so many neighbours share out the experts of a model, and send
+    each other tokens (expert parallelism). It must divide `dp_shard`."""
     reshard: bool = True
     """With `dp_shard`: let go of a layer's gathered weights after its forward pass, and gather them
     again for the backward pass. Without it, less is sent and more is held."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,9 +158,8 @@ def parity(found: Sequence[Parity]) -> None:
     """A row for each layout: how far it is from one process, at its farthest."""
     table = make_table("layout", "loss", "gradient", "of", "step", "")
     for each in found:
-        sizes = {name: size for name, size in asdict(each.axes).items() if size > 1}
         table.add_row(
-            " x ".join(f"{name} {size}" for name, size in sizes.items()),
+            str(each.axes),
             f"{each.loss:.0e}",
             f"{each.gradient:.0e}",
             each.parameter,

@@ -130,7 +130,7 @@ def bits_per_byte_of_sets(
         )
         sums = [float(losses.nats.sum()), float(losses.num_bytes.sum())]
         both = torch.tensor(sums, dtype=torch.float64, device=token_bytes.device)
-        found[part.source] = bits_per_byte(*ranks.sum_over_data(both).tolist())
+        found[part.source] = bits_per_byte(*ranks.sum_over_tokens(both).tolist())
     return found
 
 

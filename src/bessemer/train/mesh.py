@@ -38,18 +38,27 @@ def choose_device(cluster: ClusterConfig, launch: Launch) -> torch.device:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """All ranks by axis, and this one's place among those that read different samples."""
+    """All ranks by axis, and this one's place among those that read different samples.
+
+    Dims of the mesh, from the outside in: "pp", "dp_replicate", "dp_shard" (without the ranks along
+    "ep"), "cp", "ep", "tp"; and, of several of them, "weights", along which FSDP2 shares out
+    weights, and "tokens", along which ranks compute different tokens.
+    """
 
     axes: Axes
     mesh: DeviceMesh | None = None  # None for a lone process
     data_rank: int = 0
-    data_group: dist.ProcessGroup | None = None  # of those ranks
 
-    def sum_over_data(self, values: torch.Tensor) -> torch.Tensor:
-        """`values`, which are of this rank's samples, summed in place over the ranks that have
+    def along(self, *names: str) -> DeviceMesh:
+        """The part of the mesh with these dims that this rank is in."""
+        assert self.mesh is not None, "a lone process has no mesh"
+        return self.mesh[names if len(names) > 1 else names[0]]
+
+    def sum_over_tokens(self, values: torch.Tensor) -> torch.Tensor:
+        """`values`, which are of this rank's tokens, summed in place over the ranks that have
         others."""
         if self.mesh is not None:
-            dist.all_reduce(values, group=self.data_group)
+            dist.all_reduce(values, group=self.along("tokens").get_group())
         return values
 
 
@@ -57,13 +66,25 @@ LONE = Ranks(axes=Axes())
 
 
 def arrange_ranks(axes: Axes, device: torch.device) -> Ranks:
-    """Neighbours are along "tp", which talk most, then along "dp_shard". A collective."""
+    """Neighbours are along "tp", which talk most, then along "ep", ... A collective."""
     if axes.num_ranks == 1:
         return Ranks(axes=axes)
-    sizes = {"dp_replicate": axes.dp_replicate, "dp_shard": axes.dp_shard, "tp": axes.tp}
+    sizes = {
+        "pp": axes.pp,
+        "dp_replicate": axes.dp_replicate,
+        "dp_shard": axes.dp_shard // axes.ep,
+        "cp": axes.cp,
+        "ep": axes.ep,
+        "tp": axes.tp,
+    }
     mesh = init_device_mesh(device.type, tuple(sizes.values()), mesh_dim_names=tuple(sizes))
-    data = mesh["dp_replicate", "dp_shard"]._flatten("dp")
-    return Ranks(axes=axes, mesh=mesh, data_rank=data.get_local_rank(), data_group=data.get_group())
+    mesh["dp_shard", "cp", "ep"]._flatten("weights")
+    mesh["dp_replicate", "dp_shard", "cp", "ep"]._flatten("tokens")
+    replica, shard, expert = (
+        mesh.get_local_rank(name) for name in ("dp_replicate", "dp_shard", "ep")
+    )
+    data_rank = replica * axes.dp_shard + shard * axes.ep + expert
+    return Ranks(axes=axes, mesh=mesh, data_rank=data_rank)
 
 
 @contextmanager

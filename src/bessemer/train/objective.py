@@ -69,7 +69,7 @@ def accumulate_gradients(
     if there are experts. A collective.
     """
     num_labels = torch.tensor(float(sum(batch.num_labels for batch in batches)))
-    num_labels = ranks.sum_over_data(num_labels.to(batches[0].labels_BT.device))
+    num_labels = ranks.sum_over_tokens(num_labels.to(batches[0].labels_BT.device))
     divisor = max(1.0, float(num_labels))
 
     def differentiate(objective: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
@@ -83,7 +83,7 @@ def accumulate_gradients(
         settle_gradients(lanes.module.parameters())
     nats = [nats_N for nats_N, _ in found]
     counts = [expert_tokens_LE for _, expert_tokens_LE in found if expert_tokens_LE is not None]
-    return nats, ranks.sum_over_data(torch.stack(counts).sum(dim=0)) if counts else None
+    return nats, ranks.sum_over_tokens(torch.stack(counts).sum(dim=0)) if counts else None
 
 
 def rehearse(lanes: Lanes, batches: Iterable[Batch]) -> None:

@@ -56,7 +56,7 @@ def sum_step(
         columns = (nats_N, predicted_N, nats_N * (bytes_N > 0), bytes_N)
         rows_N4 = torch.stack([column.double() for column in columns], dim=1)
         sums_S4.index_add_(0, batch.sources_B.repeat_interleave(batch.labels_BT.shape[1]), rows_N4)
-    flat = ranks.sum_over_data(sums_S4.flatten()).tolist()
+    flat = ranks.sum_over_tokens(sums_S4.flatten()).tolist()
     rows = {name: flat[4 * index : 4 * index + 4] for index, name in enumerate(sources)}
     total_nats, labels, text_nats, num_bytes = (
         sum(row[k] for row in rows.values()) for k in range(4)
@@ -75,4 +75,4 @@ def _sum_digests(batches: Sequence[Batch], device: torch.device, ranks: Ranks) -
     """Sums of uint64 modulo 2^64 over ranks; torch's int64 wraps just so."""
     mine = add_digests(batch.digest for batch in batches)
     signed = mine - (mine & _SIGN_BIT) * 2
-    return int(ranks.sum_over_data(torch.tensor(signed, device=device))) % (2 * _SIGN_BIT)
+    return int(ranks.sum_over_tokens(torch.tensor(signed, device=device))) % (2 * _SIGN_BIT)

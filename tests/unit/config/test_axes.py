@@ -18,6 +18,8 @@ from bessemer.core.errors import ConfigError
         ({"dp_shard": 2}, 8, Axes(dp_replicate=4, dp_shard=2)),
         ({"dp_replicate": 2, "dp_shard": 2}, 4, Axes(dp_replicate=2, dp_shard=2)),
         ({"tp": 2}, 4, Axes(dp_replicate=2, tp=2)),
+        ({"pp": 2, "cp": 2, "tp": 2}, 16, Axes(dp_replicate=2, pp=2, cp=2, tp=2)),
+        ({"dp_shard": 4, "ep": 2}, 8, Axes(dp_replicate=2, dp_shard=4, ep=2)),
     ],
 )
 def test_what_is_not_said_follows_from_the_ranks(
@@ -25,7 +27,7 @@ def test_what_is_not_said_follows_from_the_ranks(
 ) -> None:
     found = axes_of_launch(ClusterConfig(**cluster), num_ranks)
     assert found == axes
-    assert found.num_ranks == found.num_data_ranks * found.tp == num_ranks
+    assert found.num_ranks == num_ranks
 
 
 @pytest.mark.parametrize(
@@ -34,17 +36,20 @@ def test_what_is_not_said_follows_from_the_ranks(
         (
             {"dp_replicate": 4},
             2,
-            "cluster.dp_replicate: dp_replicate x dp_shard x tp is 4 x 1 x 1 = 4 ranks, and 2 were",
+            "cluster.dp_replicate: the layout is dp_replicate 4 = 4 ranks, and 2 ",
         ),
-        (
-            {"dp_shard": 4},
-            6,
-            "cluster.dp_shard: dp_replicate x dp_shard x tp is 1 x 4 x 1 = 4 ranks, and 6 were",
-        ),
-        ({"dp_replicate": 2, "dp_shard": 4}, 6, "set 6 x 1 x 1, 3 x 2 x 1, 2 x 3 x 1, 1 x 6 x 1"),
+        ({"dp_shard": 4}, 6, "cluster.dp_shard: the layout is dp_shard 4 = 4 ranks, and 6 were"),
         ({"dp_shard": 3}, 1, "torchrun --nproc-per-node 3"),
-        ({"dp_replicate": 1}, 2, "cluster.dp_replicate: dp_replicate x dp_shard x tp is 1 x 1 x 1"),
-        ({"tp": 2}, 3, "cluster.tp: dp_replicate x dp_shard x tp is 1 x 1 x 2 = 2 ranks"),
+        ({"dp_shard": 3}, 1, "for 1, set dp_replicate = 1"),
+        ({"dp_replicate": 1}, 2, "the layout is one rank = 1 ranks, and 2 were started"),
+        ({"tp": 2}, 3, "cluster.tp: the layout is tp 2 = 2 ranks"),
+        (
+            {"dp_shard": 4, "tp": 2},
+            4,
+            "set dp_shard = 2, tp = 2; or dp_shard = 4; or dp_replicate = 2, tp = 2; or ",
+        ),
+        ({"pp": 2, "cp": 2}, 6, "set dp_replicate = 3, pp = 2; or dp_replicate = 3, cp = 2; or"),
+        ({"dp_shard": 4, "ep": 2}, 2, "for 2, set dp_shard = 2, ep = 2"),
     ],
 )
 def test_a_layout_for_other_ranks_is_refused_with_those_that_are_possible(

@@ -24,16 +24,16 @@ def build(
     device: torch.device,
 ) -> Decoder:
     """A decoder of which this rank holds its part, from the inside out: matrices along "tp", layers
-    by themselves, weights along "dp_shard". Its weights are to be filled."""
-    axes, mesh = ranks.axes, ranks.mesh
+    by themselves, weights along "weights". Its weights are to be filled."""
+    axes = ranks.axes
     # Where weights are shared out, no rank ever holds all of them.
     with torch.device("meta" if axes.shares_weights else device):
         decoder = Decoder(model, vocab_size)
-    if mesh is not None and axes.tp > 1:
-        split(decoder, mesh["tp"])
+    if axes.tp > 1:
+        split(decoder, ranks.along("tp"))
     prepare_layers(decoder.layers, cluster, precision)
-    if mesh is not None and is_sharded(axes):
-        shard(decoder, mesh, reshard=cluster.reshard)
+    if is_sharded(axes):
+        shard(decoder, ranks, reshard=cluster.reshard)
     if axes.shares_weights:
         decoder.to_empty(device=device)
         decoder.tie()
@@ -48,6 +48,8 @@ def wrap(objective: nn.Module, ranks: Ranks) -> nn.Module:
 
 
 def is_sharded(axes: Axes) -> bool:
-    """Whether FSDP2 keeps the weights: also of replicas that are parts of matrices, as DDP knows
-    no such parameters."""
-    return axes.dp_shard > 1 or (axes.tp > 1 and axes.dp_replicate > 1)
+    """Whether FSDP2 keeps the weights: also of replicas that are parts of matrices or of layers, as
+    DDP knows no such parameters and no pipelines. Ranks along "cp" could all hold them whole, but
+    need not."""
+    is_replicated_part = axes.dp_replicate > 1 and (axes.tp > 1 or axes.pp > 1)
+    return axes.dp_shard > 1 or axes.cp > 1 or is_replicated_part

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.nn.parallel import DistributedDataParallel
 
 from bessemer.model.transformer import Decoder
+from bessemer.train.mesh import Ranks
 
 
 def replicate(objective: nn.Module) -> DistributedDataParallel:
@@ -28,15 +28,15 @@ def replicate(objective: nn.Module) -> DistributedDataParallel:
     return parallel
 
 
-def shard(decoder: Decoder, mesh: DeviceMesh, *, reshard: bool) -> None:
-    """Weights, and with them gradients and moments, shared out in place along "dp_shard"; along
+def shard(decoder: Decoder, ranks: Ranks, *, reshard: bool) -> None:
+    """Weights, and with them gradients and moments, shared out in place along "weights"; along
     "dp_replicate" the shares are the same (FSDP2 and HSDP). Layer by layer; what is in no layer,
     tied or not, is one group.
 
     With `reshard`, a layer's gathered weights are let go between its two passes.
     """
-    is_hybrid = mesh["dp_replicate"].size() > 1
-    along = mesh["dp_replicate", "dp_shard"] if is_hybrid else mesh["dp_shard"]
+    is_hybrid = ranks.axes.dp_replicate > 1
+    along = ranks.along("dp_replicate", "weights") if is_hybrid else ranks.along("weights")
     for layer in decoder.layers:
         fully_shard(layer, mesh=along, reshard_after_forward=reshard)
     fully_shard(decoder, mesh=along, reshard_after_forward=False)

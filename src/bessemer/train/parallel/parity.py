@@ -220,7 +220,7 @@ def _step(
     optimizers = make_optimizers(decoder, train.optimizer)
     probe = UpdateProbe(parameter for _, parameter in named)
     nats, expert_tokens_LE = accumulate_gradients(Lanes(objective, 1), batches, ranks)
-    total = ranks.sum_over_data(torch.stack([each.double().sum() for each in nats]).sum())
+    total = ranks.sum_over_tokens(torch.stack([each.double().sum() for each in nats]).sum())
     gradients = {name: _whole(each.grad) for name, each in named if each.grad is not None}
     norm = clip_gradients(named, train.optimizer.clip_grad_norm).norm
     before = {name: _whole(each.detach()) for name, each in named}
