@@ -133,7 +133,7 @@ def test_two_ranks_reuse_and_remake_together(run_file: Path) -> None:
 def test_a_wrong_number_of_ranks_is_one_clear_error(run_file: Path) -> None:
     done = torchrun(2, "run", str(run_file), "--to", "train", "--set", "cluster.dp_replicate=4")
     assert done.returncode != 0
-    assert "dp_replicate x dp_shard x tp is 4 x 1 x 1 = 4 ranks, and 2 were started" in done.stderr
+    assert "the layout is dp_replicate 4 = 4 ranks, and 2 were started" in done.stderr
     assert not plan_workspace(run_file).folder("ingest").exists()  # refused before any work
 
 
