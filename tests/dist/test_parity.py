@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bessemer.config.axes import Axes
+from bessemer.config.axes import planned_axes
+from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.sizes import NAMED_SIZES
 from bessemer.train.parallel.parity import Parity, layouts_to_try, scale_down
@@ -77,7 +78,7 @@ def test_loss_gradients_and_step_are_those_of_one_process(
 
 def test_what_is_more_than_rounding_does_not_hold() -> None:
     sound = Parity(
-        axes=Axes(tp=2),
+        layout="tp 2",
         loss=1e-7,
         gradient=1e-6,
         parameter="norm.weight",
@@ -105,6 +106,6 @@ def test_every_named_model_is_scaled_down_to_its_kind(size: str) -> None:
         assert getattr(small, name) == getattr(model, name)
     assert (small.experts is None) == (model.experts is None)
     assert (small.num_kv_heads < small.num_heads) == (model.num_kv_heads < model.num_heads)
-    for axes in layouts_to_try(Axes(), small):
-        assert small.num_kv_heads % axes.tp == small.ffn_dim % axes.tp == 0
-        assert axes.num_ranks in (2, 4)
+    for layout in layouts_to_try(ClusterConfig(), small):
+        assert small.num_kv_heads % layout.tp == small.ffn_dim % layout.tp == 0
+        assert planned_axes(layout).num_ranks in (2, 4)

@@ -52,13 +52,12 @@ def parity(run_file: Path | str, overrides: Sequence[str] = ()) -> list[Parity]:
 
     Raises ConfigError with every fault, and MachineError if the processes fail.
     """
-    from bessemer.config.axes import planned_axes
     from bessemer.line.check import load_config
     from bessemer.train.parallel.parity import compare_layouts, layouts_to_try
 
     config = load_config(Path(run_file), overrides)
-    layouts = layouts_to_try(planned_axes(config.cluster), config.model)
-    return compare_layouts(config.model, config.train, config.cluster, layouts)
+    layouts = layouts_to_try(config.cluster, config.model)
+    return compare_layouts(config.model, config.train, layouts)
 
 
 def run(

@@ -159,7 +159,7 @@ def parity(found: Sequence[Parity]) -> None:
     table = make_table("layout", "loss", "gradient", "of", "step", "")
     for each in found:
         table.add_row(
-            str(each.axes),
+            each.layout,
             f"{each.loss:.0e}",
             f"{each.gradient:.0e}",
             each.parameter,

@@ -24,7 +24,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from bessemer.config.axes import Axes, obstacles_to_tp
+from bessemer.config.axes import obstacles_to_tp, planned_axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.train import OptimizerConfig, TrainConfig
@@ -58,7 +58,7 @@ class Parity:
     """How far one layout is from one process: differences divided by what they are differences
     of, in the Euclidean norm for tensors."""
 
-    axes: Axes
+    layout: str
     loss: float
     gradient: float  # of the parameter where it is greatest
     parameter: str  # which one that is
@@ -81,20 +81,29 @@ class Parity:
         )
 
 
-def layouts_to_try(axes: Axes, model: ModelConfig) -> list[Axes]:
+def layouts_to_try(cluster: ClusterConfig, model: ModelConfig) -> list[ClusterConfig]:
     """The layout that a run asks for, its axes cut down to two ranks each; all layouts of two and
     four ranks if it asks for none."""
+    axes = planned_axes(cluster)
     if axes.num_ranks > 1:
-        cut = {name: min(size, 2) for name, size in asdict(axes).items()}
-        return [Axes(**cut)]
+        return [_lay_out(cluster, **{name: min(size, 2) for name, size in asdict(axes).items()})]
     sizes = [(1, 1, 2), (1, 2, 1), (2, 1, 1)]
     sizes += [(1, 1, 4), (1, 4, 1), (4, 1, 1), (1, 2, 2), (2, 1, 2), (2, 2, 1)]
-    found = [Axes(dp_replicate=replicate, dp_shard=shard, tp=tp) for replicate, shard, tp in sizes]
-    return [each for each in found if each.tp == 1 or not obstacles_to_tp(model)]
+    return [
+        _lay_out(cluster, dp_replicate=replicate, dp_shard=shard, tp=tp)
+        for replicate, shard, tp in sizes
+        if tp == 1 or not obstacles_to_tp(model)
+    ]
+
+
+def _lay_out(cluster: ClusterConfig, **changes: Any) -> ClusterConfig:
+    """Of `cluster` what bears on how ranks share a model out, with changes."""
+    kept = ("reshard", "cp_exchange", "pp_schedule")
+    return ClusterConfig(**{name: getattr(cluster, name) for name in kept} | changes)
 
 
 def compare_layouts(
-    model: ModelConfig, train: TrainConfig, cluster: ClusterConfig, layouts: Sequence[Axes]
+    model: ModelConfig, train: TrainConfig, layouts: Sequence[ClusterConfig]
 ) -> list[Parity]:
     """Each layout against one process. Starts as many processes as a layout has ranks.
 
@@ -103,14 +112,13 @@ def compare_layouts(
     job: dict[str, Any] = {
         "model": scale_down(model).model_dump(mode="json"),
         "train": _scale_down_training(train).model_dump(mode="json"),
-        "reshard": cluster.reshard,
     }
     found: list[Parity] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ordered = sorted(layouts, key=lambda axes: axes.num_ranks)
-        for num_ranks, alike in groupby(ordered, key=lambda axes: axes.num_ranks):
-            write_json(folder / "job.json", job | {"layouts": [asdict(axes) for axes in alike]})
+        for num_ranks, alike in groupby(sorted(layouts, key=_num_ranks), key=_num_ranks):
+            dumped = [layout.model_dump(mode="json") for layout in alike]
+            write_json(folder / "job.json", job | {"layouts": dumped})
             command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
             command += ["--nproc-per-node", str(num_ranks), "-m", __name__, str(folder)]
             done = subprocess.run(
@@ -125,9 +133,12 @@ def compare_layouts(
                     f"{num_ranks} processes could not be compared with one:\n"
                     f"{_what_went_wrong(done.stderr)}"
                 )
-            rows = read_json(folder / "found.json")
-            found += [Parity(**row | {"axes": Axes(**row["axes"])}) for row in rows]
+            found += [Parity(**row) for row in read_json(folder / "found.json")]
     return found
+
+
+def _num_ranks(layout: ClusterConfig) -> int:
+    return planned_axes(layout).num_ranks
 
 
 def _what_went_wrong(stderr: str) -> str:
@@ -198,10 +209,10 @@ def _step_alone(model: ModelConfig, train: TrainConfig) -> _Step:
     return _step(objective, decoder, train, _batches(0, _BATCH), LONE)
 
 
-def _step_together(model: ModelConfig, train: TrainConfig, axes: Axes, reshard: bool) -> _Step:
+def _step_together(model: ModelConfig, train: TrainConfig, layout: ClusterConfig) -> _Step:
+    axes = planned_axes(layout)
     ranks = arrange_ranks(axes, torch.device("cpu"))
-    cluster = ClusterConfig(reshard=reshard)
-    decoder = build(model, _VOCAB_SIZE, ranks, cluster, "fp32", torch.device("cpu"))
+    decoder = build(model, _VOCAB_SIZE, ranks, layout, "fp32", torch.device("cpu"))
     initialize(decoder, _SEED)
     objective = wrap(Objective(decoder, train, "fp32", _SEED), ranks)
     share = _BATCH // axes.num_data_ranks
@@ -268,13 +279,13 @@ def _make_sample(number: int) -> Sample:
     return Sample(input_ids=ids[:-1], labels=labels, doc_ids=pieces, pieces=pieces, source=0)
 
 
-def _judge(axes: Axes, optimizer: str, alone: _Step, together: _Step) -> Parity:
+def _judge(layout: str, optimizer: str, alone: _Step, together: _Step) -> Parity:
     """How far the second is from the first."""
     gradients = _distances(alone.gradients, together.gradients)
     worst = max(gradients, key=lambda name: gradients[name])
     ours, theirs = together.expert_tokens_LE, alone.expert_tokens_LE
     return Parity(
-        axes=axes,
+        layout=layout,
         loss=abs(together.nats / alone.nats - 1),
         gradient=gradients[worst],
         parameter=worst,
@@ -296,6 +307,10 @@ def _distances(alone: dict[str, Tensor], together: dict[str, Tensor]) -> dict[st
     return {name: math.inf if math.isnan(value) else value for name, value in far.items()}
 
 
+def _name(layout: ClusterConfig) -> str:
+    return str(planned_axes(layout))
+
+
 def main() -> None:
     """One rank, started by torchrun: argument is the folder of the job."""
     folder = Path(sys.argv[1])
@@ -307,9 +322,9 @@ def main() -> None:
     dist.init_process_group("gloo")
     found = []
     for row in job["layouts"]:
-        axes = Axes(**row)
-        together = _step_together(model, train, axes, job["reshard"])
-        found.append(_judge(axes, train.optimizer.kind, alone, together))
+        layout = ClusterConfig.model_validate(row)
+        together = _step_together(model, train, layout)
+        found.append(_judge(_name(layout), train.optimizer.kind, alone, together))
     if dist.get_rank() == 0:
         write_json(folder / "found.json", [asdict(each) for each in found])
     dist.barrier()
