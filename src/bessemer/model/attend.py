@@ -71,9 +71,9 @@ def find_pieces(documents_BT: Tensor) -> Pieces:
     )
 
 
-def whole_pieces(input_ids_BT: Tensor) -> Pieces:
-    """Each sequence is one piece."""
-    (batch, length), device = input_ids_BT.shape, input_ids_BT.device
+def whole_pieces(inputs: Tensor) -> Pieces:
+    """Each sequence is one piece. `inputs` are [B, T] or [B, T, D]."""
+    (batch, length), device = inputs.shape[:2], inputs.device
     return Pieces(
         positions_BT=torch.arange(length, device=device).expand(batch, length),
         starts_S=torch.arange(0, (batch + 1) * length, length, device=device, dtype=torch.int32),

@@ -7,7 +7,8 @@ Hugging Face.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +59,14 @@ class Block(nn.Module):
         return x_BTD + drop(y_BTD, self.dropout, dropout_keys_B, 2 * self.layer + 2), routing
 
 
+class Elsewhere(nn.Module):
+    """A layer that another rank has: what it gets passes through."""
+
+    def forward(self, x_BTD: Tensor, *_: object) -> tuple[Tensor, None]:
+        """`x_BTD` as it is."""
+        return x_BTD, None
+
+
 class Decoder(nn.Module):
     """Token ids in, hidden states or logits out."""
 
@@ -75,13 +84,34 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
         self.norm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
         self.lm_head = nn.Linear(config.hidden_dim, num_rows, bias=False)
+        self.has_begin = self.has_end = True  # whether the first and the last layer are here
         self.tie()
 
     def tie(self) -> None:
         """Let both ends have one weight, if the model is to be so: when it is built, and after
         `to_empty`, which parts them."""
-        if self.config.tie_embeddings:
+        if self.config.tie_embeddings and self.has_end:
             self.lm_head.weight = self.embed_tokens.weight
+
+    def keep(self, layers: Collection[int]) -> None:
+        """Let go of all but these layers, and of the ends that do not border on them: the embedding
+        before the first layer, norm and output projection after the last. Names stay. A tied weight
+        is that of the embedding: it stays wherever one end does."""
+        self.has_begin, self.has_end = 0 in layers, len(self.layers) - 1 in layers
+        self.layers = nn.ModuleList(
+            layer if index in layers else Elsewhere() for index, layer in enumerate(self.layers)
+        )
+        if not self.has_begin and not (self.has_end and self.config.tie_embeddings):
+            del self.embed_tokens
+        if not self.has_end:
+            del self.norm, self.lm_head
+
+    def part(self, layers: Collection[int]) -> Decoder:
+        """These layers alone, as `keep` leaves them, with the modules of this decoder."""
+        part = copy.copy(self)
+        part._modules = dict(self._modules)
+        part.keep(layers)
+        return part
 
     @property
     def output_weight(self) -> Tensor:
@@ -102,12 +132,16 @@ class Decoder(nn.Module):
 
     def hidden_states(
         self,
-        input_ids_BT: Tensor,
+        inputs: Tensor,
         documents_BT: Tensor | None = None,
         past: Sequence[Past] | None = None,
         dropout_keys_B: Tensor | None = None,
     ) -> tuple[Tensor, Routing | None]:
         """What the output projection takes, [B, T, D], and how tokens went to experts, if any.
+        `inputs` are token ids [B, T].
+
+        A part without the first layer takes hidden states [B, T, D] instead; one without the last
+        gives those after its last layer, as they are.
 
         `documents_BT` holds a number for each token that differs between neighbours of different
         documents, which then do not see each other, and positions start anew; -1 is padding, which
@@ -116,21 +150,25 @@ class Decoder(nn.Module):
         `dropout_keys` makes them, switch dropout on.
         """
         if documents_BT is None:
-            pieces = whole_pieces(input_ids_BT)
+            pieces = whole_pieces(inputs)
         else:
             pieces = find_pieces(documents_BT)
         positions_BT = pieces.positions_BT
         if pieces.is_whole:  # one row of tables serves all
             positions_BT = positions_BT[:1] + (past[0].length if past else 0)
         rotary = rotary_tables(self.config, positions_BT)
-        x_BTD = drop(self.embed_tokens(input_ids_BT), self.config.dropout, dropout_keys_B, 0)
+        x_BTD = inputs
+        if self.has_begin:
+            x_BTD = drop(self.embed_tokens(inputs), self.config.dropout, dropout_keys_B, 0)
         routings: list[LayerRouting] = []
         for index, layer in enumerate(self.layers):
             of_layer = past[index] if past else None
             x_BTD, routing = layer(x_BTD, rotary, pieces, of_layer, dropout_keys_B)
             if routing is not None:
                 routings.append(routing)
-        return as_plain(self.norm(x_BTD)), join_routing(routings)
+        if self.has_end:
+            x_BTD = as_plain(self.norm(x_BTD))
+        return x_BTD, join_routing(routings)
 
     def num_parameters(self) -> int:
         """Trainable parameters; a tied embedding counts once."""
