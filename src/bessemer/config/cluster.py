@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field
 
 from bessemer.config.base import Section, Tokens
 
+PipelineSchedule = Literal["1f1b", "interleaved", "zero-bubble", "dualpipe-v"]
+
 
 def _require_url(text: str) -> str:
     if "://" not in text:
@@ -48,7 +50,7 @@ class ClusterConfig(Section):
     pp: int = Field(default=1, ge=1)
     """Ranks that compute different layers, microbatch after microbatch (pipeline parallelism). They
     send little: they may be on different machines."""
-    pp_schedule: Literal["1f1b", "interleaved", "zero-bubble", "dualpipe-v"] = "1f1b"
+    pp_schedule: PipelineSchedule = "1f1b"
     """In which order ranks along `pp` compute. All but the first cut the model into two stages per
     rank, and wait less; "zero-bubble" and "dualpipe-v" also put off the gradients of weights."""
     ep: int = Field(default=1, ge=1)

@@ -124,6 +124,21 @@ def forward_flops(shape: Shape, num_sequences: int, seq_len: int) -> int:
     return num_sequences * (linear + attention)
 
 
+def layer_flops(shape: Shape, layer: int, seq_len: int) -> int:
+    """Operations of the matrix products of one layer, forward, for one sequence: its part of
+    `forward_flops`, all of which is layers and the output projection."""
+    width, heads_width = shape.hidden_dim, shape.num_heads * shape.head_dim
+    matrices = 2 * width * (heads_width + shape.num_kv_heads * shape.head_dim)
+    experts = shape.experts
+    if experts is None or layer < experts.num_dense_layers:
+        matrices += 3 * width * shape.ffn_dim
+    else:
+        num_passed = experts.experts_per_token + experts.num_shared
+        matrices += 3 * width * experts.ffn_dim * num_passed + experts.num_experts * width
+    pairs = _attended_pairs(seq_len, shape.windows[layer])
+    return 2 * matrices * seq_len + 4 * heads_width * pairs
+
+
 def _attended_pairs(seq_len: int, window: int | None) -> int:
     """Pairs of tokens in the blocks of attention: all, or for a window W blocks of W queries, the
     first with its own W keys, the others with those before it too."""

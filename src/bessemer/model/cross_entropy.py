@@ -41,6 +41,7 @@ class _Terms:
     label_smoothing: float
     softcap: float | None
     part: _Part | None
+    is_repeatable: bool
 
 
 def linear_cross_entropy(
@@ -51,10 +52,11 @@ def linear_cross_entropy(
     z_loss: float = 0.0,
     label_smoothing: float = 0.0,
     softcap: float | None = None,
+    is_repeatable: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """The sum of all losses, a scalar to differentiate once, and each token's plain cross-entropy
-    [N] in nats, detached. Both are float32 (float64 if `hidden_ND` is), and 0 where a label is
-    IGNORED.
+    """The sum of all losses, a scalar to differentiate once unless it `is_repeatable`, and each
+    token's plain cross-entropy [N] in nats, detached. Both are float32 (float64 if `hidden_ND` is),
+    and 0 where a label is IGNORED.
 
     Logits are `hidden_ND @ weight_VD.T`, capped to `softcap * tanh(logits / softcap)` (Gemma 2,
     arXiv 2408.00118, section 2). The loss mixes the label with a uniform distribution by
@@ -75,7 +77,13 @@ def linear_cross_entropy(
         group = weight_VD.device_mesh.get_group()
         part = _Part(begin=rows.start, num_rows=weight_VD.shape[0], group=group)
         weight_VD = weight_VD.to_local()
-    terms = _Terms(z_loss=z_loss, label_smoothing=label_smoothing, softcap=softcap, part=part)
+    terms = _Terms(
+        z_loss=z_loss,
+        label_smoothing=label_smoothing,
+        softcap=softcap,
+        part=part,
+        is_repeatable=is_repeatable,
+    )
     total, nats_N = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden_ND, weight_VD, labels_N, terms, torch.is_grad_enabled()
     )
@@ -116,13 +124,16 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     _add_product(d_weight_VD, d_logits_CV, hidden_CD)
                 del logits_CV, d_logits_CV  # before those of the next chunk are made
         # Not save_for_backward: these must be free to be handed over without a copy.
-        ctx.gradients = d_hidden_ND, d_weight_VD
+        ctx.gradients, ctx.is_repeatable = (d_hidden_ND, d_weight_VD), terms.is_repeatable
         ctx.mark_non_differentiable(nats_N)
         return total, nats_N
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_total: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.is_repeatable:
+            d_both = (each if each is None else each * d_total for each in ctx.gradients)
+            return *d_both, None, None, None
         if ctx.gradients is None:
             raise RuntimeError("linear_cross_entropy gives its gradients once; compute it anew")
         (d_hidden_ND, d_weight_VD), ctx.gradients = ctx.gradients, None

@@ -101,10 +101,17 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(
             layer if index in layers else Elsewhere() for index, layer in enumerate(self.layers)
         )
+        gone = [] if self.has_end else ["norm", "lm_head"]
         if not self.has_begin and not (self.has_end and self.config.tie_embeddings):
-            del self.embed_tokens
-        if not self.has_end:
-            del self.norm, self.lm_head
+            gone.append("embed_tokens")
+        for name in gone:
+            self._modules.pop(name, None)
+
+    @property
+    def copied(self) -> frozenset[str]:
+        """Names of the parameters that are those of another part, too, and count there."""
+        is_copy = self.config.tie_embeddings and self.has_end and not self.has_begin
+        return frozenset({"embed_tokens.weight"} if is_copy else ())
 
     def part(self, layers: Collection[int]) -> Decoder:
         """These layers alone, as `keep` leaves them, with the modules of this decoder."""

@@ -33,6 +33,10 @@ class Lanes:
         self.twins = [_twin(module) for _ in range(num_lanes)] if num_lanes > 1 else []
         self._pool = ThreadPoolExecutor(max(1, num_lanes - 1), "lane")
 
+    def parameters(self) -> Sequence[Tensor]:
+        """Those of the module."""
+        return list(self.module.parameters())
+
     def map(self, compute: Callable[[nn.Module, Batch], T], batches: Sequence[Batch]) -> list[T]:
         """What `compute`, which differentiates the module it is given once, returns for each batch;
         the sum of all gradients is added to the module's. Batch i goes to lane i modulo their

@@ -5,9 +5,9 @@ A lone process has no group at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -46,20 +46,36 @@ class Ranks:
     """
 
     axes: Axes
-    mesh: DeviceMesh | None = None  # None for a lone process
+    dims: Mapping[str, DeviceMesh] = field(default_factory=dict)  # none for a lone process
     data_rank: int = 0
 
     def along(self, *names: str) -> DeviceMesh:
         """The part of the mesh with these dims that this rank is in."""
-        assert self.mesh is not None, "a lone process has no mesh"
-        return self.mesh[names if len(names) > 1 else names[0]]
+        if len(names) == 1:
+            return self.dims[names[0]]
+        return DeviceMesh._concatenate([self.dims[name] for name in names])
 
     def sum_over_tokens(self, values: torch.Tensor) -> torch.Tensor:
         """`values`, which are of this rank's tokens, summed in place over the ranks that have
         others."""
-        if self.mesh is not None:
+        if self.dims:
             dist.all_reduce(values, group=self.along("tokens").get_group())
         return values
+
+    def sum_over_stages(self, values: torch.Tensor) -> torch.Tensor:
+        """`values`, which are of this rank's layers, summed in place over the ranks that have
+        others."""
+        if self.axes.pp > 1:
+            dist.all_reduce(values, group=self.along("pp").get_group())
+        return values
+
+    def gather_from_stages(self, names: Sequence[str]) -> list[str]:
+        """`names`, which are of this rank's layers, with those of the ranks that have others."""
+        if self.axes.pp == 1:
+            return list(names)
+        found: list[list[str]] = [[]] * self.axes.pp
+        dist.all_gather_object(found, list(names), group=self.along("pp").get_group())
+        return [name for some in found for name in some]
 
 
 LONE = Ranks(axes=Axes())
@@ -78,13 +94,14 @@ def arrange_ranks(axes: Axes, device: torch.device) -> Ranks:
         "tp": axes.tp,
     }
     mesh = init_device_mesh(device.type, tuple(sizes.values()), mesh_dim_names=tuple(sizes))
-    mesh["dp_shard", "cp", "ep"]._flatten("weights")
-    mesh["dp_replicate", "dp_shard", "cp", "ep"]._flatten("tokens")
+    dims = {name: mesh[name] for name in sizes}
+    dims["weights"] = mesh["dp_shard", "cp", "ep"]._flatten("weights")
+    dims["tokens"] = mesh["dp_replicate", "dp_shard", "cp", "ep"]._flatten("tokens")
     replica, shard, expert = (
-        mesh.get_local_rank(name) for name in ("dp_replicate", "dp_shard", "ep")
+        dims[name].get_local_rank() for name in ("dp_replicate", "dp_shard", "ep")
     )
     data_rank = replica * axes.dp_shard + shard * axes.ep + expert
-    return Ranks(axes=axes, mesh=mesh, data_rank=data_rank)
+    return Ranks(axes=axes, dims=dims, data_rank=data_rank)
 
 
 @contextmanager

@@ -5,7 +5,8 @@ Shapes: B sequences, T tokens, N = B * T, L layers with experts, E experts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -32,18 +33,16 @@ class Objective(nn.Module):
         super().__init__()
         self.decoder, self.config, self.precision = decoder, config, precision
         self.seed = seed  # of dropout
+        self.differentiates_again = False  # whether the loss may be differentiated twice
 
     def forward(
-        self, input_ids_BT: Tensor, labels_BT: Tensor, documents_BT: Tensor, samples_B: Tensor
+        self, inputs: Tensor, labels_BT: Tensor, documents_BT: Tensor, samples_B: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """The sum to differentiate, with all that is added to the loss; the plain cross-entropy of
         each token [N] in nats, detached; and tokens per expert [L, E], if there are experts."""
         config = self.config
-        documents = documents_BT if config.document_mask else None
-        with autocast(self.precision, input_ids_BT.device):
-            hidden_BTD, routing = self.decoder.hidden_states(
-                input_ids_BT, documents, dropout_keys_B=dropout_keys(self.seed, samples_B)
-            )
+        hidden_BTD, added, expert_tokens_LE = self.hidden_states(inputs, documents_BT, samples_B)
+        with autocast(self.precision, inputs.device):
             total, nats_N = linear_cross_entropy(
                 hidden_BTD.flatten(0, 1),
                 self.decoder.output_weight,
@@ -51,16 +50,43 @@ class Objective(nn.Module):
                 z_loss=config.z_loss,
                 label_smoothing=config.label_smoothing,
                 softcap=self.decoder.config.logit_softcap,
+                is_repeatable=self.differentiates_again,
+            )
+        return total if added is None else total + added, nats_N, expert_tokens_LE
+
+    def hidden_states(
+        self, inputs: Tensor, documents_BT: Tensor, samples_B: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """What the decoder gives for its inputs, without dropout if samples have no numbers; and,
+        if it has experts, what is added to the loss for their balance, and tokens per expert
+        [L, E]."""
+        documents = documents_BT if self.config.document_mask else None
+        keys_B = None if samples_B is None else dropout_keys(self.seed, samples_B)
+        with autocast(self.precision, inputs.device):
+            hidden_BTD, routing = self.decoder.hidden_states(
+                inputs, documents, dropout_keys_B=keys_B
             )
         if routing is None:
-            return total, nats_N, None
-        weights = config.routing
+            return hidden_BTD, None, None
+        weights = self.config.routing
         added = weights.z_loss * routing.z_loss + weights.balance_loss * routing.balance_loss
-        return total + added, nats_N, routing.expert_tokens_LE
+        return hidden_BTD, added, routing.expert_tokens_LE
+
+
+class Pipelined(Protocol):
+    """What computes microbatches with other ranks; see parallel.pipeline."""
+
+    def parameters(self) -> Sequence[Tensor]:
+        """Those of this rank."""
+
+    def differentiate(
+        self, batches: Sequence[Batch], divisor: float
+    ) -> list[tuple[Tensor, Tensor | None]]:
+        """Add up the gradients of all losses, divided by `divisor`."""
 
 
 def accumulate_gradients(
-    lanes: Lanes, batches: Sequence[Batch], ranks: Ranks = LONE
+    lanes: Lanes | Pipelined, batches: Sequence[Batch], ranks: Ranks = LONE
 ) -> tuple[list[Tensor], Tensor | None]:
     """Add up the gradients of the mean loss over the global batch, of which `batches` are this
     rank's part. `lanes` are of an Objective, possibly as `parallel.data` wraps it.
@@ -78,28 +104,35 @@ def accumulate_gradients(
             torch.autograd.backward(total / divisor)
         return nats_N, expert_tokens_LE
 
-    found = lanes.map(differentiate, batches)
+    if isinstance(lanes, Lanes):
+        found = lanes.map(differentiate, batches)
+    else:
+        found = lanes.differentiate(batches, divisor)
     if ranks.axes.tp > 1:
-        settle_gradients(lanes.module.parameters())
+        settle_gradients(lanes.parameters())
     nats = [nats_N for nats_N, _ in found]
     counts = [expert_tokens_LE for _, expert_tokens_LE in found if expert_tokens_LE is not None]
     return nats, ranks.sum_over_tokens(torch.stack(counts).sum(dim=0)) if counts else None
 
 
-def rehearse(lanes: Lanes, batches: Iterable[Batch]) -> None:
-    """Forward and back in all lanes at once, with gradients of zero: errors of memory or
-    compilation come now and not in the middle of a run.
+def rehearse(lanes: Lanes | Pipelined, steps: Iterable[Iterator[Batch]]) -> None:
+    """Forward and back with a microbatch of each of `steps` in all lanes at once, or with all of
+    them where ranks pass them on: errors of memory or compilation come now and not in the middle of
+    a run. Gradients are left that mean nothing.
 
     Raises MachineError if batches do not fit into the device's memory.
     """
 
     def differentiate(objective: nn.Module, batch: Batch) -> None:
         total, *_ = _forward(objective, batch)
-        torch.autograd.backward(total * 0.0)
+        torch.autograd.backward(total)
 
     try:
-        for batch in batches:
-            lanes.map(differentiate, [batch] * lanes.num_lanes)
+        for batches in steps:
+            if isinstance(lanes, Lanes):
+                lanes.map(differentiate, [next(batches)] * lanes.num_lanes)
+            else:
+                lanes.differentiate(list(batches), divisor=1.0)
     except torch.OutOfMemoryError as error:
         raise MachineError(
             f"a microbatch does not fit into the device's memory: {error}; lower "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from bessemer.config.axes import axes_of_launch
-from bessemer.config.microbatch import microbatch_samples, num_lanes
+from bessemer.config.microbatch import microbatch_samples
 from bessemer.config.timetable import make_timetable
 from bessemer.config.train import GuardAction
 from bessemer.core.errors import RequeueError, TrainingError
@@ -27,7 +27,7 @@ from bessemer.core.events import Bar, Display, Silent
 from bessemer.core.layout import CHECKPOINTS, METRICS, PROFILES, STATE_DIGESTS
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import write_json
-from bessemer.costs.compute import shape_of, training_flops
+from bessemer.costs.compute import count_parameters, shape_of, training_flops
 from bessemer.model.hugging_face import read_weights
 from bessemer.model.initialize import initialize
 from bessemer.model.moe import update_balance
@@ -46,14 +46,13 @@ from bessemer.train.guard import Alarm, Guard
 from bessemer.train.heap import keep_less_of_what_is_freed
 from bessemer.train.interrupt import Interruption, noticed
 from bessemer.train.job import TrainingJob
-from bessemer.train.lanes import Lanes
 from bessemer.train.launch import Launch
 from bessemer.train.loader import Batch, Loader
 from bessemer.train.mesh import arrange_ranks, choose_device, peak_bytes, wait_for_ranks
 from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
-from bessemer.train.objective import Objective, accumulate_gradients, rehearse
+from bessemer.train.objective import accumulate_gradients, rehearse
 from bessemer.train.optim import make_optimizers
-from bessemer.train.parallel.apply import build, wrap
+from bessemer.train.parallel.apply import build
 from bessemer.train.parallel.data import let_go
 from bessemer.train.precision import resolve_precision
 from bessemer.train.profile import profiled
@@ -93,23 +92,28 @@ class Trainer:
             num_ranks=self.ranks.axes.num_data_ranks,
         )
         precision = resolve_precision(config.precision, self.device)
-        self.decoder = build(
-            job.model, len(token_bytes), self.ranks, job.cluster, precision, self.device
+        self.decoder, self.lanes = build(
+            job.model,
+            len(token_bytes),
+            config,
+            job.cluster,
+            self.ranks,
+            precision,
+            job.seed,
+            self.device,
         )
         self.shape = shape_of(job.model, len(token_bytes))
         if job.init_from is None:
             initialize(self.decoder, job.seed)
         else:
             read_weights(job.init_from, self.decoder)
-        self.objective = wrap(Objective(self.decoder, config, precision, job.seed), self.ranks)
-        lanes = num_lanes(job.cluster, launch.num_ranks, self.device.type)
-        self.lanes = Lanes(self.objective, lanes)
         self.optimizers = make_optimizers(
             self.decoder, config.optimizer, partial(lr_multiplier, job.model)
         )
         self.named_parameters = tuple(self.decoder.named_parameters())  # to find them takes time
         self.average = Average(self.decoder, config.ema.half_life_tokens) if config.ema else None
-        self.probe = UpdateProbe(parameter for _, parameter in self.named_parameters)
+        counted = (each for name, each in self.named_parameters if name not in self.decoder.copied)
+        self.probe = UpdateProbe(counted, self.ranks)
         self.guard = Guard(config=config.guard)
         self.heldout = make_evaluation_sets(
             job.encoded, HELDOUT, config.seq_len, config.evaluate.tokens_per_source, job.seed
@@ -164,7 +168,7 @@ class Trainer:
         if self.launch.rank == 0:
             write_json(job.folder / STATE_DIGESTS, digests)
         return {
-            "num_parameters": self.decoder.num_parameters(),
+            "num_parameters": count_parameters(self.shape).total,
             "steps": self.step,
             "tokens_seen": self.timetable.tokens_before(self.step),
             "samples_digest": f"{self.samples_digest:016x}",
@@ -187,11 +191,16 @@ class Trainer:
             self.guard.forget()
         factor = rate_of_step(self.step, self.timetable, config.schedule)
         self.optimizers.set_learning_rate(factor)
-        batches = [batch.to(self.device) for batch in self.loader.microbatches(self.step)]
+        batches = list(self._microbatches(self.step))
         nats, expert_tokens_LE = accumulate_gradients(self.lanes, batches, self.ranks)
         asked = interruption.is_asked
         sums = sum_step(batches, nats, self.token_bytes, self.order.sources, asked, self.ranks)
-        gradient = clip_gradients(self.named_parameters, config.optimizer.clip_grad_norm)
+        gradient = clip_gradients(
+            self.named_parameters,
+            config.optimizer.clip_grad_norm,
+            self.ranks,
+            self.decoder.copied,
+        )
         alarms = self.guard.examine({"loss": sums.loss, "gradient norm": gradient.norm})
         action = self.guard.action(alarms)
         update_norm = 0.0
@@ -231,6 +240,9 @@ class Trainer:
                 )
             )
         return sums.leave
+
+    def _microbatches(self, step: int) -> Iterator[Batch]:
+        return (batch.to(self.device) for batch in self.loader.microbatches(step))
 
     def _update(self, expert_tokens_LE: Tensor | None, num_tokens: int) -> float:
         """Apply the gradients and balance the experts; returns how far the weights moved."""
@@ -297,8 +309,7 @@ class Trainer:
         for segment in self.timetable.segments:
             shape = segment.seq_len, self.microbatch_samples(segment)
             steps.setdefault(shape, segment.first_step)
-        firsts = (next(iter(self.loader.microbatches(step))) for step in steps.values())
-        rehearse(self.lanes, (batch.to(self.device) for batch in firsts))
+        rehearse(self.lanes, map(self._microbatches, steps.values()))
         self.optimizers.zero_grad()
 
     def _evaluate(self, monitor: Monitor | None) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from bessemer.model.parts import held_by_this_rank, part_of_this_rank
+from bessemer.train.mesh import LONE, Ranks
 from bessemer.train.parallel.shares import sum_over_parts
 
 _MOST_SAMPLES = 1 << 14  # of one parameter
@@ -22,8 +23,9 @@ _MOST_SAMPLES = 1 << 14  # of one parameter
 class UpdateProbe:
     """Remembers samples of the weights before a step and measures what became of them."""
 
-    def __init__(self, parameters: Iterable[Tensor]) -> None:
-        self._parameters = list(parameters)
+    def __init__(self, parameters: Iterable[Tensor], ranks: Ranks = LONE) -> None:
+        """Of those that this rank holds, or its parts of them; none may count on two ranks."""
+        self._parameters, self._ranks = list(parameters), ranks
         self._samples = [_Samples(parameter) for parameter in self._parameters]
         self._before: list[Tensor] = []
 
@@ -41,7 +43,8 @@ class UpdateProbe:
             (samples.read() - before).double().square().sum() * samples.weight
             for samples, before in zip(self._samples, self._before, strict=True)
         ]
-        return sum_over_parts(torch.stack(terms), self._parameters).sum()
+        mine = sum_over_parts(torch.stack(terms), self._parameters).sum()
+        return self._ranks.sum_over_stages(mine)
 
 
 class _Samples:

@@ -2,49 +2,77 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
-from torch import nn
 
 from bessemer.config.axes import Axes
 from bessemer.config.cluster import ClusterConfig
+from bessemer.config.microbatch import num_lanes
 from bessemer.config.model import ModelConfig
+from bessemer.config.pipeline import num_stages, stages_of_rank
+from bessemer.config.train import TrainConfig
+from bessemer.costs.compute import shape_of
+from bessemer.costs.stages import layers_of_stages
 from bessemer.model.transformer import Decoder
+from bessemer.train.lanes import Lanes
 from bessemer.train.layers import prepare_layers
 from bessemer.train.mesh import Ranks
-from bessemer.train.parallel.data import replicate, shard
+from bessemer.train.objective import Objective
+from bessemer.train.parallel.data import replicate, shard, shard_layers
+from bessemer.train.parallel.pipeline import Pipeline
 from bessemer.train.parallel.tensor import split
 
 
 def build(
     model: ModelConfig,
     vocab_size: int,
-    ranks: Ranks,
+    train: TrainConfig,
     cluster: ClusterConfig,
+    ranks: Ranks,
     precision: str,
+    seed: int,
     device: torch.device,
-) -> Decoder:
-    """A decoder of which this rank holds its part, from the inside out: matrices along "tp", layers
-    by themselves, weights along "weights". Its weights are to be filled."""
+) -> tuple[Decoder, Lanes | Pipeline]:
+    """A decoder of which this rank holds its part, and what computes gradients with it. From the
+    inside out: matrices along "tp", layers along "pp", layers by themselves, weights along
+    "weights", replicas. The weights are to be filled."""
     axes = ranks.axes
     # Where weights are shared out, no rank ever holds all of them.
     with torch.device("meta" if axes.shares_weights else device):
         decoder = Decoder(model, vocab_size)
     if axes.tp > 1:
         split(decoder, ranks.along("tp"))
+    stages = layers_of_stages(
+        shape_of(model, vocab_size), num_stages(axes.pp, cluster.pp_schedule), train.seq_len
+    )
+    if axes.pp > 1:
+        here = stages_of_rank(ranks.along("pp").get_local_rank(), axes.pp, cluster.pp_schedule)
+        decoder.keep([layer for index in here for layer in stages[index]])
     prepare_layers(decoder.layers, cluster, precision)
     if is_sharded(axes):
-        shard(decoder, ranks, reshard=cluster.reshard)
+        # A stage needs its weights for one microbatch after another.
+        shard_layers(decoder, ranks, reshard=cluster.reshard and axes.pp == 1)
+    make_objective = partial(Objective, config=train, precision=precision, seed=seed)
+    if axes.pp == 1:
+        if is_sharded(axes):
+            shard(decoder, ranks)
+        _to_device(decoder, axes, device)
+        objective = make_objective(decoder)
+        is_replica = axes.num_data_ranks > 1 and not is_sharded(axes)
+        lanes = num_lanes(cluster, axes.num_ranks, device.type)
+        return decoder, Lanes(replicate(objective) if is_replica else objective, lanes)
+    _to_device(decoder, axes, device)
+    pipeline = Pipeline(decoder, make_objective, stages, ranks, cluster.pp_schedule)
+    for stage in pipeline.stages if is_sharded(axes) else ():
+        shard(stage, ranks)
+    return decoder, pipeline
+
+
+def _to_device(decoder: Decoder, axes: Axes, device: torch.device) -> None:
     if axes.shares_weights:
         decoder.to_empty(device=device)
         decoder.tie()
-    return decoder
-
-
-def wrap(objective: nn.Module, ranks: Ranks) -> nn.Module:
-    """The objective, around whole weights that other ranks have too if it is so."""
-    if ranks.axes.num_data_ranks > 1 and not is_sharded(ranks.axes):
-        return replicate(objective)
-    return objective
 
 
 def is_sharded(axes: Axes) -> bool:

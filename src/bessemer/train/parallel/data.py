@@ -13,10 +13,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.nn.parallel import DistributedDataParallel
 
-from bessemer.model.transformer import Decoder
+from bessemer.model.transformer import Block, Decoder
 from bessemer.train.mesh import Ranks
 
 
@@ -28,30 +29,44 @@ def replicate(objective: nn.Module) -> DistributedDataParallel:
     return parallel
 
 
-def shard(decoder: Decoder, ranks: Ranks, *, reshard: bool) -> None:
-    """Weights, and with them gradients and moments, shared out in place along "weights"; along
-    "dp_replicate" the shares are the same (FSDP2 and HSDP). Layer by layer; what is in no layer,
-    tied or not, is one group.
+def shard_layers(decoder: Decoder, ranks: Ranks, *, reshard: bool) -> None:
+    """Weights of layers, and with them gradients and moments, shared out in place along "weights";
+    along "dp_replicate" the shares are the same (FSDP2 and HSDP). Layer by layer.
 
     With `reshard`, a layer's gathered weights are let go between its two passes.
     """
-    is_hybrid = ranks.axes.dp_replicate > 1
-    along = ranks.along("dp_replicate", "weights") if is_hybrid else ranks.along("weights")
     for layer in decoder.layers:
-        fully_shard(layer, mesh=along, reshard_after_forward=reshard)
-    fully_shard(decoder, mesh=along, reshard_after_forward=False)
-    register_fsdp_forward_method(decoder, "hidden_states")
-    for module in decoder.modules():
-        if isinstance(module, FSDPModule):
-            # gloo knows no sum that is scaled on its way: both calls are needed.
-            module.set_gradient_divide_factor(1.0)
-            module.set_force_sum_reduction_for_comms(True)
+        if isinstance(layer, Block):
+            fully_shard(layer, mesh=_mesh(ranks), reshard_after_forward=reshard)
+            _sum_plainly(layer)
 
 
-def let_go(decoder: Decoder) -> None:
+def shard(root: nn.Module, ranks: Ranks) -> None:
+    """What is in no layer of a decoder, or of a stage of one, tied or not, as one group."""
+    fully_shard(root, mesh=_mesh(ranks), reshard_after_forward=False)
+    if isinstance(root, Decoder):
+        register_fsdp_forward_method(root, "hidden_states")
+    _sum_plainly(root)
+
+
+def _mesh(ranks: Ranks) -> DeviceMesh:
+    if ranks.axes.dp_replicate > 1:
+        return ranks.along("dp_replicate", "weights")
+    return ranks.along("weights")
+
+
+def _sum_plainly(module: nn.Module) -> None:
+    assert isinstance(module, FSDPModule)
+    # gloo knows no sum that is scaled on its way: both calls are needed.
+    module.set_gradient_divide_factor(1.0)
+    module.set_force_sum_reduction_for_comms(True)
+
+
+def let_go(root: nn.Module) -> None:
     """Give up weights that a forward pass without a backward pass has left gathered."""
-    if isinstance(decoder, FSDPModule):
-        decoder.reshard()
+    for module in root.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -22,26 +23,26 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from bessemer.config.axes import obstacles_to_tp, planned_axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
+from bessemer.config.pipeline import SCHEDULES
 from bessemer.config.train import OptimizerConfig, TrainConfig
 from bessemer.core.errors import MachineError
 from bessemer.core.labels import IGNORED
 from bessemer.core.storage import read_json, write_json
 from bessemer.model.initialize import initialize
 from bessemer.model.parts import held_by_this_rank, part_of_this_rank
-from bessemer.model.transformer import Decoder
+from bessemer.model.transformer import Block, Decoder
 from bessemer.tokens.sample import Sample
 from bessemer.train.clip import clip_gradients
-from bessemer.train.lanes import Lanes
 from bessemer.train.loader import Batch, make_batch
 from bessemer.train.mesh import LONE, Ranks, arrange_ranks
-from bessemer.train.objective import Objective, accumulate_gradients
+from bessemer.train.objective import accumulate_gradients
 from bessemer.train.optim import make_optimizers
-from bessemer.train.parallel.apply import build, wrap
+from bessemer.train.parallel.apply import build
 from bessemer.train.updates import UpdateProbe
 
 # Float32 sums in another order differ by less; a factor or a term that is wrong by more.
@@ -50,7 +51,25 @@ MOST_LOSS_ERROR, MOST_GRADIENT_ERROR = 1e-6, 1e-5
 MOST_STEP_ERROR = {"adamw": 1e-4, "muon": 2e-2}
 
 _VOCAB_SIZE, _SEQ_LEN, _BATCH, _MICROBATCH, _MOST_ALONG_AXIS = 64, 16, 16, 2, 4
+_NUM_LAYERS = 4  # two stages for each of two ranks
 _SEED = 3
+
+_LAYOUTS: tuple[dict[str, Any], ...] = (
+    {"tp": 2},
+    {"dp_shard": 2},
+    {"dp_replicate": 2},
+    *({"pp": 2, "pp_schedule": kind} for kind in SCHEDULES),
+    {"tp": 4},
+    {"dp_shard": 4},
+    {"dp_replicate": 4},
+    {"dp_shard": 2, "tp": 2},
+    {"dp_replicate": 2, "tp": 2},
+    {"dp_replicate": 2, "dp_shard": 2},
+    {"pp": 4},
+    {"pp": 2, "dp_replicate": 2},
+    *({"pp": 2, "dp_shard": 2, "pp_schedule": kind} for kind in SCHEDULES),
+    {"pp": 2, "tp": 2, "pp_schedule": "interleaved"},
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,12 +106,10 @@ def layouts_to_try(cluster: ClusterConfig, model: ModelConfig) -> list[ClusterCo
     axes = planned_axes(cluster)
     if axes.num_ranks > 1:
         return [_lay_out(cluster, **{name: min(size, 2) for name, size in asdict(axes).items()})]
-    sizes = [(1, 1, 2), (1, 2, 1), (2, 1, 1)]
-    sizes += [(1, 1, 4), (1, 4, 1), (4, 1, 1), (1, 2, 2), (2, 1, 2), (2, 2, 1)]
     return [
-        _lay_out(cluster, dp_replicate=replicate, dp_shard=shard, tp=tp)
-        for replicate, shard, tp in sizes
-        if tp == 1 or not obstacles_to_tp(model)
+        _lay_out(cluster, **axes)
+        for axes in _LAYOUTS
+        if "tp" not in axes or not obstacles_to_tp(model)
     ]
 
 
@@ -142,9 +159,12 @@ def _num_ranks(layout: ClusterConfig) -> int:
 
 
 def _what_went_wrong(stderr: str) -> str:
-    """The last lines of a rank, if any said something, without what torchrun says after them."""
+    """The last lines of the rank that failed first, by what torchrun says at the end; the others
+    only miss it."""
     lines = stderr.strip().splitlines()
-    return "\n".join(([each for each in lines if each.startswith("[rank")] or lines)[-8:])
+    first = re.search(r"Root Cause.*?rank +: (\d+)", stderr, re.DOTALL)
+    prefix = f"[rank{first[1]}]" if first else "[rank"
+    return "\n".join(([each for each in lines if each.startswith(prefix)] or lines)[-8:])
 
 
 def scale_down(model: ModelConfig) -> ModelConfig:
@@ -159,7 +179,7 @@ def scale_down(model: ModelConfig) -> ModelConfig:
         "num_dense_layers": min(model.experts.num_dense_layers, 1),
     }
     small = {
-        "num_layers": min(model.num_layers, 3),
+        "num_layers": _NUM_LAYERS,
         "hidden_dim": 32,
         "num_heads": 2 * _MOST_ALONG_AXIS if is_grouped else _MOST_ALONG_AXIS,
         "num_kv_heads": _MOST_ALONG_AXIS,
@@ -203,61 +223,79 @@ class _Step:
 
 
 def _step_alone(model: ModelConfig, train: TrainConfig) -> _Step:
-    decoder = Decoder(model, _VOCAB_SIZE)
-    initialize(decoder, _SEED)
-    objective = Objective(decoder, train, "fp32", _SEED)
-    return _step(objective, decoder, train, _batches(0, _BATCH), LONE)
+    return _step(model, train, ClusterConfig(lanes=1), LONE)
 
 
 def _step_together(model: ModelConfig, train: TrainConfig, layout: ClusterConfig) -> _Step:
-    axes = planned_axes(layout)
-    ranks = arrange_ranks(axes, torch.device("cpu"))
-    decoder = build(model, _VOCAB_SIZE, ranks, layout, "fp32", torch.device("cpu"))
+    return _step(model, train, layout, arrange_ranks(planned_axes(layout), torch.device("cpu")))
+
+
+def _step(model: ModelConfig, train: TrainConfig, layout: ClusterConfig, ranks: Ranks) -> _Step:
+    decoder, lanes = build(
+        model, _VOCAB_SIZE, train, layout, ranks, "fp32", _SEED, torch.device("cpu")
+    )
     initialize(decoder, _SEED)
-    objective = wrap(Objective(decoder, train, "fp32", _SEED), ranks)
-    share = _BATCH // axes.num_data_ranks
+    share = _BATCH // ranks.axes.num_data_ranks
     begin = ranks.data_rank * share
-    return _step(objective, decoder, train, _batches(begin, begin + share), ranks)
-
-
-def _step(
-    objective: nn.Module,
-    decoder: Decoder,
-    train: TrainConfig,
-    batches: Sequence[Batch],
-    ranks: Ranks,
-) -> _Step:
-    named = list(decoder.named_parameters())
+    batches = _batches(begin, begin + share)
+    named = dict(decoder.named_parameters())
     optimizers = make_optimizers(decoder, train.optimizer)
-    probe = UpdateProbe(parameter for _, parameter in named)
-    nats, expert_tokens_LE = accumulate_gradients(Lanes(objective, 1), batches, ranks)
+    probe = UpdateProbe((each for name, each in named.items() if name not in decoder.copied), ranks)
+    nats, expert_tokens_LE = accumulate_gradients(lanes, batches, ranks)
     total = ranks.sum_over_tokens(torch.stack([each.double().sum() for each in nats]).sum())
-    gradients = {name: _whole(each.grad) for name, each in named if each.grad is not None}
-    norm = clip_gradients(named, train.optimizer.clip_grad_norm).norm
-    before = {name: _whole(each.detach()) for name, each in named}
+    gradients = _whole(model, {name: each.grad for name, each in named.items()})
+    clip = train.optimizer.clip_grad_norm
+    norm = clip_gradients(named.items(), clip, ranks, decoder.copied).norm
+    before = _whole(model, named)
     probe.remember()
     optimizers.step()
+    after = _whole(model, named)
     return _Step(
         nats=float(total),
-        expert_tokens_LE=expert_tokens_LE,
+        expert_tokens_LE=_of_all_layers(decoder, expert_tokens_LE, ranks),
         gradients=gradients,
-        updates={name: _whole(each.detach()) - before[name] for name, each in named},
+        updates={name: after[name] - before[name] for name in after},
         norm=norm,
         update_norm=float(probe.squared_norm()) ** 0.5,
     )
 
 
-def _whole(tensor: Tensor) -> Tensor:
-    """A copy of all of a tensor, put together from the parts that ranks hold. Not by DTensor: it
-    is to be tested, too."""
-    whole = torch.zeros(tensor.shape, dtype=torch.float64)
-    counts = torch.zeros(tensor.shape, dtype=torch.float64)
-    part = tuple(part_of_this_rank(tensor))
-    whole[part], counts[part] = held_by_this_rank(tensor).double(), 1.0
-    if dist.is_initialized():
-        dist.all_reduce(whole)
-        dist.all_reduce(counts)
-    return whole / counts
+@torch.no_grad()
+def _whole(model: ModelConfig, here: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
+    """Copies of all tensors that are named like parameters, put together from what ranks hold. Not
+    by DTensor: it is to be tested, too."""
+    with torch.device("meta"):
+        shapes = {name: each.shape for name, each in Decoder(model, _VOCAB_SIZE).named_parameters()}
+    found = {}
+    for name, shape in shapes.items():
+        whole, counts = torch.zeros(2, *shape, dtype=torch.float64)
+        tensor = here.get(name)
+        if tensor is not None:
+            part = tuple(part_of_this_rank(tensor))
+            whole[part], counts[part] = held_by_this_rank(tensor).double(), 1.0
+        if dist.is_initialized():
+            dist.all_reduce(whole)
+            dist.all_reduce(counts)
+        found[name] = whole / counts
+    return found
+
+
+def _of_all_layers(
+    decoder: Decoder, expert_tokens_LE: Tensor | None, ranks: Ranks
+) -> Tensor | None:
+    """Tokens per expert of this rank's layers, with those of the ranks that have others."""
+    experts = decoder.config.experts
+    if experts is None:
+        return None
+    counts_LE = torch.zeros(decoder.config.num_layers, experts.num_experts, dtype=torch.int64)
+    here = [
+        index
+        for index, layer in enumerate(decoder.layers)
+        if isinstance(layer, Block) and decoder.config.has_experts(index)
+    ]
+    if expert_tokens_LE is not None:
+        counts_LE[here] = expert_tokens_LE
+    return ranks.sum_over_stages(counts_LE)
 
 
 def _batches(begin: int, end: int) -> list[Batch]:
@@ -308,7 +346,8 @@ def _distances(alone: dict[str, Tensor], together: dict[str, Tensor]) -> dict[st
 
 
 def _name(layout: ClusterConfig) -> str:
-    return str(planned_axes(layout))
+    kinds = f" ({layout.pp_schedule})" * (layout.pp > 1)
+    return f"{planned_axes(layout)}{kinds}"
 
 
 def main() -> None:
