@@ -22,7 +22,6 @@ from torch.distributed.pipelining.schedules import (
     ScheduleInterleaved1F1B,
     ScheduleInterleavedZeroBubble,
 )
-from torch.distributed.tensor import DTensor, Shard
 
 from bessemer.config.pipeline import stages_of_rank
 from bessemer.model.parts import held_by_this_rank
@@ -31,6 +30,7 @@ from bessemer.train.loader import Batch
 from bessemer.train.mesh import Ranks
 from bessemer.train.objective import Objective
 from bessemer.train.parallel.data import let_go
+from bessemer.train.parallel.tensor import settle_gradients
 
 _SCHEDULES: dict[str, Any] = {
     "1f1b": Schedule1F1B,
@@ -43,10 +43,10 @@ _SCHEDULES: dict[str, Any] = {
 class Stage(nn.Module):
     """Some layers in a row, between what the stage before sends and what the next one gets."""
 
-    def __init__(self, objective: Objective, index: int, ranks: Ranks) -> None:
+    def __init__(self, objective: Objective, index: int) -> None:
         """`objective` is of a part of the decoder."""
         super().__init__()
-        self.objective, self.index, self.ranks = objective, index, ranks
+        self.objective, self.index = objective, index
         self.divisor = 1.0  # of the loss
         self.found: list[tuple[Tensor | None, Tensor | None]] = []  # of each microbatch, in order
 
@@ -59,9 +59,9 @@ class Stage(nn.Module):
         self, inputs: Tensor, labels_BT: Tensor, documents_BT: Tensor, samples_B: Tensor
     ) -> Tensor:
         """Hidden states for the next stage; of the last one, the loss [1]. Takes token ids [B, T],
-        or the hidden states of the stage before."""
+        or the hidden states of the stage before: of them this rank's part of the sequence, if the
+        ranks along "tp" share it out."""
         rows = (labels_BT, documents_BT, samples_B)
-        inputs = self._joined(inputs)
         if self.is_last:
             total, nats_N, expert_tokens_LE = self.objective(inputs, *rows)
             self.found.append((nats_N, expert_tokens_LE))
@@ -69,18 +69,11 @@ class Stage(nn.Module):
             return loss
         hidden_BTD, added, expert_tokens_LE = self.objective.hidden_states(inputs, *rows[1:])
         self.found.append((None, expert_tokens_LE))
-        hidden_BTD = held_by_this_rank(hidden_BTD)
         if added is None:
             return hidden_BTD
         # What is added to the loss here is no part of what is sent: its gradient begins here.
         attached: Tensor = _Attach.apply(hidden_BTD, added / self.divisor)  # type: ignore[no-untyped-call]
         return attached
-
-    def _joined(self, inputs: Tensor) -> Tensor:
-        """Ranks along "tp" share the sequence of hidden states out; each receives its part."""
-        if self.ranks.axes.tp == 1 or self.objective.decoder.has_begin:
-            return inputs
-        return DTensor.from_local(inputs, self.ranks.along("tp"), [Shard(1)], run_check=False)
 
 
 class _Attach(torch.autograd.Function):
@@ -120,7 +113,7 @@ class Pipeline:
             objective = make_objective(decoder.part(layers[index]))
             # Schedules that put off the gradients of weights pass backward twice.
             objective.differentiates_again = schedule in ("zero-bubble", "dualpipe-v")
-            self.stages.append(Stage(objective, index, ranks))
+            self.stages.append(Stage(objective, index))
         self._schedules: dict[tuple[int, ...], Any] = {}
 
     def parameters(self) -> Sequence[Tensor]:
@@ -226,6 +219,7 @@ class Pipeline:
         if not decoder.config.tie_embeddings or decoder.has_begin == decoder.has_end:
             return
         other_end = 0 if decoder.has_end else self.num_stages - 1
+        settle_gradients([decoder.embed_tokens.weight])
         gradient = decoder.embed_tokens.weight.grad
         assert gradient is not None
         mine = held_by_this_rank(gradient).contiguous()
