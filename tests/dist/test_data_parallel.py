@@ -70,6 +70,12 @@ def weights(run_file: Path, *overrides: str) -> dict[str, torch.Tensor]:
             ("train.ema={half_life_tokens=1000}", "train.optimizer.kind='muon'"),
             id="FSDP x TP",
         ),
+        pytest.param(
+            4,
+            ("cluster.pp=2", "cluster.dp_shard=2", "cluster.pp_schedule='interleaved'"),
+            ("train.ema={half_life_tokens=1000}", "model.num_layers=4"),
+            id="PP x FSDP",
+        ),
     ],
 )
 def test_ranks_give_the_losses_and_weights_of_one_process(

@@ -24,7 +24,7 @@ EXPERTS = "{num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1, 
 @pytest.mark.parametrize(
     ("overrides", "num_layouts"),
     [
-        pytest.param((), 9, id="dense, tied"),
+        pytest.param((), 19, id="dense, tied"),
         pytest.param(
             (
                 "model.tie_embeddings=false",
@@ -35,7 +35,7 @@ EXPERTS = "{num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1, 
                 "train.optimizer.kind='muon'",
                 "cluster.reshard=false",
             ),
-            9,
+            20,
             id="dense, untied, by Muon",
         ),
         pytest.param(
@@ -44,7 +44,7 @@ EXPERTS = "{num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1, 
                 "model.dropout=0.1",
                 "model.logit_softcap=5.0",
             ),
-            5,
+            14,
             id="experts, dropout",
         ),
         pytest.param(

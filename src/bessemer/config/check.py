@@ -16,6 +16,11 @@ from bessemer.config.data import CurateConfig, MixConfig, SourceConfig, Tokenize
 from bessemer.config.export import ExportConfig
 from bessemer.config.hugging_face import obstacles
 from bessemer.config.model import ExpertsConfig, ModelConfig
+from bessemer.config.pipeline import (
+    num_stages,
+    obstacle_to_schedule,
+    shards_what_two_stages_have,
+)
 from bessemer.config.timetable import Segment, list_changes, make_timetable
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import Fault
@@ -295,8 +300,49 @@ def _tensor_parallel(
         yield Fault("cluster.tp", f"does not go with {key} yet; leave one of them out")
 
 
+def _pipeline(model: ModelConfig, train: TrainConfig, cluster: ClusterConfig) -> Iterator[Fault]:
+    if cluster.pp == 1:
+        return
+    stages = num_stages(cluster.pp, cluster.pp_schedule)
+    if model.num_layers < stages:
+        yield Fault(
+            "cluster.pp",
+            f'"{cluster.pp_schedule}" on {cluster.pp} ranks has {stages} stages, more than '
+            f"model.num_layers ({model.num_layers})",
+        )
+    if model.init_from is not None:
+        yield Fault("cluster.pp", "does not go with model.init_from yet; leave one of them out")
+    puts_off = cluster.pp_schedule in ("zero-bubble", "dualpipe-v")
+    if puts_off and cluster.compile:
+        yield Fault(
+            "cluster.pp_schedule",
+            f'"{cluster.pp_schedule}" puts off gradients of weights, which cluster.compile does '
+            'not allow; take "interleaved", or leave cluster.compile out',
+        )
+    if shards_what_two_stages_have(model, cluster):
+        yield Fault(
+            "cluster.pp_schedule",
+            '"dualpipe-v" has both ends of the model on one rank, and FSDP2 cannot share out a '
+            'weight that two stages have: take "zero-bubble", or model.tie_embeddings = false',
+        )
+    if any(_batches(train)) or any(_layout(train, cluster)):
+        return
+    num_ranks = planned_axes(cluster).num_data_ranks
+    for segment in make_timetable(train).segments:
+        share = segment.batch_samples // num_ranks
+        size = (cluster.microbatch_tokens or segment.seq_len) // segment.seq_len
+        if obstacle := obstacle_to_schedule(share // size, cluster):
+            yield Fault(
+                "cluster.pp_schedule",
+                f'"{cluster.pp_schedule}" on {cluster.pp} ranks {obstacle} microbatches per step, '
+                f"and a rank's share of the batch makes {share // size} (in train, a larger "
+                "global_batch_tokens; in cluster, fewer microbatch_tokens)",
+            )
+            return
+
+
 def _unbuilt(cluster: ClusterConfig) -> Iterator[Fault]:
-    for name in ("cp", "pp", "ep"):
+    for name in ("cp", "ep"):
         if getattr(cluster, name) > 1:
             yield Fault(f"cluster.{name}", "is not there yet; leave it out")
 
@@ -342,4 +388,5 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("cluster",), _unbuilt),
     (("model", "cluster"), _shares_of_experts),
     (("model", "train", "cluster"), _tensor_parallel),
+    (("model", "train", "cluster"), _pipeline),
 )

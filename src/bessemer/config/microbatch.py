@@ -7,6 +7,7 @@ product: nobody waits for the others after every operation.
 from __future__ import annotations
 
 from bessemer.config.cluster import ClusterConfig
+from bessemer.config.pipeline import obstacle_to_schedule
 from bessemer.config.timetable import Segment
 from bessemer.core.hardware import num_usable_cores
 
@@ -15,6 +16,9 @@ from bessemer.core.hardware import num_usable_cores
 _MOST_TOKENS = {"cpu": 512, "cuda": 8192}
 _MOST_NUMBERS_CPU = 256 * 320  # tokens times width
 _MOST_LANES = 4  # of those that nobody asked for: each holds the activations of a microbatch
+# Of a pipeline, per rank: at its begin and end, each rank waits for as long as one takes, times the
+# ranks less one (Narayanan et al. 2021, arXiv 2104.04473, section 2.2): so a fifth of the time.
+_MICROBATCHES_PER_STAGE = 4
 
 
 def num_lanes(cluster: ClusterConfig, num_ranks: int, device_type: str) -> int:
@@ -38,11 +42,17 @@ def default_microbatch_tokens(hidden_dim: int, device_type: str) -> int:
 def microbatch_samples(
     segment: Segment, hidden_dim: int, cluster: ClusterConfig, num_ranks: int, device_type: str
 ) -> int:
-    """Sequences per forward pass of one rank; a divisor of the rank's share of the batch, and no
-    more than give every lane one if nobody asked for a number."""
+    """Sequences per forward pass of one rank; a divisor of the rank's share of the batch. If nobody
+    asked for a number: no more than give every lane one; for a pipeline microbatches that its
+    schedule takes, and if possible so many that its ranks seldom wait."""
     share = segment.batch_samples // num_ranks
     if cluster.microbatch_tokens is not None:
         return cluster.microbatch_tokens // segment.seq_len
     most = max(1, default_microbatch_tokens(hidden_dim, device_type) // segment.seq_len)
     most = min(most, max(1, share // num_lanes(cluster, num_ranks, device_type)))
-    return max(size for size in range(1, most + 1) if share % size == 0)
+    sizes = [size for size in range(1, most + 1) if share % size == 0]
+    if cluster.pp == 1:
+        return max(sizes)
+    possible = [size for size in sizes if not obstacle_to_schedule(share // size, cluster)]
+    enough = _MICROBATCHES_PER_STAGE * cluster.pp
+    return max((size for size in possible if share // size >= enough), default=min(possible))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import get_args
 
-from bessemer.config.cluster import PipelineSchedule
+from bessemer.config.cluster import ClusterConfig, PipelineSchedule
+from bessemer.config.model import ModelConfig
 
 SCHEDULES: tuple[PipelineSchedule, ...] = get_args(PipelineSchedule)
 
@@ -25,13 +26,20 @@ def stages_of_rank(rank: int, pp: int, schedule: str) -> tuple[int, ...]:
     return (rank, 2 * pp - 1 - rank) if schedule == "dualpipe-v" else (rank, pp + rank)
 
 
-def why_not_so_many(num_microbatches: int, pp: int, schedule: str) -> str:
-    """Why a schedule cannot run so many microbatches per step; empty if it can (the conditions of
-    torch.distributed.pipelining)."""
+def obstacle_to_schedule(num_microbatches: int, cluster: ClusterConfig) -> str:
+    """Why so many microbatches per step cannot pass through the pipeline; empty if they can. The
+    conditions are those of torch.distributed.pipelining."""
+    pp, schedule = cluster.pp, cluster.pp_schedule
     if schedule in ("1f1b", "dualpipe-v"):
         least = num_stages(pp, schedule)
-        return f"needs at least {least} microbatches" if num_microbatches < least else ""
+        return f"needs at least {least}" if num_microbatches < least else ""
     rounds = max(1, num_microbatches // pp)
-    if num_microbatches % rounds:
-        return f"needs a number of microbatches that {rounds} rounds of {pp} ranks divide"
-    return ""
+    return f"needs a multiple of {rounds}, or fewer" if num_microbatches % rounds else ""
+
+
+def shards_what_two_stages_have(model: ModelConfig, cluster: ClusterConfig) -> bool:
+    """Whether FSDP2 would have to share out one weight of two stages, which it cannot: where a rank
+    has both ends of a model that ties them."""
+    is_sharded = cluster.dp_shard * cluster.cp * (cluster.dp_replicate or 1) > 1
+    is_v = cluster.pp > 1 and cluster.pp_schedule == "dualpipe-v"
+    return is_v and is_sharded and model.tie_embeddings

@@ -22,7 +22,7 @@ from bessemer.tokens.remote import RemotePath
 from bessemer.tokens.sample import Sample
 from bessemer.tokens.stream import TokenStream, open_streams
 from bessemer.train.loader import make_batch
-from bessemer.train.loss import bits_per_byte, token_losses
+from bessemer.train.loss import Pipelined, bits_per_byte, token_losses
 from bessemer.train.mesh import LONE, Ranks
 
 
@@ -73,7 +73,7 @@ def _read_chunk(stream: TokenStream, seq_len: int, chunk: int) -> Sample:
 
 @torch.no_grad()
 def measure(
-    model: Decoder,
+    model: Decoder | Pipelined,
     part: EvaluationSet,
     token_bytes: torch.Tensor,
     *,
@@ -83,8 +83,6 @@ def measure(
     num_ranks: int = 1,
 ) -> TextLosses:
     """Losses on this rank's share of `part` (all of it for a lone process)."""
-    was_training = model.training
-    model.eval()
     device = token_bytes.device
     mine = part.chunks[rank::num_ranks]
     columns = []
@@ -104,12 +102,11 @@ def measure(
                 losses.num_bytes.cpu()[is_text].numpy(),
             )
         )
-    model.train(was_training)
     return _sum_pieces(columns)
 
 
 def bits_per_byte_of_sets(
-    model: Decoder,
+    model: Decoder | Pipelined,
     parts: Sequence[EvaluationSet],
     token_bytes: torch.Tensor,
     config: TrainConfig,

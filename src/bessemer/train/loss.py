@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
+from bessemer.config.model import ModelConfig
 from bessemer.core.labels import IGNORED
 from bessemer.model.cross_entropy import linear_cross_entropy
 from bessemer.model.transformer import Decoder
@@ -24,18 +26,30 @@ class TokenLosses:
     num_bytes: Tensor  # int64: bytes of text that each predicted token stands for
 
 
+class Pipelined(Protocol):
+    """What computes microbatches with other ranks; see parallel.pipeline."""
+
+    config: ModelConfig
+
+    def token_nats(self, batch: Batch, document_mask: bool) -> Tensor:
+        """The cross-entropy of each token [B * T]."""
+
+
 def token_losses(
-    decoder: Decoder, batch: Batch, token_bytes: Tensor, document_mask: bool
+    model: Decoder | Pipelined, batch: Batch, token_bytes: Tensor, document_mask: bool
 ) -> TokenLosses:
     """Forward pass and the cross-entropy of every token; `token_bytes` is int64 [V]."""
-    documents = batch.documents_BT if document_mask else None
-    hidden_BTD, _ = decoder.hidden_states(batch.input_ids_BT, documents)
     labels = batch.labels_BT.flatten()
+    if not isinstance(model, Decoder):
+        nats = model.token_nats(batch, document_mask)
+        return TokenLosses(nats=nats, num_bytes=label_bytes(labels, token_bytes))
+    documents = batch.documents_BT if document_mask else None
+    hidden_BTD, _ = model.hidden_states(batch.input_ids_BT, documents)
     _, nats = linear_cross_entropy(
         hidden_BTD.flatten(0, 1),
-        decoder.output_weight,
+        model.output_weight,
         labels,
-        softcap=decoder.config.logit_softcap,
+        softcap=model.config.logit_softcap,
     )
     return TokenLosses(nats=nats, num_bytes=label_bytes(labels, token_bytes))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -22,6 +22,7 @@ from bessemer.core.errors import MachineError
 from bessemer.core.hardware import num_usable_cores, peak_memory_bytes
 from bessemer.train.launch import Launch
 
+T = TypeVar("T")
 _TIMEOUT = timedelta(minutes=10)
 _PATIENCE = timedelta(days=30)
 
@@ -69,13 +70,13 @@ class Ranks:
             dist.all_reduce(values, group=self.along("pp").get_group())
         return values
 
-    def gather_from_stages(self, names: Sequence[str]) -> list[str]:
-        """`names`, which are of this rank's layers, with those of the ranks that have others."""
+    def gather_from_stages(self, things: Sequence[T]) -> list[T]:
+        """`things`, which are of this rank's layers, with those of the ranks that have others."""
         if self.axes.pp == 1:
-            return list(names)
-        found: list[list[str]] = [[]] * self.axes.pp
-        dist.all_gather_object(found, list(names), group=self.along("pp").get_group())
-        return [name for some in found for name in some]
+            return list(things)
+        found: list[list[T]] = [[]] * self.axes.pp
+        dist.all_gather_object(found, list(things), group=self.along("pp").get_group())
+        return [thing for some in found for thing in some]
 
 
 LONE = Ranks(axes=Axes())

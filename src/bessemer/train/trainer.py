@@ -46,6 +46,7 @@ from bessemer.train.guard import Alarm, Guard
 from bessemer.train.heap import keep_less_of_what_is_freed
 from bessemer.train.interrupt import Interruption, noticed
 from bessemer.train.job import TrainingJob
+from bessemer.train.lanes import Lanes
 from bessemer.train.launch import Launch
 from bessemer.train.loader import Batch, Loader
 from bessemer.train.mesh import arrange_ranks, choose_device, peak_bytes, wait_for_ranks
@@ -164,9 +165,9 @@ class Trainer:
                         f"{interruption.signal_name or 'another rank'} asked to leave: step "
                         f"{self.step} of {num_steps} is saved; the same command goes on from there"
                     )
-        digests = digest_state(self._state())
+        digests = self.ranks.gather_from_stages(list(digest_state(self._state()).items()))
         if self.launch.rank == 0:
-            write_json(job.folder / STATE_DIGESTS, digests)
+            write_json(job.folder / STATE_DIGESTS, dict(digests))
         return {
             "num_parameters": count_parameters(self.shape).total,
             "steps": self.step,
@@ -316,7 +317,11 @@ class Trainer:
         """Held-out bits per byte of every source, on all ranks together."""
         with self.average.swapped() if self.average else nullcontext():
             found = bits_per_byte_of_sets(
-                self.decoder, self.heldout, self.token_bytes, self.job.train, self.ranks
+                self.decoder if isinstance(self.lanes, Lanes) else self.lanes,
+                self.heldout,
+                self.token_bytes,
+                self.job.train,
+                self.ranks,
             )
         let_go(self.decoder)
         if monitor is None:

@@ -243,6 +243,20 @@ ONE_FAULT = [
         "cluster.tp: 8 ranks cannot share model.num_kv_heads (2) evenly",
     ),
     (
+        "cluster={pp=4}",
+        'cluster.pp: "1f1b" on 4 ranks has 4 stages, more than model.num_layers (2)',
+    ),
+    (
+        'cluster={pp=2, pp_schedule="interleaved"}',
+        'cluster.pp: "interleaved" on 2 ranks has 4 stages, more than model.num_layers (2)',
+    ),
+    (
+        "cluster={pp=2, microbatch_tokens=512}",
+        'cluster.pp_schedule: "1f1b" on 2 ranks needs at least 2 microbatches per step, and a '
+        "rank's share of the batch makes 1 (in train, a larger global_batch_tokens; in cluster, "
+        "fewer microbatch_tokens)",
+    ),
+    (
         "cluster.microbatch_tokens=100",
         "cluster.microbatch_tokens: 100 is no multiple of seq_len (64)",
     ),

@@ -232,3 +232,15 @@ def test_logits_of_a_large_vocabulary_never_exist_whole() -> None:
     whole_bytes = 512 * 128 * 1024 * 4
     assert peak_bytes("plain") > 1.9 * whole_bytes  # logits and their logarithms
     assert peak_bytes("chunks") < whole_bytes / 4  # an eighth of the tokens, and two gradients
+
+
+def test_gradients_that_are_asked_for_twice_are_the_same_and_none_is_changed() -> None:
+    hidden, weight, labels = make_inputs()
+    total, _ = linear_cross_entropy(hidden, weight, labels, is_repeatable=True)
+    (first,) = torch.autograd.grad(total / 7, hidden, retain_graph=True)
+    kept = first.clone()
+    both = torch.autograd.grad(total / 7, (hidden, weight))
+    once, _ = linear_cross_entropy(hidden, weight, labels)
+    for found, expected in zip(both, torch.autograd.grad(once / 7, (hidden, weight)), strict=True):
+        assert torch.equal(found, expected)
+    assert torch.equal(first, both[0]) and torch.equal(first, kept)

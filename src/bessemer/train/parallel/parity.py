@@ -28,7 +28,7 @@ from torch import Tensor
 from bessemer.config.axes import obstacles_to_tp, planned_axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
-from bessemer.config.pipeline import SCHEDULES
+from bessemer.config.pipeline import SCHEDULES, shards_what_two_stages_have
 from bessemer.config.train import OptimizerConfig, TrainConfig
 from bessemer.core.errors import MachineError
 from bessemer.core.labels import IGNORED
@@ -106,10 +106,12 @@ def layouts_to_try(cluster: ClusterConfig, model: ModelConfig) -> list[ClusterCo
     axes = planned_axes(cluster)
     if axes.num_ranks > 1:
         return [_lay_out(cluster, **{name: min(size, 2) for name, size in asdict(axes).items()})]
+    layouts = [_lay_out(cluster, **axes) for axes in _LAYOUTS]
     return [
-        _lay_out(cluster, **axes)
-        for axes in _LAYOUTS
-        if "tp" not in axes or not obstacles_to_tp(model)
+        layout
+        for layout in layouts
+        if not (layout.tp > 1 and obstacles_to_tp(model))
+        and not shards_what_two_stages_have(model, layout)
     ]
 
 

@@ -81,7 +81,7 @@ class _Attach(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, scalar: Tensor) -> Tensor:  # noqa: ARG004
-        return x.view_as(x)
+        return x.clone()  # a view could not be parted from its graph, as the schedules do
 
     @staticmethod
     def backward(ctx: Any, d_x: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG004
@@ -101,6 +101,7 @@ class Pipeline:
     ) -> None:
         """`decoder` is what this rank keeps of the whole; `layers` are those of all stages."""
         self.decoder, self.ranks, self.kind = decoder, ranks, schedule
+        self.config = decoder.config
         self.num_stages, self.group = len(layers), ranks.along("pp").get_group()
         here = stages_of_rank(dist.get_rank(self.group), ranks.axes.pp, schedule)
         self.rank_of = {
@@ -149,9 +150,10 @@ class Pipeline:
         """Nothing is held beyond a step."""
 
     @torch.no_grad()
-    def token_nats(self, batch: Batch) -> Tensor:
+    def token_nats(self, batch: Batch, document_mask: bool) -> Tensor:
         """The cross-entropy of each token [N], without dropout. A collective of the ranks along
         "pp"."""
+        assert document_mask == self.stages[0].objective.config.document_mask
         x = batch.input_ids_BT
         for stage in self.stages:
             stage.found = []
@@ -185,7 +187,7 @@ class Pipeline:
     def _hidden_shape(self, input_ids_BT: Tensor) -> tuple[int, int, int]:
         """Of hidden states as one rank sends them."""
         batch, length = input_ids_BT.shape
-        return batch, length // self.ranks.axes.tp, self.decoder.config.hidden_dim
+        return batch, length // self.ranks.axes.tp, self.config.hidden_dim
 
     def _schedule(self, num_microbatches: int, like_BT: Tensor) -> Any:
         """The schedule for so many microbatches of one shape, made once."""
