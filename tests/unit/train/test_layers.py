@@ -55,7 +55,7 @@ def test_less_is_kept_for_the_backward_pass(make_job: MakeJob) -> None:
             lambda tensor, sizes=sizes: sizes.append(tensor.numel()) or tensor,
             lambda tensor: tensor,
         ):
-            trainer.objective(
+            trainer.lanes.module(
                 batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
             )
         kept[mode] = sum(sizes)
@@ -80,7 +80,7 @@ def test_selective_recomputation_computes_no_product_anew(make_job: MakeJob) -> 
         trainer = Trainer(replace(make_job(), cluster=config), Launch())
         (batch,) = trainer.loader.microbatches(0)
         with Products() as products:
-            total, *_ = trainer.objective(
+            total, *_ = trainer.lanes.module(
                 batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
             )
             total.backward()
