@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.common import ROOT
 
-BENCHMARKS = ("quickstart", "tokenize", "loader", "train_speed")
+BENCHMARKS = ("quickstart", "tokenize", "loader", "train_speed", "checkpoint")
 
 
 def main() -> None:

@@ -247,6 +247,16 @@ def _schedule(train: TrainConfig) -> Iterator[Fault]:
         )
 
 
+def _best(train: TrainConfig) -> Iterator[Fault]:
+    saved, measured = train.checkpoint.every_steps, train.evaluate.every_steps
+    if train.checkpoint.keep_best and saved % measured:
+        yield Fault(
+            "train.checkpoint.keep_best",
+            f"what is saved every {saved} steps must be measured then; make "
+            f"train.checkpoint.every_steps a multiple of train.evaluate.every_steps ({measured})",
+        )
+
+
 def _muon(model: ModelConfig, train: TrainConfig) -> Iterator[Fault]:
     optimizer, is_mup = train.optimizer, model.width_scaling == "mup"
     if is_mup and optimizer.kind == "muon" and optimizer.muon.scale != "spectral":
@@ -383,6 +393,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("train",), _ramp),
     (("train",), _batches),
     (("train",), _schedule),
+    (("train",), _best),
     (("model", "train"), _muon),
     (("train", "cluster"), _layout),
     (("cluster",), _unbuilt),

@@ -122,6 +122,20 @@ class CheckpointConfig(Section):
     the decay of "wsd", from which runs of other lengths may branch."""
     keep_every_steps: int | None = Field(default=None, ge=1)
     """Those after a multiple of so many steps are kept for good, too."""
+    keep_best: int = Field(default=0, ge=0)
+    """And so many with the fewest held-out bits per byte, the mean over sources, among those saved
+    where `[train.evaluate]` measured them."""
+    asynchronous: bool = True
+    """Copy the state and go on training while the copy is written; without it, training waits for
+    the storage, and no memory is needed for the copy."""
+    most_steps_unsaved: int | None = Field(default=None, ge=1)
+    """A save that fails is tried again at the next one; training stops once it has gone on for more
+    steps than this without one that succeeds. Absent means three times `every_steps`."""
+
+    @property
+    def unsaved_limit(self) -> int:
+        """Steps that training may go on without a good save."""
+        return self.most_steps_unsaved or 3 * self.every_steps
 
 
 GuardAction = Literal["record", "stop", "skip", "rewind"]

@@ -25,11 +25,13 @@ class TrainingMemory:
     optimizer: int  # moments of every parameter, and the average of the weights if there is one
     activations: int  # kept by the forward pass for the backward pass, one microbatch
     logits: int  # of one chunk of tokens, and the two gradients that the loss makes beside them
+    checkpoint: int  # copies of weights and optimizer state that are written while training goes on
 
     @property
     def total(self) -> int:
         """All parts together: an upper bound, since they do not all peak at once."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.logits
+        parts = (self.weights, self.gradients, self.optimizer, self.activations, self.logits)
+        return sum(parts) + self.checkpoint
 
 
 def saved_activations(
@@ -124,22 +126,27 @@ def training_memory(
     has_average: bool = False,
     axes: Axes = Axes(),  # noqa: B008  (it is frozen)
     reshard: bool = True,
+    has_copy: bool = True,
 ) -> TrainingMemory:
     """Memory for microbatches of `num_sequences` sequences of packed documents, of which each lane
     computes one. Lanes share one gradient. Along `axes` ranks share weights, gradients and the
-    optimizer's state out; with `reshard`, the weights of two layers are gathered at a time. What
-    tensor parallelism spares of activations is not counted yet."""
+    optimizer's state out; with `reshard`, the weights of two layers are gathered at a time. With
+    `has_copy`, checkpoints are copied before they are written. What tensor parallelism spares of
+    activations is not counted yet."""
     parameters = count_parameters(shape).total
     gathered = _gathered_floats(shape, reshard) if axes.dp_shard > 1 else 0
     num_parts = axes.dp_shard * axes.tp
-    weights = _FLOAT_BYTES * (-(-parameters // num_parts) + -(-gathered // axes.tp))
+    held = _FLOAT_BYTES * -(-parameters // num_parts)
+    weights = held + _FLOAT_BYTES * -(-gathered // axes.tp)
+    moments = _FLOAT_BYTES * -(-optimizer_floats(shape, optimizer, has_average) // num_parts)
     tokens = num_sequences * seq_len
     logits = min(LOGIT_CHUNK_TOKENS, tokens) * shape.vocab_size
     gradients = (tokens + shape.vocab_size) * shape.hidden_dim
     return TrainingMemory(
         weights=weights,
         gradients=weights,
-        optimizer=_FLOAT_BYTES * -(-optimizer_floats(shape, optimizer, has_average) // num_parts),
+        optimizer=moments,
         activations=num_lanes * _FLOAT_BYTES * saved_activations(shape, num_sequences, seq_len),
         logits=num_lanes * _FLOAT_BYTES * (logits + gradients),
+        checkpoint=(held + moments) * has_copy,
     )

@@ -129,6 +129,7 @@ def estimate(found: Estimate) -> None:
                 ("optimizer", format_bytes(memory.optimizer)),
                 ("activations", format_bytes(memory.activations)),
                 ("logits", format_bytes(memory.logits)),
+                ("copies", f"{format_bytes(memory.checkpoint)} of what a checkpoint holds"),
                 ("process", format_bytes(found.memory_bytes - memory.total)),
                 ("total", f"{format_bytes(found.memory_bytes)} at most: {verdict}"),
                 ("machine", format_bytes(have) if have else "unknown"),

@@ -164,7 +164,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="train",
-        version=5,
+        version=6,
         inputs=("tokenizer", "encode", "pack", "mix", "baselines"),
         settings=lambda config: {
             "seed": config.run.seed,

@@ -93,6 +93,7 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
                     has_average,
                     planned_axes(cluster),
                     cluster.reshard,
+                    config.train.checkpoint.asynchronous,
                 ),
             )
             for segment in timetable.segments

@@ -21,7 +21,13 @@ from bessemer.core.fingerprint import fingerprint
 from bessemer.core.layout import CHECKPOINTS, EVALUATIONS, EVIDENCE, GUARD, METRICS, STEPS
 from bessemer.core.storage import atomic_path
 from bessemer.tokens.order import SampleOrder
-from bessemer.train.checkpoint import CheckpointManifest, first_sound, read_manifests
+from bessemer.train.checkpoint import (
+    CheckpointManifest,
+    first_sound,
+    holds_any,
+    read_manifests,
+)
+from bessemer.train.checkpoint_store import Store
 from bessemer.train.schedule import first_step_of_decay
 
 _LOG = logging.getLogger(__name__)
@@ -82,24 +88,25 @@ class History:
 def adopt_checkpoint(folder: Path, others: Iterable[Path], history: History) -> None:
     """Copy the furthest checkpoint up to which another run in `others` is this one to `folder`,
     with the metrics up to there; nothing if there is none or `folder` has any of its own."""
-    if any(read_manifests(folder / CHECKPOINTS)):
+    if holds_any(Store(folder / CHECKPOINTS)):
         return
 
     def is_ours(manifest: CheckpointManifest) -> bool:
         step = manifest.step
         return step <= history.timetable.num_steps and manifest.history == history.digest(step)
 
+    stores = [Store(other / CHECKPOINTS) for other in others]
     found = [
-        (path, manifest)
-        for other in others
-        for path, manifest in read_manifests(other / CHECKPOINTS)
+        (store, manifest)
+        for store in stores
+        for manifest in read_manifests(store)
         if is_ours(manifest)
     ]
     furthest = first_sound(sorted(found, key=lambda each: each[1].step, reverse=True))
     if furthest is None:
         return
-    checkpoint, manifest = furthest
-    other = checkpoint.parent.parent
+    store, manifest = furthest
+    other = store.folder.parent
     _LOG.info(
         "the run in %s is this one up to step %d; going on from its checkpoint",
         other,
@@ -107,7 +114,8 @@ def adopt_checkpoint(folder: Path, others: Iterable[Path], history: History) -> 
     )
     for name in (STEPS, EVALUATIONS, GUARD, EVIDENCE):
         _copy(other / METRICS / name, folder / METRICS / name)
-    _copy(checkpoint, folder / CHECKPOINTS / checkpoint.name)  # last: then all is there
+    # Last: then all is there.
+    _copy(store.folder / manifest.folder, folder / CHECKPOINTS / manifest.folder)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,212 +1,198 @@
-"""Checkpoints that are whole or absent: DCP files, then a manifest with their digests, last.
+"""Checkpoints that are whole or absent: files of tensors, then a manifest with their digests, last.
 
-A checkpoint is `step-<number>/`. Loading takes the newest one whose files are what its manifest
-says, and says aloud which ones it passed over.
+A checkpoint is `step-<number>/`. The manifest is what makes it one: until it is there, and when a
+step is saved again until it takes the place of the old one, new files are beside the point. Loading
+takes the newest checkpoint whose files are what its manifest says, and says aloud which ones it
+passed over.
 """
 
 from __future__ import annotations
 
+import json
 import logging
-import shutil
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-import torch.distributed as dist
 from torch import nn
-from torch.distributed.checkpoint.filesystem import FileSystemReader
-from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
-from torch.distributed.checkpoint.state_dict_loader import load as dcp_load
-from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
-from torch.distributed.tensor import DTensor
 
-from bessemer.core.errors import IntegrityError
-from bessemer.core.fingerprint import digest_bytes
-from bessemer.core.manifest import FileRecord, record_files, verify_files
-from bessemer.core.storage import TEMPORARY, read_json, write_json
-from bessemer.train.mesh import wait_for_ranks
+from bessemer.core.errors import BessemerError, IntegrityError, MachineError
+from bessemer.core.manifest import FileRecord
+from bessemer.train.checkpoint_index import read_index
+from bessemer.train.checkpoint_read import fill
+from bessemer.train.checkpoint_state import average_tensors, model_tensors
+from bessemer.train.checkpoint_store import Store
 
 _LOG = logging.getLogger(__name__)
 _RECORD = "checkpoint.json"
 _PREFIX = "step-"
+_FILE = re.compile(r"[a-z]+-[0-9-]+\.(json|safetensors)")
+_FORMAT = 2  # 1 was DCP's own, which has a pickle in it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointManifest:
-    """What a checkpoint holds beside weights: where training stands."""
+    """What a checkpoint holds beside tensors: where training stands."""
 
     step: int  # optimizer steps done
     tokens_seen: int
     next_sample: int  # the loader's whole state
-    num_ranks: int
     history: str  # digest of all that led to this state; see train.branch
-    files: tuple[FileRecord, ...]
     memory: dict[str, Any]  # small things to go on from, as JSON: the guard's windows, ...
+    bits_per_byte: float | None = None  # held out, mean over sources, if measured after this step
+    num_ranks: int = 1
+    files: tuple[FileRecord, ...] = ()
+    format: int = _FORMAT
+
+    @property
+    def folder(self) -> str:
+        """Its name in the store."""
+        return folder_of(self.step)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainState:
-    """All tensors of a training run; loading fills them in place."""
-
-    model: nn.Module
-    optimizers: Sequence[torch.optim.Optimizer]
-    average: Mapping[str, torch.Tensor] = field(default_factory=dict)  # see train.average
-
-    def tensors(self) -> dict[str, Any]:
-        """As DCP saves them: nested dicts of tensors."""
-        weights, moments = get_state_dict(self.model, self.optimizers)
-        return {"model": weights, "optimizer": moments, "average": dict(self.average)}
+def folder_of(step: int) -> str:
+    """The name of a checkpoint in its store."""
+    return f"{_PREFIX}{step:08d}"
 
 
-def save_checkpoint(
-    folder: Path,
-    state: TrainState,
-    *,
-    step: int,
-    tokens_seen: int,
-    next_sample: int,
-    history: str,
-    memory: Mapping[str, Any],
-    keep: int,
-    is_lasting: Callable[[int], bool] = lambda _: False,
+def commit(store: Store, manifest: CheckpointManifest) -> None:
+    """Write the manifest, which makes its files a checkpoint, and clear away what is not in it."""
+    data = json.dumps(asdict(manifest), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    store.replace(f"{manifest.folder}/{_RECORD}", data.encode())
+    clear_away(store, manifest.step)
+
+
+def clear_away(store: Store, step: int) -> None:
+    """Delete the files of attempts to save a step that no manifest speaks of."""
+    folder = folder_of(step)
+    names = store.list(folder)
+    if _RECORD not in names:
+        store.remove(folder)
+        return
+    held = {file.path for file in _read_manifest(store, folder).files}
+    for name in names:
+        if name not in held and name != _RECORD:
+            store.remove(f"{folder}/{name}")
+
+
+def thin_out(
+    store: Store, up_to: int, keep: int, keep_best: int, is_lasting: Callable[[int], bool]
 ) -> None:
-    """Save the state after `step` steps; called by all ranks.
-
-    All but the latest `keep` go, save those after a step that is lasting.
-    """
-    final = folder / f"{_PREFIX}{step:08d}"
-    working = folder / f"{TEMPORARY}{final.name}"
-    is_first = not dist.is_initialized() or dist.get_rank() == 0
-    if is_first:
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(working, ignore_errors=True)
-        working.mkdir()
-    wait_for_ranks()
-    with _quiet():
-        dcp_save(state.tensors(), checkpoint_id=working)
-    if is_first:
-        record = CheckpointManifest(
-            step=step,
-            tokens_seen=tokens_seen,
-            next_sample=next_sample,
-            num_ranks=dist.get_world_size() if dist.is_initialized() else 1,
-            history=history,
-            files=record_files(working),
-            memory=dict(memory),
-        )
-        write_json(working / _RECORD, asdict(record))
-        shutil.rmtree(final, ignore_errors=True)
-        working.replace(final)
-        for old in _list_checkpoints(folder)[:-keep]:
-            if not is_lasting(int(old.name.removeprefix(_PREFIX))):
-                shutil.rmtree(old)
-    wait_for_ranks()
+    """Delete checkpoints up to a step, save the last `keep`, the `keep_best` with the fewest bits
+    per byte, and those after a step that is lasting; and what is left of saves cut short."""
+    found = []
+    for folder in _folders(store):
+        try:
+            manifest = _read_manifest(store, folder)
+        except _HalfWrittenError:
+            if int(folder.removeprefix(_PREFIX)) < up_to:
+                store.remove(folder)
+        except IntegrityError:
+            continue  # of another version, perhaps
+        else:
+            if manifest.step <= up_to:
+                found.append(manifest)
+    rated = [each for each in found if each.bits_per_byte is not None]
+    rated.sort(key=lambda each: (each.bits_per_byte, -each.step))
+    held = {each.step for each in (*found[-keep:], *rated[:keep_best])}
+    for each in found:
+        if each.step not in held and not is_lasting(each.step):
+            store.remove(each.folder)
 
 
-def load_latest(folder: Path, state: TrainState) -> CheckpointManifest | None:
-    """Load the newest sound checkpoint into `state`; None if there is none."""
-    found = find_latest(folder)
-    if found is None:
-        return None
-    path, manifest = found
-    tensors = state.tensors()
-    with _quiet():
-        dcp_load(tensors, checkpoint_id=path)
-    set_state_dict(
-        state.model,
-        state.optimizers,
-        model_state_dict=tensors["model"],
-        optim_state_dict=tensors["optimizer"],
-    )
-    return manifest
+def read_manifests(store: Store) -> Iterator[CheckpointManifest]:
+    """Those of all checkpoints, newest first; their files have not been looked at."""
+    for folder in reversed(_folders(store)):
+        try:
+            manifest = _read_manifest(store, folder)
+        except IntegrityError as error:
+            _pass_over(store, folder, error)
+            continue
+        yield manifest
+
+
+def holds_any(store: Store) -> bool:
+    """Whether there is a checkpoint, its files not looked at."""
+    for folder in _folders(store):
+        with suppress(IntegrityError):
+            _read_manifest(store, folder)
+            return True
+    return False
+
+
+def verify(store: Store, manifest: CheckpointManifest, files: Iterable[FileRecord]) -> None:
+    """Raise IntegrityError if one of a checkpoint's files is not what the manifest says."""
+    for file in files:
+        name = f"{manifest.folder}/{file.path}"
+        found = store.digest(name)
+        if found != (file.num_bytes, file.digest):
+            what = "is missing" if found is None else "was changed after it was written"
+            raise IntegrityError(f"{file.path} {what}")
+
+
+def first_sound(
+    checkpoints: Iterable[tuple[Store, CheckpointManifest]],
+) -> tuple[Store, CheckpointManifest] | None:
+    """The first one whose files are what its manifest says."""
+    for store, manifest in checkpoints:
+        try:
+            verify(store, manifest, manifest.files)
+        except (IntegrityError, MachineError) as error:
+            _pass_over(store, manifest.folder, error)
+            continue
+        return store, manifest
+    return None
 
 
 def load_model(folder: Path, model: nn.Module) -> CheckpointManifest:
     """Load the weights of the newest sound checkpoint; their average instead if it keeps one.
 
-    Raises IntegrityError if there is no sound checkpoint.
+    Whatever layout it was trained in. Raises IntegrityError if there is no sound checkpoint.
     """
-    found = find_latest(folder)
+    store = Store(folder)
+    found = first_sound((store, manifest) for manifest in read_manifests(store))
     if found is None:
         raise IntegrityError(f"no sound checkpoint in {folder}; run the train stage again")
-    path, manifest = found
-    weights = model.state_dict()  # shares the model's memory, which loading fills
-    with _quiet():
-        dcp_load({"model": weights}, checkpoint_id=path)
-        held = FileSystemReader(path).read_metadata().state_dict_metadata
-        if any(key.startswith("average.") for key in held):
-            # Over the weights; what is not averaged (buffers) stays.
-            average = {name: each.detach() for name, each in model.named_parameters()}
-            dcp_load({"average": average}, checkpoint_id=path)
+    _, manifest = found
+    index = read_index(store, manifest.folder, manifest.files)
+    fill(model_tensors(model), store, manifest.folder, index)
+    average = average_tensors({name: each.detach() for name, each in model.named_parameters()})
+    if average.keys() <= index.keys():  # over the weights; what is not averaged (buffers) stays
+        fill(average, store, manifest.folder, index)
     return manifest
 
 
-def find_latest(folder: Path) -> tuple[Path, CheckpointManifest] | None:
-    """The newest checkpoint in `folder` that is complete and unharmed."""
-    return first_sound(read_manifests(folder))
+class _HalfWrittenError(IntegrityError):
+    """No manifest: the save was cut short."""
 
 
-def read_manifests(folder: Path) -> Iterator[tuple[Path, CheckpointManifest]]:
-    """All checkpoints in `folder`, newest first; their files have not been looked at."""
-    for path in reversed(_list_checkpoints(folder)):
-        try:
-            record = read_json(path / _RECORD)
-            record["files"] = tuple(FileRecord(**file) for file in record["files"])
-            manifest = CheckpointManifest(**record)
-        except (IntegrityError, LookupError, TypeError) as error:  # or of another version
-            _LOG.warning("passing over checkpoint %s: %s", path, error)
-            continue
-        yield path, manifest
+def _read_manifest(store: Store, folder: str) -> CheckpointManifest:
+    """IntegrityError if there is none that this version can read."""
+    if _RECORD not in store.list(folder):
+        raise _HalfWrittenError(f"it has no {_RECORD}: saving it was cut short")
+    try:
+        record = json.loads(store.read(f"{folder}/{_RECORD}"))
+        if record.get("format") != _FORMAT:
+            raise IntegrityError(
+                f"it has format {record.get('format', 1)}, this bessemer reads {_FORMAT}"
+            )
+        record["files"] = tuple(FileRecord(**file) for file in record["files"])
+        manifest = CheckpointManifest(**record)
+        wrong = [file.path for file in manifest.files if not _FILE.fullmatch(file.path)]
+        if manifest.folder != folder or wrong:
+            raise ValueError(f"step {manifest.step}, files {wrong}")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"its {_RECORD} is damaged ({error})") from error
+    return manifest
 
 
-def first_sound(
-    checkpoints: Iterable[tuple[Path, CheckpointManifest]],
-) -> tuple[Path, CheckpointManifest] | None:
-    """The first one whose files are what its manifest says."""
-    for path, manifest in checkpoints:
-        try:
-            verify_files(path, manifest.files, content=True)
-        except IntegrityError as error:
-            _LOG.warning("passing over checkpoint %s: %s", path, error)
-            continue
-        return path, manifest
-    return None
+def _pass_over(store: Store, folder: str, error: BessemerError) -> None:
+    _LOG.warning("passing over checkpoint %s/%s: %s", store, folder, error)
 
 
-def digest_state(state: TrainState) -> dict[str, str]:
-    """xxh3-128 of the bytes of every tensor of weights, optimizer state and average, by name.
-
-    Checkpoint files cannot be compared byte by byte: DCP writes a random id into each. Called by
-    all ranks: what they share out is gathered, a tensor at a time.
-    """
-    digests = {}
-    for part, tensors in state.tensors().items():
-        for name, value in sorted(_flatten(tensors, part)):
-            whole = value.full_tensor() if isinstance(value, DTensor) else value
-            digests[name] = digest_bytes(whole.detach().cpu().contiguous().numpy().tobytes())
-    return digests
-
-
-def _flatten(state: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
-    if isinstance(state, torch.Tensor):
-        yield name, state
-    elif isinstance(state, dict):
-        for key, value in state.items():
-            yield from _flatten(value, f"{name}.{key}")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """A lone process saves and loads alone, on purpose; DCP warns of it each time."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-        yield
-
-
-def _list_checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints by step, oldest first."""
-    return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.is_dir())
+def _folders(store: Store) -> list[str]:
+    """Of checkpoints, whole or not, by step, oldest first."""
+    return [name for name in store.list() if name[len(_PREFIX) :].isdigit()]

@@ -38,7 +38,10 @@ from bessemer.tokens.digest import NO_STEPS, chain_digest
 from bessemer.tokens.order import SampleOrder
 from bessemer.train.average import Average
 from bessemer.train.branch import History, adopt_checkpoint
-from bessemer.train.checkpoint import TrainState, digest_state, load_latest, save_checkpoint
+from bessemer.train.checkpoint import CheckpointManifest
+from bessemer.train.checkpoint_keeper import Checkpoints
+from bessemer.train.checkpoint_state import TrainState, digest_state
+from bessemer.train.checkpoint_store import Store
 from bessemer.train.clip import Gradient, clip_gradients
 from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets
 from bessemer.train.evidence import Incident, document_losses
@@ -125,6 +128,14 @@ class Trainer:
         self.branch_step: int | None = None  # where runs of other lengths part from this one
         if config.schedule.kind == "wsd":
             self.branch_step = first_step_of_decay(self.timetable, config.schedule)
+        self.checkpoints = Checkpoints(
+            Store(job.folder / CHECKPOINTS),
+            config.checkpoint,
+            lambda step: (
+                step == self.branch_step
+                or step % (config.checkpoint.keep_every_steps or step + 1) == 0
+            ),
+        )
         self.step = 0  # batches seen; one that the guard leaves out counts too
         self.samples_digest = NO_STEPS
 
@@ -144,6 +155,7 @@ class Trainer:
         with (
             closing(self.loader),
             closing(self.lanes),
+            closing(self.checkpoints),
             noticed() as interruption,
             watch as monitor,
             self.display.bar("train", total=num_steps, done=self.step) as bar,
@@ -155,11 +167,12 @@ class Trainer:
                 with profiled(job.folder / METRICS / PROFILES, self.step + 1, is_profiled):
                     leave = self._train_step(rate, monitor, bar, interruption)
                 is_last = self.step == num_steps
+                bits_per_byte = None
                 if is_last or self.step % job.train.evaluate.every_steps == 0:
-                    self._evaluate(monitor)
+                    bits_per_byte = self._evaluate(monitor)
                 is_due = self.step % job.train.checkpoint.every_steps == 0
                 if is_due or is_last or leave or self.step == self.branch_step:
-                    self._save()
+                    self._save(bits_per_byte, wait=is_last or leave)
                 if leave and not is_last:
                     raise RequeueError(
                         f"{interruption.signal_name or 'another rank'} asked to leave: step "
@@ -294,7 +307,7 @@ class Trainer:
 
     def _rewind(self) -> None:
         """Take weights and optimizer back to the last checkpoint; the data goes on."""
-        found = load_latest(self.job.folder / CHECKPOINTS, self._state())
+        found = self.checkpoints.load_latest(self._state())
         if found is None:
             raise TrainingError(
                 f"step {self.step}: there is no checkpoint to rewind to yet; lower "
@@ -313,8 +326,8 @@ class Trainer:
         rehearse(self.lanes, map(self._microbatches, steps.values()))
         self.optimizers.zero_grad()
 
-    def _evaluate(self, monitor: Monitor | None) -> None:
-        """Held-out bits per byte of every source, on all ranks together."""
+    def _evaluate(self, monitor: Monitor | None) -> float | None:
+        """Held-out bits per byte of every source, on all ranks together; returns their mean."""
         with self.average.swapped() if self.average else nullcontext():
             found = bits_per_byte_of_sets(
                 self.decoder if isinstance(self.lanes, Lanes) else self.lanes,
@@ -324,8 +337,10 @@ class Trainer:
                 self.ranks,
             )
         let_go(self.decoder)
+        known = [value for value in found.values() if math.isfinite(value)]
+        mean = sum(known) / len(known) if known else None
         if monitor is None:
-            return
+            return mean
         for source, value in found.items():
             monitor.evaluation(
                 EvaluationRecord(
@@ -343,32 +358,28 @@ class Trainer:
                 value,
                 ", ".join(f"{name} {bits:.3f}" for name, bits in beside.items()),
             )
+        return mean
 
     def _state(self) -> TrainState:
         average = self.average.tensors() if self.average else {}
         return TrainState(model=self.decoder, optimizers=self.optimizers.parts, average=average)
 
-    def _save(self) -> None:
-        config = self.job.train.checkpoint
-        save_checkpoint(
-            self.job.folder / CHECKPOINTS,
-            self._state(),
+    def _save(self, bits_per_byte: float | None, *, wait: bool) -> None:
+        manifest = CheckpointManifest(
             step=self.step,
             tokens_seen=self.timetable.tokens_before(self.step),
             next_sample=self.timetable.samples_of(self.step).start,
             history=self.history.digest(self.step),
             memory={"guard": self.guard.state(), "samples_digest": self.samples_digest},
-            keep=config.keep,
-            is_lasting=lambda step: (
-                step == self.branch_step or step % (config.keep_every_steps or step + 1) == 0
-            ),
+            bits_per_byte=bits_per_byte,
         )
+        self.checkpoints.save(self._state(), manifest, wait=wait)
 
     def _resume(self) -> None:
         if self.launch.rank == 0:
             adopt_checkpoint(self.job.folder, self.job.earlier, self.history)
         wait_for_ranks()
-        found = load_latest(self.job.folder / CHECKPOINTS, self._state())
+        found = self.checkpoints.load_latest(self._state())
         if found is not None:
             self.step = found.step
             self.guard.load_state(found.memory["guard"])

@@ -275,6 +275,11 @@ ONE_FAULT = [
         "cluster.tokens: should be a URL, as in s3://bucket/tokens or file:///disk/tokens "
         "(got '/data/tokens')",
     ),
+    (
+        "train.checkpoint={every_steps=150, keep_best=1}",
+        "train.checkpoint.keep_best: what is saved every 150 steps must be measured then; make "
+        "train.checkpoint.every_steps a multiple of train.evaluate.every_steps (100)",
+    ),
     # Phases and the batch ramp.
     (
         "train.phase=[{from_tokens=2048, weights={web=1}}]",

@@ -176,6 +176,7 @@ def test_ranks_share_out_all_but_what_is_gathered() -> None:
     )
     assert four.optimizer == alone.optimizer // 4
     assert four.activations == alone.activations
+    assert four.checkpoint == alone.checkpoint // 4
     held = training_memory(shape, 2, 32, axes=Axes(dp_shard=2), reshard=False)
     assert held.weights == 4 * (total // 2 + total)
 
@@ -193,9 +194,11 @@ def test_memory_parts_add_up() -> None:
     assert memory.logits == 4 * (2 * 32 * 300 + (2 * 32 + 300) * 64)  # fewer than a chunk
     many = training_memory(shape, 100, 32)
     assert many.logits == 4 * (LOGIT_CHUNK_TOKENS * 300 + (100 * 32 + 300) * 64)
+    assert memory.checkpoint == memory.weights + memory.optimizer
     assert memory.total == sum(
         (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.logits)
-    )
+    ) + sum((memory.weights, memory.optimizer))
+    assert memory.total - training_memory(shape, 2, 32, has_copy=False).total == memory.checkpoint
 
 
 @pytest.mark.parametrize("kind", ["adamw", "muon"])

@@ -123,7 +123,7 @@ def test_another_seed_model_mixture_or_text_is_another_run(
 
 
 def test_a_damaged_checkpoint_is_not_adopted(make_job: MakeJob, long_run: TrainingJob) -> None:
-    data = next((long_run.folder / CHECKPOINTS / "step-00000003").glob("*.distcp"))
+    data = next((long_run.folder / CHECKPOINTS / "step-00000003").glob("*.safetensors"))
     data.write_bytes(data.read_bytes()[:-1])
     branch = replace(change(make_job("branch"), 5), earlier=(long_run.folder,))
     train(branch)

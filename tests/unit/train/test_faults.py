@@ -170,8 +170,7 @@ def test_rewinding_takes_weights_and_optimizer_back_to_the_checkpoint(make_job: 
     trainer.run()
     assert recorded_steps(job) == [1, 2, 3, 4, 5, 6, 8]  # 7 is left out
     # By hand: the checkpoint after four steps, then batch 7 alone.
-    hand = make_trainer(replace(kept, folder=kept.folder / "hand"))
-    hand.job = replace(hand.job, folder=kept.folder)
+    hand = make_trainer(kept)
     shutil.rmtree(kept.folder / CHECKPOINTS / "step-00000008")
     hand._resume()
     hand.step = 7

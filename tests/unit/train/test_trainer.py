@@ -21,7 +21,8 @@ from bessemer.core.storage import read_jsonl
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.stream import open_streams
 from bessemer.tokens.tokenizer import Tokenizer
-from bessemer.train.checkpoint import find_latest, load_model
+from bessemer.train.checkpoint import first_sound, load_model, read_manifests
+from bessemer.train.checkpoint_store import Store
 from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets, measure
 from bessemer.train.launch import Launch
 from bessemer.train.mesh import process_group
@@ -192,13 +193,14 @@ def test_a_damaged_checkpoint_is_passed_over(
     train(job)
     folder = job.folder / CHECKPOINTS
     newest, second = sorted(folder.iterdir())[-1], sorted(folder.iterdir())[-2]
-    victim = next(newest.glob("*.distcp"))
+    victim = next(newest.glob("*.safetensors"))
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 1  # one flipped bit, same size
     victim.write_bytes(data)
-    found = find_latest(folder)
+    store = Store(folder)
+    found = first_sound((store, manifest) for manifest in read_manifests(store))
     assert found is not None
-    assert found[0] == second
+    assert found[1].folder == second.name
     assert "passing over checkpoint" in caplog.text
     assert "step-00000006: " in caplog.text
     for path in folder.iterdir():
