@@ -178,9 +178,9 @@ class Trainer:
                         f"{interruption.signal_name or 'another rank'} asked to leave: step "
                         f"{self.step} of {num_steps} is saved; the same command goes on from there"
                     )
-        digests = self.ranks.gather_from_stages(list(digest_state(self._state()).items()))
+        digests = digest_state(self._state())
         if self.launch.rank == 0:
-            write_json(job.folder / STATE_DIGESTS, dict(digests))
+            write_json(job.folder / STATE_DIGESTS, digests)
         return {
             "num_parameters": count_parameters(self.shape).total,
             "steps": self.step,
