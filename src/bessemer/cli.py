@@ -91,14 +91,20 @@ def run(
 ) -> None:
     """Run the line, or go on where it stopped. Finished stages are reused.
 
-    Several processes: torchrun --nproc-per-node 2 -m bessemer run RUN.toml
+    If [cluster] lays training out over several ranks, they are started, and after a fault started
+    anew. On several machines torchrun starts them: torchrun ... -m bessemer run RUN.toml
     """
     from bessemer.core.events import Silent, Terminal, configure_logging
     from bessemer.line import api, show
-    from bessemer.train.launch import read_launch
+    from bessemer.train.launch import is_started_as_rank, read_launch
 
     launch = read_launch()
     configure_logging(launch.rank)
+    if not is_started_as_rank():
+        command = [sys.executable, "-m", "bessemer", *sys.argv[1:]]
+        code = api.run_on_ranks(run_file, overrides or (), first=first, last=last, command=command)
+        if code is not None:
+            sys.exit(code)
     display = Terminal() if launch.rank == 0 else Silent()
     workspace, outcomes = api.run(
         run_file, overrides or (), first=first, last=last, display=display, launch=launch
@@ -241,6 +247,11 @@ def main() -> None:
     # Threads of torch that wait by spinning make a step ten times slower as soon as anything
     # else runs on the machine; waiting asleep costs 2 % on an idle one.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from bessemer.line.rank import run_as_rank
+    from bessemer.train.launch import is_started_as_rank
+
+    if is_started_as_rank():
+        run_as_rank(app)
     try:
         app()
     except BessemerError as error:

@@ -31,9 +31,18 @@ class ClusterConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(default=None, ge=1)
     """CPU threads per rank; absent means the usable cores shared among the local ranks."""
+    restarts: int = Field(default=3, ge=0)
+    """How often in a row, without a new checkpoint in between, `bessemer run` starts all ranks anew
+    after a fault. For ranks that torchrun started, its own --max-restarts counts."""
+    hang_timeout_s: float = Field(default=600.0, ge=1)
+    """Seconds without progress after which ranks are taken to hang: they put on record where each
+    of them is, and end, to be started anew. Above the longest checkpoint, and compilation."""
+    grace_s: float = Field(default=120.0, gt=0)
+    """Seconds from a signal that asks to leave (SIGTERM, SIGUSR1, SIGINT) within which the step at
+    hand is finished and saved; after that the process ends as it is, with the last checkpoint."""
     dp_replicate: int | None = Field(default=None, ge=1)
-    """Groups of ranks that hold all weights, each for other samples; absent means as many as
-    torchrun started ranks for."""
+    """Groups of ranks that hold all weights, each for other samples; absent means as many as there
+    are ranks for: those that torchrun started, or one for each GPU of the machine."""
     dp_shard: int = Field(default=1, ge=1)
     """Ranks that share weights, gradients and the optimizer's state out among themselves, each for
     other samples (FSDP2); with `dp_replicate` above 1, within each group."""

@@ -6,8 +6,10 @@
     │   └── IntegrityError   3  a file differs from what its manifest says
     ├── MachineError         4  the machine cannot do it (memory, disk, device, missing library)
     ├── TrainingError        5  training cannot go on
+    ├── LostRankError        6  another rank is gone or hangs: all ranks are to be started anew
     └── RequeueError        75  asked to leave, all is saved: start me again (BSD's EX_TEMPFAIL)
 
+All but LostRankError would come again: whoever starts ranks anew after a fault does not do so then.
 A message says what was wrong (field, value), the rule, and what to do.
 """
 
@@ -67,6 +69,12 @@ class TrainingError(BessemerError):
     """Training cannot go on."""
 
     exit_code = 5
+
+
+class LostRankError(BessemerError):
+    """Another rank is gone, or no rank gets on; from the last checkpoint all of them could."""
+
+    exit_code = 6
 
 
 class RequeueError(BessemerError):

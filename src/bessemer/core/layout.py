@@ -24,6 +24,7 @@ EVALUATIONS = "evaluations.jsonl"
 GUARD = "guard.jsonl"  # steps that the guard noticed
 EVIDENCE = "evidence"  # what it found, a JSON file per step
 PROFILES = "profile"
+HANGS = "hangs"  # where each rank was when none got on, a text file per rank
 DIAGNOSIS = "diagnosis.json"  # diagnose
 MODEL = "model"  # export: the Hugging Face folder
 PARITY = "parity.json"  # export

@@ -81,6 +81,25 @@ def run(
     return workspace, outcomes
 
 
+def run_on_ranks(
+    run_file: Path | str,
+    overrides: Sequence[str] = (),
+    *,
+    first: str | None = None,
+    last: str | None = None,
+    command: Sequence[str],
+) -> int | None:
+    """Have several processes do `command`, which comes to `run` with these arguments, as the ranks
+    that the layout of the run asks for; after a fault they are started anew.
+
+    Returns the exit code; None, and nothing is done, if one process does. Raises ConfigError.
+    """
+    from bessemer.line.launch import supervise_ranks
+
+    workspace = plan_workspace(Path(run_file), overrides)
+    return supervise_ranks(workspace, first, last, command)
+
+
 def status(target: Path | str) -> Workspace:
     """A run as it is on disk."""
     return open_workspace(Path(target))

@@ -61,21 +61,21 @@ def run_stages(
 ) -> list[StageOutcome]:
     """Bring the stages from `first` to `last` (names, both included) up to date.
 
-    `first` itself and what follows is made anew; what comes before it must be finished. Under
-    torchrun rank 0 does it all, and the other ranks join it in the stages that train.
+    `first` itself and what follows is made anew; what comes before it must be finished. Of several
+    ranks rank 0 does it all, and the others join it in the stages that train. Ranks that are
+    started anew after a fault go on with what they had begun.
     """
     launch = launch or Launch()
     stages = _select(first, last)
     if launch.rank > 0:
         _follow(workspace, stages, display, launch)
         return []
-    for stage in stages:  # what does not fit the ranks is refused before anything is done
-        if stage.on_all_ranks and (first is not None or _reusable(workspace, stage) is None):
-            axes_of_launch(workspace.config.cluster, launch.num_ranks)
+    if needs_all_ranks(workspace, first, last):  # refused before anything is done
+        axes_of_launch(workspace.config.cluster, launch.num_ranks)
     outcomes = []
     with _sole_worker(workspace.root):
         save_workspace(workspace)
-        if first is not None:
+        if first is not None and launch.restart == 0:
             _start_anew(workspace, stages)
         for stage in stages:
             manifest = _reusable(workspace, stage)
@@ -90,6 +90,14 @@ def run_stages(
             publish(workspace, stage.name)
             outcomes.append(StageOutcome(stage=stage.name, reused=reused, manifest=manifest))
     return outcomes
+
+
+def needs_all_ranks(workspace: Workspace, first: str | None, last: str | None) -> bool:
+    """Whether any of these stages is to be run by all ranks together."""
+    return any(
+        stage.on_all_ranks and (first is not None or _reusable(workspace, stage) is None)
+        for stage in _select(first, last)
+    )
 
 
 def _start_anew(workspace: Workspace, stages: tuple[Stage, ...]) -> None:

@@ -221,6 +221,7 @@ def run_train(work: Work) -> StageResult:
     from bessemer.train.job import TrainingJob
     from bessemer.train.mesh import choose_device, process_group
     from bessemer.train.trainer import Trainer
+    from bessemer.train.watchdog import watched
 
     config, launch = work.config, work.launch
     job = TrainingJob(
@@ -239,7 +240,10 @@ def run_train(work: Work) -> StageResult:
         | {name: work.fingerprints[name] for name in ("tokenizer", "encode", "pack")},
         earlier=work.earlier,
     )
-    with process_group(config.cluster, launch, choose_device(config.cluster, launch)):
+    with (
+        process_group(config.cluster, launch, choose_device(config.cluster, launch)),
+        watched(launch, work.folder / METRICS, config.cluster.hang_timeout_s),
+    ):
         summary = Trainer(job, launch, work.engine.display).run()
     return StageResult(summary=summary, irreproducible=(METRICS, CHECKPOINTS))
 

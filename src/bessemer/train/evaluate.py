@@ -24,6 +24,7 @@ from bessemer.tokens.stream import TokenStream, open_streams
 from bessemer.train.loader import make_batch
 from bessemer.train.loss import Pipelined, bits_per_byte, token_losses
 from bessemer.train.mesh import LONE, Ranks
+from bessemer.train.progress import mark
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +89,7 @@ def measure(
     columns = []
     # As many passes on every rank: where weights are shared out, all gather them together.
     for first in range(0, -(-len(part.chunks) // num_ranks), microbatch_samples):
+        mark(f"evaluate {part.source}")
         some = mine[first : first + microbatch_samples] or part.chunks[:1]
         batch = make_batch({chunk: part.read(chunk) for chunk in some})
         losses = token_losses(model, batch.to(device), token_bytes, document_mask)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
 from dataclasses import dataclass
+
+_PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,7 +19,12 @@ class Launch:
     local_rank: int = 0
     num_ranks: int = 1
     num_local_ranks: int = 1
-    restart: int = 0  # how often torchrun has started all ranks anew
+    restart: int = 0  # how often all ranks have been started anew
+
+
+def is_started_as_rank() -> bool:
+    """Whether something that starts ranks has started this process."""
+    return "RANK" in os.environ
 
 
 def read_launch() -> Launch:
@@ -26,3 +36,10 @@ def read_launch() -> Launch:
         num_local_ranks=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         restart=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")),
     )
+
+
+def end_with_parent() -> None:
+    """Have the system kill this process when the one that started it dies, however: ranks without
+    it would train on, and hold the folder that the next start needs. Linux alone can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -23,7 +23,7 @@ from bessemer.core.hardware import num_usable_cores, peak_memory_bytes
 from bessemer.train.launch import Launch
 
 T = TypeVar("T")
-_TIMEOUT = timedelta(minutes=10)
+_TO_MEET = timedelta(minutes=10)
 _PATIENCE = timedelta(days=30)
 
 
@@ -117,34 +117,42 @@ def process_group(cluster: ClusterConfig, launch: Launch, device: torch.device) 
         yield
         return
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=_TIMEOUT)
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
+    # Longer than the watchdog waits, who can say more.
+    timeout = max(_TO_MEET, timedelta(seconds=2 * cluster.hang_timeout_s))
+    dist.init_process_group(backend, timeout=timeout)
+    yield
+    dist.destroy_process_group()  # not after an error: it may wait for a rank that is gone
 
 
 def announce(launch: Launch, stage: str, word: str) -> None:
     """Rank 0 tells the others what becomes of a stage that all ranks take part in."""
     if launch.num_ranks > 1:
-        _store(launch).set(_key(launch, stage), word)
+        connect_to_store(launch).set(_key(launch, stage), word)
 
 
 def await_announcement(launch: Launch, stage: str) -> str:
     """What rank 0 announced for `stage`; waits for it as long as the stages before may take.
 
-    If rank 0 fails instead, torchrun ends this process.
+    If rank 0 fails instead, whoever started the ranks ends this process.
     """
     key = _key(launch, stage)
-    store = _store(launch)
+    store = connect_to_store(launch)
     store.wait([key], _PATIENCE)
     word: bytes = store.get(key)
     return word.decode()
 
 
-def _store(launch: Launch) -> Any:
-    """The key-value store that torchrun keeps for the ranks of one launch."""
-    return next(rendezvous("env://", launch.rank, launch.num_ranks, timeout=_TIMEOUT))[0]
+def is_news(launch: Launch, text: str) -> bool:
+    """Whether no other rank has asked this of `text`: the first one is to say it."""
+    try:
+        return int(connect_to_store(launch).add(_key(launch, f"said/{text}"), 1)) == 1
+    except RuntimeError:  # whoever keeps the store is gone
+        return True
+
+
+def connect_to_store(launch: Launch) -> Any:
+    """A client of its own to the key-value store that is kept for the ranks of one launch."""
+    return next(rendezvous("env://", launch.rank, launch.num_ranks, timeout=_TO_MEET))[0]
 
 
 def _key(launch: Launch, stage: str) -> str:

@@ -43,6 +43,7 @@ from bessemer.train.checkpoint_keeper import Checkpoints
 from bessemer.train.checkpoint_state import TrainState, digest_state
 from bessemer.train.checkpoint_store import Store
 from bessemer.train.clip import Gradient, clip_gradients
+from bessemer.train.drill_faults import fault_of_drill
 from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets
 from bessemer.train.evidence import Incident, document_losses
 from bessemer.train.guard import Alarm, Guard
@@ -60,6 +61,7 @@ from bessemer.train.parallel.apply import build
 from bessemer.train.parallel.data import let_go
 from bessemer.train.precision import resolve_precision
 from bessemer.train.profile import profiled
+from bessemer.train.progress import mark
 from bessemer.train.schedule import first_step_of_decay, rate_of_step
 from bessemer.train.sums import sum_step
 from bessemer.train.updates import UpdateProbe
@@ -72,6 +74,8 @@ class Trainer:
 
     def __init__(self, job: TrainingJob, launch: Launch, display: Display | None = None) -> None:
         self.job, self.launch, self.display = job, launch, display or Silent()
+        self.fault = fault_of_drill(launch)
+        self.fault.at_start()
         config = job.train
         self.device = choose_device(job.cluster, launch)
         if self.device.type == "cpu":
@@ -125,6 +129,7 @@ class Trainer:
         self.history = History(
             identity=job.identity, train=config, timetable=self.timetable, order=self.order
         )
+        self.fault.in_gradients_of(self.named_parameters[0][1])
         self.branch_step: int | None = None  # where runs of other lengths part from this one
         if config.schedule.kind == "wsd":
             self.branch_step = first_step_of_decay(self.timetable, config.schedule)
@@ -146,6 +151,7 @@ class Trainer:
         asked this rank or another one to leave.
         """
         job, num_steps = self.job, self.timetable.num_steps
+        mark("load the last checkpoint")
         self._resume()
         self._rehearse()
         rate = measure_matmul_flops(self.device) * self.launch.num_ranks
@@ -156,7 +162,7 @@ class Trainer:
             closing(self.loader),
             closing(self.lanes),
             closing(self.checkpoints),
-            noticed() as interruption,
+            noticed(job.cluster.grace_s) as interruption,
             watch as monitor,
             self.display.bar("train", total=num_steps, done=self.step) as bar,
         ):
@@ -178,6 +184,7 @@ class Trainer:
                         f"{interruption.signal_name or 'another rank'} asked to leave: step "
                         f"{self.step} of {num_steps} is saved; the same command goes on from there"
                     )
+        mark("digest what was trained")
         digests = digest_state(self._state())
         if self.launch.rank == 0:
             write_json(job.folder / STATE_DIGESTS, digests)
@@ -200,6 +207,8 @@ class Trainer:
         Returns whether any rank was asked to leave.
         """
         begin, config = time.perf_counter(), self.job.train
+        mark(f"step {self.step + 1}: forward and backward")
+        self.fault.before_step(self.step + 1)
         segment = self.timetable.segment_of(self.step)
         if self.step == segment.first_step:  # another mixture or length: another loss
             self.guard.forget()
@@ -207,6 +216,7 @@ class Trainer:
         self.optimizers.set_learning_rate(factor)
         batches = list(self._microbatches(self.step))
         nats, expert_tokens_LE = accumulate_gradients(self.lanes, batches, self.ranks)
+        mark(f"step {self.step + 1}: update")
         asked = interruption.is_asked
         sums = sum_step(batches, nats, self.token_bytes, self.order.sources, asked, self.ranks)
         gradient = clip_gradients(
@@ -323,6 +333,7 @@ class Trainer:
         for segment in self.timetable.segments:
             shape = segment.seq_len, self.microbatch_samples(segment)
             steps.setdefault(shape, segment.first_step)
+        mark("rehearse all shapes of microbatches")
         rehearse(self.lanes, map(self._microbatches, steps.values()))
         self.optimizers.zero_grad()
 
@@ -365,6 +376,7 @@ class Trainer:
         return TrainState(model=self.decoder, optimizers=self.optimizers.parts, average=average)
 
     def _save(self, bits_per_byte: float | None, *, wait: bool) -> None:
+        mark(f"step {self.step}: save a checkpoint")
         manifest = CheckpointManifest(
             step=self.step,
             tokens_seen=self.timetable.tokens_before(self.step),

@@ -1,0 +1,52 @@
+"""How many ranks of this machine a run is for, and to have them run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bessemer.config.axes import planned_axes
+from bessemer.config.cluster import ClusterConfig
+from bessemer.core.layout import CHECKPOINTS
+from bessemer.line.runner import needs_all_ranks
+from bessemer.line.workspace import Workspace
+
+
+def supervise_ranks(
+    workspace: Workspace, first: str | None, last: str | None, command: Sequence[str]
+) -> int | None:
+    """The exit code of `command`, done by as many ranks as the layout has; None, and nothing is
+    done, if that is one, or if no stage from `first` to `last` takes several."""
+    cluster = workspace.config.cluster
+    if not needs_all_ranks(workspace, first, last):
+        return None
+    num_ranks = _num_local_ranks(cluster)
+    if num_ranks == 1:
+        return None
+    from bessemer.train.supervise import Supervisor
+
+    checkpoints = workspace.folder("train") / CHECKPOINTS
+    return Supervisor(
+        command,
+        num_ranks,
+        restarts=cluster.restarts,
+        grace_s=cluster.grace_s,
+        progress=lambda: sorted(checkpoints.glob("step-*/checkpoint.json")),
+    ).run()
+
+
+def _num_local_ranks(cluster: ClusterConfig) -> int:
+    """As many as the layout has; with as many replicas as there are GPUs for, unless it says."""
+    axes = planned_axes(cluster)
+    if cluster.dp_replicate is None and cluster.device != "cpu" and _may_have_gpus():
+        import torch
+
+        replicas = max(1, torch.cuda.device_count() // axes.num_ranks)
+        return replace(axes, dp_replicate=replicas).num_ranks
+    return axes.num_ranks
+
+
+def _may_have_gpus() -> bool:
+    """Without asking torch, which takes seconds to load: whether there is a device file of one."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
