@@ -147,9 +147,6 @@ def test_what_many_ranks_trained_one_process_goes_on_with(
     run_file: Path, bessemer: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     layout = sets(("cluster.dp_shard=2",))
-    refused = bessemer("run", str(run_file), *layout)
-    assert refused.returncode == 2
-    assert "cluster.dp_shard" in refused.stderr
     prepared = bessemer("run", str(run_file), "--to", "mix", *layout)  # needs no other rank
     assert prepared.returncode == 0, prepared.stderr
     trained = torchrun(2, "run", str(run_file), "--to", "train", *layout)

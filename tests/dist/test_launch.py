@@ -38,7 +38,7 @@ class Job:
         root = self.run_file.parent / "out"
         deadline = time.monotonic() + LIMIT_S
         while not any(root.glob(f"train/*/{CHECKPOINTS}/step-{step:08d}/checkpoint.json")):
-            assert self.process.poll() is None, self.process.communicate()
+            assert self.process.poll() is None, "it ended before"
             assert time.monotonic() < deadline, "the step never came"
             time.sleep(0.005)
 
@@ -55,6 +55,7 @@ class Job:
         raise AssertionError(f"no rank {rank}")
 
     def finish(self) -> int:
+        """The exit code, once it has ended."""
         _, self.said = self.process.communicate(timeout=LIMIT_S)
         return self.process.returncode
 
@@ -75,6 +76,8 @@ def started(run_file: Path, *arguments: str, fault: str = "") -> Iterator[Job]:
     finally:
         process.kill()
         process.wait()
+        assert process.stderr is not None
+        process.stderr.close()
 
 
 def train_folder(run_file: Path, *arguments: str) -> Path:
@@ -175,7 +178,7 @@ def test_asked_to_leave_all_ranks_save_and_the_same_command_goes_on(
 
 def test_what_hangs_when_asked_to_leave_leaves_when_its_time_is_over(prepared: Path) -> None:
     grace = ("--set", "cluster.grace_s=3")
-    with started(prepared, *LONG, *grace, fault="hang:1:12") as job:
+    with started(prepared, *LONG, *grace, fault="hang:1:11") as job:
         job.wait_for_step(10)
         job.process.send_signal(signal.SIGTERM)
         assert job.finish() == 75, job.said
