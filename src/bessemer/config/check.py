@@ -351,8 +351,35 @@ def _pipeline(model: ModelConfig, train: TrainConfig, cluster: ClusterConfig) ->
             return
 
 
+def _expert_parallel(model: ModelConfig, cluster: ClusterConfig) -> Iterator[Fault]:
+    ep, experts = cluster.ep, model.experts
+    if ep == 1:
+        return
+    if cluster.dp_shard % ep:
+        yield Fault("cluster.ep", f"{ep} does not divide cluster.dp_shard ({cluster.dp_shard})")
+    if experts is None:
+        yield Fault("cluster.ep", "shares experts out; leave it out, or give model.experts")
+        return
+    if experts.num_experts % ep:
+        yield Fault(
+            "cluster.ep",
+            f"{ep} ranks cannot share model.experts.num_experts ({experts.num_experts}) evenly",
+        )
+    alike = max(1, cluster.dp_shard // ep) * cluster.cp  # ranks that have the same experts
+    for name, size in (
+        ("model.hidden_dim", model.hidden_dim),
+        ("model.experts.ffn_dim", experts.ffn_dim),
+    ):
+        if size % alike:
+            yield Fault(
+                "cluster.ep",
+                f"{ep} leaves {alike} ranks with the same experts, which cannot share {name} "
+                f"({size}) evenly",
+            )
+
+
 def _unbuilt(cluster: ClusterConfig) -> Iterator[Fault]:
-    for name in ("cp", "ep"):
+    for name in ("cp",):
         if getattr(cluster, name) > 1:
             yield Fault(f"cluster.{name}", "is not there yet; leave it out")
 
@@ -398,6 +425,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("train", "cluster"), _layout),
     (("cluster",), _unbuilt),
     (("model", "cluster"), _shares_of_experts),
+    (("model", "cluster"), _expert_parallel),
     (("model", "train", "cluster"), _tensor_parallel),
     (("model", "train", "cluster"), _pipeline),
 )

@@ -107,14 +107,16 @@ def optimizer_floats(shape: Shape, kind: str, has_average: bool) -> int:
     return floats - (parameters.attention + parameters.feed_forward + parameters.experts - routers)
 
 
-def _gathered_floats(shape: Shape, reshard: bool) -> int:
-    """What belongs to no layer, and two layers of mean size, or all layers."""
+def _gathered_floats(shape: Shape, axes: Axes, reshard: bool) -> int:
+    """What belongs to no layer, and two layers of mean size, or all layers; of experts that are
+    spread over ranks, what other ranks have of those that are here."""
     parameters = count_parameters(shape)
     outside = parameters.embedding + parameters.head + shape.hidden_dim
-    if not reshard:
-        return parameters.total
-    layer = -(-(parameters.total - outside) // shape.num_layers)
-    return outside + 2 * layer
+    layers = parameters.total - outside
+    if axes.ep > 1:
+        is_shared = axes.dp_shard * axes.cp > axes.ep
+        layers -= parameters.experts - is_shared * parameters.experts // axes.ep
+    return outside + (2 * -(-layers // shape.num_layers) if reshard else layers)
 
 
 def training_memory(
@@ -134,7 +136,7 @@ def training_memory(
     `has_copy`, checkpoints are copied before they are written. What tensor parallelism spares of
     activations is not counted yet."""
     parameters = count_parameters(shape).total
-    gathered = _gathered_floats(shape, reshard) if axes.dp_shard > 1 else 0
+    gathered = _gathered_floats(shape, axes, reshard) if axes.dp_shard > 1 else 0
     num_parts = axes.dp_shard * axes.tp
     held = _FLOAT_BYTES * -(-parameters // num_parts)
     weights = held + _FLOAT_BYTES * -(-gathered // axes.tp)

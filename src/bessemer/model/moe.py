@@ -1,25 +1,23 @@
 """Mixture of experts: each token passes the experts that its router chooses, none is dropped.
 
-Shapes: B sequences, T tokens, N = B * T, D model width, F width of an expert, E experts, S chosen
-by each token, M = N * S, L layers with experts. Tokens are sorted by expert, so that an expert's
-tokens are one matrix product (Gale et al. 2022, MegaBlocks, arXiv 2211.15841).
-
-Experts are kept as three stacks [E, F, D] and [E, D, F]: few large parameters that an optimizer
-for matrices takes as a batch, and that a later layout can share out by the first dim. On disk
-each expert has its own matrices, as in the published models.
+Shapes: B sequences, T tokens, N = B * T, D model width, E experts, S chosen by each token, M =
+N * S, L layers with experts. Tokens are sorted by expert, so that an expert's tokens are one matrix
+product (Gale et al. 2022, MegaBlocks, arXiv 2211.15841).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bessemer.config.model import ExpertsConfig
+from bessemer.model.dispatch import order_by_expert, permute
+from bessemer.model.experts import Experts
 from bessemer.model.feed_forward import FeedForward
 
 
@@ -127,46 +125,6 @@ class Router(nn.Module):
         return weights_NS * config.scale, ids_NS, routing
 
 
-class Experts(nn.Module):
-    """SwiGLU feed-forward layers, stacked."""
-
-    def __init__(self, config: ExpertsConfig, hidden_dim: int) -> None:
-        super().__init__()
-        narrow = config.num_experts, config.ffn_dim, hidden_dim
-        self.gate_proj = nn.Parameter(torch.empty(narrow))
-        self.up_proj = nn.Parameter(torch.empty(narrow))
-        self.down_proj = nn.Parameter(torch.empty(narrow[0], narrow[2], narrow[1]))
-
-    def forward(self, x_MD: Tensor, counts_E: Tensor) -> Tensor:
-        """Rows are sorted by expert; `counts_E` rows belong to each."""
-        if x_MD.device.type == "cuda" and torch.is_autocast_enabled("cuda"):
-            return self._grouped(x_MD.to(torch.get_autocast_dtype("cuda")), counts_E)
-        y_MD: Tensor = self._one_by_one(x_MD, counts_E.tolist())
-        return y_MD
-
-    @torch.compiler.disable  # or every batch, divided otherwise, would be compiled anew
-    def _one_by_one(self, x_MD: Tensor, counts: list[int]) -> Tensor:
-        # Unbound once: selecting one by one would give each a gradient as large as the stack.
-        stacks = (stack.unbind() for stack in (self.gate_proj, self.up_proj, self.down_proj))
-        parts = zip(x_MD.split_with_sizes(counts), *stacks, strict=True)
-        return torch.cat([_swiglu(x, gate, up, down) for x, gate, up, down in parts])
-
-    def _grouped(self, x_MD: Tensor, counts_E: Tensor) -> Tensor:
-        """All experts in one kernel: half precision on a GPU. The counts stay on it."""
-        ends_E = counts_E.cumsum(0).int()
-
-        def multiply(x: Tensor, stack: Tensor) -> Tensor:
-            return functional.grouped_mm(x, stack.to(x.dtype).transpose(1, 2), offs=ends_E)
-
-        gated_MF = functional.silu(multiply(x_MD, self.gate_proj))
-        return multiply(gated_MF * multiply(x_MD, self.up_proj), self.down_proj)
-
-
-def _swiglu(x_CD: Tensor, gate_FD: Tensor, up_FD: Tensor, down_DF: Tensor) -> Tensor:
-    inner_CF = functional.silu(functional.linear(x_CD, gate_FD)) * functional.linear(x_CD, up_FD)
-    return functional.linear(inner_CF, down_DF)
-
-
 class MixtureOfExperts(nn.Module):
     """The chosen experts' outputs, weighted, and that of the shared experts if there are any."""
 
@@ -183,12 +141,10 @@ class MixtureOfExperts(nn.Module):
         real_N = None if real_BT is None else real_BT.flatten()
         weights_NS, ids_NS, routing = self.gate(x_ND, real_N)
         num_chosen, ids_M = ids_NS.shape[1], ids_NS.flatten()
-        order_M = ids_M.argsort(stable=True)
-        place_M = torch.empty_like(order_M)
-        place_M[order_M] = torch.arange(len(order_M), device=order_M.device)
+        order_M, place_M = order_by_expert(ids_M)
         counts_E = _sum_by_expert(torch.ones_like(ids_M), ids_M, self.gate.config.num_experts)
-        sorted_MD = _permute(x_ND.repeat_interleave(num_chosen, dim=0), order_M, place_M)
-        y_MD = _permute(self.experts(sorted_MD, counts_E), place_M, order_M)
+        sorted_MD = permute(x_ND.repeat_interleave(num_chosen, dim=0), order_M, place_M)
+        y_MD = permute(self.experts(sorted_MD, counts_E), place_M, order_M)
         y_NSD = y_MD.view(len(x_ND), num_chosen, -1) * weights_NS[..., None]
         y_BTD = y_NSD.sum(dim=1).to(x_BTD.dtype).view_as(x_BTD)
         if hasattr(self, "shared_experts"):
@@ -200,24 +156,3 @@ def _sum_by_expert(values: Tensor, ids: Tensor, num_experts: int) -> Tensor:
     """[E]: unlike bincount, whose shape depends on data, it needs no answer from a GPU."""
     sums_E = values.new_zeros(num_experts)
     return sums_E.scatter_add_(0, ids.flatten(), values.flatten())
-
-
-def _permute(x_MD: Tensor, order_M: Tensor, place_M: Tensor) -> Tensor:
-    """x[order]; `place_M` is the inverse of `order_M`."""
-    permuted: Tensor = _Permute.apply(x_MD, order_M, place_M)  # type: ignore[no-untyped-call]
-    return permuted
-
-
-class _Permute(torch.autograd.Function):
-    """Its backward pass gathers too: PyTorch's would add row by row, slowly, and on a GPU in no
-    fixed order."""
-
-    @staticmethod
-    def forward(ctx: Any, x_MD: Tensor, order_M: Tensor, place_M: Tensor) -> Tensor:
-        ctx.save_for_backward(place_M)
-        return x_MD.index_select(0, order_M)
-
-    @staticmethod
-    def backward(ctx: Any, gradient_MD: Tensor) -> tuple[Tensor, None, None]:
-        (place_M,) = ctx.saved_tensors
-        return gradient_MD.index_select(0, place_M), None, None

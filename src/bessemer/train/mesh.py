@@ -43,7 +43,8 @@ class Ranks:
 
     Dims of the mesh, from the outside in: "pp", "dp_replicate", "dp_shard" (without the ranks along
     "ep"), "cp", "ep", "tp"; and, of several of them, "weights", along which FSDP2 shares out
-    weights, and "tokens", along which ranks compute different tokens.
+    weights, "expert_weights", the same for weights that ranks along "ep" do not share, and "tokens",
+    along which ranks compute different tokens.
     """
 
     axes: Axes
@@ -97,6 +98,7 @@ def arrange_ranks(axes: Axes, device: torch.device) -> Ranks:
     mesh = init_device_mesh(device.type, tuple(sizes.values()), mesh_dim_names=tuple(sizes))
     dims = {name: mesh[name] for name in sizes}
     dims["weights"] = mesh["dp_shard", "cp", "ep"]._flatten("weights")
+    dims["expert_weights"] = mesh["dp_shard", "cp"]._flatten("expert_weights")
     dims["tokens"] = mesh["dp_replicate", "dp_shard", "cp", "ep"]._flatten("tokens")
     replica, shard, expert = (
         dims[name].get_local_rank() for name in ("dp_replicate", "dp_shard", "ep")

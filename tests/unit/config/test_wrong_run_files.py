@@ -257,6 +257,11 @@ ONE_FAULT = [
         "fewer microbatch_tokens)",
     ),
     (
+        "cluster.ep=2",
+        "cluster.ep: 2 does not divide cluster.dp_shard (1)",
+        "cluster.ep: shares experts out; leave it out, or give model.experts",
+    ),
+    (
         "cluster.microbatch_tokens=100",
         "cluster.microbatch_tokens: 100 is no multiple of seq_len (64)",
     ),
@@ -354,6 +359,27 @@ LATER_FAULTS = [
         "cluster.microbatch_tokens: 64 is no multiple of seq_len (128), from step 5 on",
     ),
 ]
+
+
+# Experts must fit the ranks that share them out.
+EXPERT_FAULTS = [
+    ("dp_shard=4, ep=4", "4 ranks cannot share model.experts.num_experts (6) evenly"),
+    (
+        "dp_shard=8, ep=2",
+        "2 leaves 4 ranks with the same experts, which cannot share model.experts.ffn_dim (18) "
+        "evenly",
+    ),
+    ("dp_shard=4, ep=2", None),
+]
+
+
+@pytest.mark.parametrize(("cluster", "fault"), EXPERT_FAULTS)
+def test_experts_that_ranks_cannot_share_out_are_refused(
+    tmp_path: Path, cluster: str, fault: str | None
+) -> None:
+    experts = "model.experts={num_experts=6, experts_per_token=2, ffn_dim=18}"
+    found = faults_of(tmp_path, experts, "model.qk_norm=true", f"cluster={{{cluster}}}")
+    assert found == ([f"cluster.ep: {fault}"] if fault else [])
 
 
 @pytest.mark.parametrize(("train", "cluster", "fault"), LATER_FAULTS)

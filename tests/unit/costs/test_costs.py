@@ -181,6 +181,21 @@ def test_ranks_share_out_all_but_what_is_gathered() -> None:
     assert held.weights == 4 * (total // 2 + total)
 
 
+def test_experts_that_are_spread_over_ranks_are_gathered_from_those_that_have_the_same() -> None:
+    shape = shape_of(ModelConfig(**SHAPES[6]), 300)  # 8 experts
+    parameters = count_parameters(shape)
+    common = parameters.total - parameters.experts
+
+    def gathered(axes: Axes) -> int:
+        memory = training_memory(shape, 2, 32, axes=axes, reshard=False)
+        return memory.weights // 4 - -(-parameters.total // axes.dp_shard)
+
+    assert parameters.experts
+    assert gathered(Axes(dp_shard=4)) == parameters.total
+    assert gathered(Axes(dp_shard=4, ep=2)) == common + parameters.experts // 2
+    assert gathered(Axes(dp_shard=4, ep=4)) == common
+
+
 def test_memory_parts_add_up() -> None:
     shape = shape_of(ModelConfig(**SHAPES[0]), 300)
     memory = training_memory(shape, 2, 32)

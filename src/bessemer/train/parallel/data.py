@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from bessemer.model.transformer import Block, Decoder
 from bessemer.train.mesh import Ranks
+from bessemer.train.parallel.experts import shard_experts
 
 
 def replicate(objective: nn.Module) -> DistributedDataParallel:

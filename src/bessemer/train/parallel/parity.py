@@ -69,6 +69,11 @@ _LAYOUTS: tuple[dict[str, Any], ...] = (
     {"pp": 2, "dp_replicate": 2},
     *({"pp": 2, "dp_shard": 2, "pp_schedule": kind} for kind in SCHEDULES),
     {"pp": 2, "tp": 2, "pp_schedule": "interleaved"},
+    {"dp_shard": 2, "ep": 2},
+    {"dp_shard": 4, "ep": 2},
+    {"dp_shard": 4, "ep": 4},
+    {"dp_replicate": 2, "dp_shard": 2, "ep": 2},
+    {"pp": 2, "dp_shard": 2, "ep": 2, "pp_schedule": "zero-bubble"},
 )
 
 
@@ -105,19 +110,23 @@ def layouts_to_try(cluster: ClusterConfig, model: ModelConfig) -> list[ClusterCo
     four ranks if it asks for none."""
     axes = planned_axes(cluster)
     if axes.num_ranks > 1:
-        return [_lay_out(cluster, **{name: min(size, 2) for name, size in asdict(axes).items()})]
+        cut = {name: min(size, 2) for name, size in asdict(axes).items()}
+        if axes.dp_shard > axes.ep > 1:  # so that several ranks have the same experts
+            cut["dp_shard"] = 4
+        return [_lay_out(cluster, **cut)]
     layouts = [_lay_out(cluster, **axes) for axes in _LAYOUTS]
     return [
         layout
         for layout in layouts
         if not (layout.tp > 1 and obstacles_to_tp(model))
+        and not (layout.ep > 1 and model.experts is None)
         and not shards_what_two_stages_have(model, layout)
     ]
 
 
 def _lay_out(cluster: ClusterConfig, **changes: Any) -> ClusterConfig:
     """Of `cluster` what bears on how ranks share a model out, with changes."""
-    kept = ("reshard", "cp_exchange", "pp_schedule")
+    kept = ("reshard", "recompute", "cp_exchange", "pp_schedule")
     return ClusterConfig(**{name: getattr(cluster, name) for name in kept} | changes)
 
 
@@ -175,7 +184,7 @@ def scale_down(model: ModelConfig) -> ModelConfig:
     is_grouped = model.num_kv_heads < model.num_heads
     experts = model.experts and {
         **model.experts.model_dump(),
-        "num_experts": min(model.experts.num_experts, 6),
+        "num_experts": 2 * _MOST_ALONG_AXIS,
         "experts_per_token": min(model.experts.experts_per_token, 2),
         "ffn_dim": 16,
         "num_dense_layers": min(model.experts.num_dense_layers, 1),
