@@ -56,6 +56,12 @@ def weights(run_file: Path, *overrides: str) -> dict[str, torch.Tensor]:
     return decoder.state_dict()
 
 
+EXPERTS = (
+    "model.qk_norm=true",
+    "model.experts={num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1}",
+)
+
+
 @pytest.mark.parametrize(
     ("num_ranks", "layout", "train"),
     [
@@ -75,6 +81,12 @@ def weights(run_file: Path, *overrides: str) -> dict[str, torch.Tensor]:
             ("cluster.pp=2", "cluster.dp_shard=2", "cluster.pp_schedule='interleaved'"),
             ("train.ema={half_life_tokens=1000}", "model.num_layers=4"),
             id="PP x FSDP",
+        ),
+        pytest.param(
+            4,
+            ("cluster.dp_shard=4", "cluster.ep=2", "cluster.recompute='full'"),
+            (*EXPERTS, "train.ema={half_life_tokens=1000}"),
+            id="EP x FSDP",
         ),
     ],
 )
@@ -102,24 +114,33 @@ def test_ranks_give_the_losses_and_weights_of_one_process(
         torch.testing.assert_close(ours[name], weight, rtol=10 * far, atol=far, msg=name)
 
 
-@pytest.mark.parametrize("layout", [(), ("cluster.dp_shard=2",), ("cluster.tp=2",)])
+@pytest.mark.parametrize(
+    ("layout", "model"),
+    [
+        ((), ()),
+        (("cluster.dp_shard=2",), ()),
+        (("cluster.tp=2",), ()),
+        (("cluster.dp_shard=2", "cluster.ep=2"), EXPERTS),
+    ],
+)
 def test_a_run_of_two_ranks_is_resumed_by_one(
     layout: tuple[str, ...],
+    model: tuple[str, ...],
     run_file: Path,
     bessemer: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    both = torchrun(2, "run", str(run_file), "--to", "train", *sets(layout))
+    both = torchrun(2, "run", str(run_file), "--to", "train", *sets((*layout, *model)))
     assert both.returncode == 0, both.stderr
-    expected = losses(run_file)
-    folder = plan_workspace(run_file).folder("train")
+    expected = losses(run_file, *model)
+    folder = plan_workspace(run_file, model).folder("train")
     (folder / "manifest.json").unlink()
     for late in ("step-00000020", "step-00000016"):
         checkpoint = folder / "checkpoints" / late
         for path in checkpoint.glob("*") if checkpoint.exists() else ():
             path.unlink()
-    again = bessemer("run", str(run_file), "--to", "train")
+    again = bessemer("run", str(run_file), "--to", "train", *sets(model))
     assert again.returncode == 0, again.stderr
-    for found, wanted in zip(losses(run_file), expected, strict=True):
+    for found, wanted in zip(losses(run_file, *model), expected, strict=True):
         assert found == pytest.approx(wanted, rel=1e-5)
 
 

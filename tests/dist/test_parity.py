@@ -43,9 +43,21 @@ EXPERTS = "{num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1, 
                 "model.experts=" + EXPERTS.replace("SCORING", "sigmoid"),
                 "model.dropout=0.1",
                 "model.logit_softcap=5.0",
+                "cluster.recompute='selective'",
             ),
-            14,
+            19,
             id="experts, dropout",
+        ),
+        pytest.param(
+            (
+                "model.experts=" + EXPERTS.replace("SCORING", "softmax"),
+                "train.optimizer.kind='muon'",
+                "cluster.dp_shard=8",
+                "cluster.ep=4",
+                "cluster.recompute='full'",
+            ),
+            1,
+            id="experts spread over ranks, by Muon, cut down to four",
         ),
         pytest.param(
             (

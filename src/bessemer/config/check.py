@@ -278,14 +278,6 @@ def _layout(train: TrainConfig, cluster: ClusterConfig) -> Iterator[Fault]:
             return  # those of later segments are its like
 
 
-def _shares_of_experts(model: ModelConfig, cluster: ClusterConfig) -> Iterator[Fault]:
-    if cluster.dp_shard > 1 and model.init_from is not None and model.experts is not None:
-        yield Fault(
-            "cluster.dp_shard",
-            "does not go with model.init_from for a model with experts yet; leave it out",
-        )
-
-
 def _tensor_parallel(
     model: ModelConfig, train: TrainConfig, cluster: ClusterConfig
 ) -> Iterator[Fault]:
@@ -424,7 +416,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("model", "train"), _muon),
     (("train", "cluster"), _layout),
     (("cluster",), _unbuilt),
-    (("model", "cluster"), _shares_of_experts),
     (("model", "cluster"), _expert_parallel),
     (("model", "train", "cluster"), _tensor_parallel),
     (("model", "train", "cluster"), _pipeline),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -38,7 +38,8 @@ def read_dtypes(folder: Path) -> dict[str, torch.dtype]:
 
 @torch.no_grad()
 def read_weights(folder: Path, model: Decoder) -> None:
-    """Fill all weights of `model` in place from `folder`.
+    """Fill all weights of `model` in place from `folder`; of those that ranks share out, what this
+    rank holds, and no more is read.
 
     Raises DataError, naming the tensor, if one is missing, unused, of another shape, of a dtype
     that float32 does not hold exactly, or holds NaN.
@@ -47,25 +48,29 @@ def read_weights(folder: Path, model: Decoder) -> None:
     with ExitStack() as stack:
         where, _ = _open(folder, stack)
 
-        def take(name: str, target: Tensor) -> None:
-            if name not in where:
-                raise DataError(f"{folder}: tensor {name} is missing")
-            source = where.pop(name).get_tensor(name)
-            if source.shape != target.shape:
+        def take(part: _Part) -> None:
+            if part.name not in where:
+                raise DataError(f"{folder}: tensor {part.name} is missing")
+            source = where.pop(part.name).get_slice(part.name)
+            if source.get_shape() != list(part.shape):
                 raise DataError(
-                    f"{folder}: tensor {name} is {list(source.shape)}, config.json makes it "
-                    f"{list(target.shape)}"
+                    f"{folder}: tensor {part.name} is {source.get_shape()}, config.json makes it "
+                    f"{list(part.shape)}"
                 )
-            here = held_by_this_rank(target)
-            here.copy_(source[tuple(part_of_this_rank(target))])
-            if here.isnan().any():
-                raise DataError(f"{folder}: tensor {name} holds NaN")
+            if not part.here.numel():
+                return
+            part.here.copy_(source[part.cut])
+            if part.here.isnan().any():
+                raise DataError(f"{folder}: tensor {part.name} holds NaN")
 
-        for name, target in _parts(model):
-            take(name, target)
+        for part in _parts(model):
+            take(part)
         copy = where.pop(_HEAD, None)  # of a tied embedding, if anything
-        if copy and not torch.equal(copy.get_tensor(_HEAD).float(), model.output_weight):
-            raise DataError(f"{folder}: {_HEAD} is not {_EMBEDDING}, to which it is tied")
+        if copy:
+            weight = model.output_weight
+            theirs = copy.get_slice(_HEAD)[tuple(part_of_this_rank(weight))]
+            if not torch.equal(theirs.float(), held_by_this_rank(weight)):
+                raise DataError(f"{folder}: {_HEAD} is not {_EMBEDDING}, to which it is tied")
         # Old files hold the rotary frequencies too; they follow from config.json.
         left = [name for name in where if not name.endswith(".rotary_emb.inv_freq")]
         if left:
@@ -82,7 +87,7 @@ def write_weights(
     has another dtype for a tensor, to which it is rounded."""
     shards: list[dict[str, Tensor]] = [{}]
     filled = 0
-    for name, tensor in _parts(model):
+    for name, tensor, *_ in _parts(model):
         stored = tensor.detach().to(dtypes.get(name, torch.float32)).contiguous()
         if filled and filled + stored.nbytes > shard_bytes:
             shards.append({})
@@ -108,25 +113,39 @@ def write_weights(
 @torch.no_grad()
 def round_weights(model: Decoder, dtypes: Mapping[str, torch.dtype]) -> None:
     """Give each weight of `model`, in place, the value that it has after being written."""
-    for name, tensor in _parts(model):
+    for name, tensor, *_ in _parts(model):
         tensor.copy_(tensor.to(dtypes.get(name, torch.float32)))
 
 
 def weight_names(model: Decoder) -> list[str]:
     """The tensors of the files, in order."""
-    return [name for name, _ in _parts(model)]
+    return [part.name for part in _parts(model)]
 
 
-def _parts(model: Decoder) -> Iterator[tuple[str, Tensor]]:
-    """Each tensor of the files: its name there, and the part of the decoder that it fills."""
+class _Part(NamedTuple):
+    """One tensor of the files."""
+
+    name: str
+    here: Tensor  # what of it this rank holds, in the decoder's memory
+    cut: tuple[slice, ...]  # where that lies in it
+    shape: torch.Size  # of all of it
+
+
+def _parts(model: Decoder) -> Iterator[_Part]:
+    """All that make up the decoder, in order."""
     for name, tensor in model.state_dict().items():
         theirs = name if name == _HEAD else f"model.{name}"
+        here, cut = held_by_this_rank(tensor), tuple(part_of_this_rank(tensor))
         if ".experts." in name:
             stack, _, projection = theirs.rpartition(".")
-            for expert, matrix in enumerate(tensor):
-                yield f"{stack}.{expert}.{projection}.weight", matrix
+            for expert in range(len(tensor)):
+                place = expert - cut[0].start
+                # Of an expert that only other ranks have, nothing.
+                matrix = here[place] if 0 <= place < len(here) else here.new_empty(0)
+                one = f"{stack}.{expert}.{projection}.weight"
+                yield _Part(one, matrix, cut[1:], tensor.shape[1:])
         elif not (name.endswith(".gate.load") or (name == _HEAD and model.config.tie_embeddings)):
-            yield theirs, tensor
+            yield _Part(theirs, here, cut, tensor.shape)
 
 
 def _open(folder: Path, stack: ExitStack) -> tuple[dict[str, Any], dict[str, torch.dtype]]:

@@ -43,7 +43,7 @@ class Ranks:
 
     Dims of the mesh, from the outside in: "pp", "dp_replicate", "dp_shard" (without the ranks along
     "ep"), "cp", "ep", "tp"; and, of several of them, "weights", along which FSDP2 shares out
-    weights, "expert_weights", the same for weights that ranks along "ep" do not share, and "tokens",
+    weights, "expert_weights", along which those of experts that differ along "ep", and "tokens",
     along which ranks compute different tokens.
     """
 

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from bessemer.model.transformer import Block, Decoder
 from bessemer.train.mesh import Ranks
-from bessemer.train.parallel.experts import shard_experts
+from bessemer.train.parallel.experts import placement_of_experts
 
 
 def replicate(objective: nn.Module) -> DistributedDataParallel:
@@ -36,15 +36,17 @@ def shard_layers(decoder: Decoder, ranks: Ranks, *, reshard: bool) -> None:
 
     With `reshard`, a layer's gathered weights are let go between its two passes.
     """
+    more = placement_of_experts(decoder, ranks)
     for layer in decoder.layers:
         if isinstance(layer, Block):
-            fully_shard(layer, mesh=_mesh(ranks), reshard_after_forward=reshard)
+            fully_shard(layer, mesh=_mesh(ranks), reshard_after_forward=reshard, **more)
             _sum_plainly(layer)
 
 
 def shard(root: nn.Module, ranks: Ranks) -> None:
     """What is in no layer of a decoder, or of a stage of one, tied or not, as one group."""
-    fully_shard(root, mesh=_mesh(ranks), reshard_after_forward=False)
+    more = placement_of_experts(root, ranks)
+    fully_shard(root, mesh=_mesh(ranks), reshard_after_forward=False, **more)
     if isinstance(root, Decoder):
         register_fsdp_forward_method(root, "hidden_states")
     _sum_plainly(root)

@@ -9,10 +9,15 @@ model/dispatch.py's.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp._fully_shard._fsdp_common import (
+    FSDPMeshInfo,
+    HSDPMeshInfo,
+    ShardPlacementResult,
+)
 from torch.distributed.tensor import Shard, distribute_tensor
 
 from bessemer.model.experts import Experts
@@ -28,25 +33,25 @@ def spread(decoder: Decoder, mesh: DeviceMesh) -> None:
             experts.register_parameter(name, nn.Parameter(part))
 
 
-def shard_experts(decoder: Decoder, ranks: Ranks, *, reshard: bool) -> set[nn.Parameter]:
-    """Share out the experts that are spread over ranks with those that have the same, in place.
-
-    Returns all parameters of experts that no other rank has: they are not to be shared out.
+def placement_of_experts(root: nn.Module, ranks: Ranks) -> dict[str, Any]:
+    """What `fully_shard` is to be told of the experts in `root` if they are spread over ranks: that
+    those with the same ones share them out, or, if there are no such, that they stay as they are.
     """
+    if ranks.axes.ep == 1:
+        return {}
+    stacks = {stack for experts in _experts(root) for stack in experts.parameters()}
     is_hybrid = ranks.axes.dp_replicate > 1
-    if not is_hybrid and ranks.along("expert_weights").size() == 1:
-        return {stack for experts in _experts(decoder) for stack in experts.parameters()}
-    along = ranks.along(*["dp_replicate"] * is_hybrid, "expert_weights")
-    for experts in _experts(decoder):
-        # By a dim of their matrices: along the first one there may be fewer experts than ranks.
-        fully_shard(
-            experts,
-            mesh=along,
-            reshard_after_forward=reshard,
-            shard_placement_fn=lambda _: Shard(1),
-        )
-    return set()
+    if is_hybrid:
+        along = ranks.along("dp_replicate", "expert_weights")
+        info: FSDPMeshInfo = HSDPMeshInfo(along, shard_mesh_dim=1, replicate_mesh_dim=0)
+    else:
+        info = FSDPMeshInfo(ranks.along("expert_weights"), shard_mesh_dim=0)
+    if info.mesh.size() == 1:
+        return {"ignored_params": stacks}
+    # By a dim of their matrices: along the first one there may be fewer experts than ranks.
+    apart = ShardPlacementResult(placement=Shard(1), mesh_info=info)
+    return {"shard_placement_fn": lambda parameter: apart if parameter in stacks else None}
 
 
-def _experts(decoder: Decoder) -> Iterator[Experts]:
-    return (module for module in decoder.modules() if isinstance(module, Experts))
+def _experts(root: nn.Module) -> Iterator[Experts]:
+    return (module for module in root.modules() if isinstance(module, Experts))
