@@ -67,7 +67,12 @@ EXPERTS = (
     [
         pytest.param(2, (), (), id="DDP"),
         pytest.param(2, ("cluster.dp_shard=2",), (), id="FSDP"),
-        pytest.param(4, ("cluster.dp_shard=4", "cluster.reshard=false"), (), id="FSDP of four"),
+        pytest.param(
+            4,
+            ("cluster.dp_shard=4", "cluster.reshard=false"),
+            ("train.ema={half_life_tokens=1000}",),
+            id="FSDP of four",
+        ),
         pytest.param(4, ("cluster.dp_shard=2",), ("train.ema={half_life_tokens=1000}",), id="HSDP"),
         pytest.param(2, ("cluster.tp=2", "cluster.recompute='full'"), (), id="TP"),
         pytest.param(
