@@ -19,6 +19,7 @@ from bessemer.config.model import ExpertsConfig, ModelConfig
 from bessemer.config.pipeline import (
     num_stages,
     obstacle_to_schedule,
+    obstacles_to_two_passes,
     shards_what_two_stages_have,
 )
 from bessemer.config.timetable import Segment, list_changes, make_timetable
@@ -314,12 +315,11 @@ def _pipeline(model: ModelConfig, train: TrainConfig, cluster: ClusterConfig) ->
         )
     if model.init_from is not None:
         yield Fault("cluster.pp", "does not go with model.init_from yet; leave one of them out")
-    puts_off = cluster.pp_schedule in ("zero-bubble", "dualpipe-v")
-    if puts_off and cluster.compile:
+    for setting in obstacles_to_two_passes(cluster):
         yield Fault(
             "cluster.pp_schedule",
-            f'"{cluster.pp_schedule}" puts off gradients of weights, which cluster.compile does '
-            'not allow; take "interleaved", or leave cluster.compile out',
+            f'"{cluster.pp_schedule}" puts off gradients of weights, which cluster.{setting} does '
+            f'not allow; take "interleaved", or leave cluster.{setting} out',
         )
     if shards_what_two_stages_have(model, cluster):
         yield Fault(

@@ -37,6 +37,15 @@ def obstacle_to_schedule(num_microbatches: int, cluster: ClusterConfig) -> str:
     return f"needs a multiple of {rounds}, or fewer" if num_microbatches % rounds else ""
 
 
+def obstacles_to_two_passes(cluster: ClusterConfig) -> list[str]:
+    """Settings that do not go with a schedule that puts off the gradients of weights: they allow
+    one backward pass through what a forward pass kept."""
+    if cluster.pp == 1 or cluster.pp_schedule not in ("zero-bubble", "dualpipe-v"):
+        return []
+    is_selective = cluster.recompute == "selective"
+    return ["compile"] * cluster.compile + ['recompute = "selective"'] * is_selective
+
+
 def shards_what_two_stages_have(model: ModelConfig, cluster: ClusterConfig) -> bool:
     """Whether FSDP2 would have to share out one weight of two stages, which it cannot: where a rank
     has both ends of a model that ties them."""

@@ -251,6 +251,13 @@ ONE_FAULT = [
         'cluster.pp: "interleaved" on 2 ranks has 4 stages, more than model.num_layers (2)',
     ),
     (
+        'cluster={pp=2, pp_schedule="zero-bubble", recompute="selective"}',
+        'cluster.pp: "zero-bubble" on 2 ranks has 4 stages, more than model.num_layers (2)',
+        'cluster.pp_schedule: "zero-bubble" puts off gradients of weights, which '
+        'cluster.recompute = "selective" does not allow; take "interleaved", or leave '
+        'cluster.recompute = "selective" out',
+    ),
+    (
         "cluster={pp=2, microbatch_tokens=512}",
         'cluster.pp_schedule: "1f1b" on 2 ranks needs at least 2 microbatches per step, and a '
         "rank's share of the batch makes 1 (in train, a larger global_batch_tokens; in cluster, "

@@ -28,7 +28,11 @@ from torch import Tensor
 from bessemer.config.axes import obstacles_to_tp, planned_axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
-from bessemer.config.pipeline import SCHEDULES, shards_what_two_stages_have
+from bessemer.config.pipeline import (
+    SCHEDULES,
+    obstacles_to_two_passes,
+    shards_what_two_stages_have,
+)
 from bessemer.config.train import OptimizerConfig, TrainConfig
 from bessemer.core.errors import MachineError
 from bessemer.core.labels import IGNORED
@@ -121,6 +125,7 @@ def layouts_to_try(cluster: ClusterConfig, model: ModelConfig) -> list[ClusterCo
         if not (layout.tp > 1 and obstacles_to_tp(model))
         and not (layout.ep > 1 and model.experts is None)
         and not shards_what_two_stages_have(model, layout)
+        and not obstacles_to_two_passes(layout)
     ]
 
 
