@@ -81,6 +81,29 @@ def parity(run_file: RunFile, overrides: Overrides = None) -> None:
 
 
 @app.command()
+def dryrun(
+    run_file: RunFile,
+    world: Annotated[
+        int | None, typer.Option(min=1, help="Ranks in all; absent means as the layout has.")
+    ] = None,
+    rank: Annotated[
+        str, typer.Option(help='Which ranks to be, as in "0,5,last".', metavar="RANKS")
+    ] = "0,last",
+    overrides: Overrides = None,
+) -> None:
+    """Take one step as one rank of many, without the others: what it holds, what it sends.
+
+    The real model of the run on tensors without memory: no GPU, no data, minutes at most.
+    """
+    from bessemer.line import api, show_ranks
+
+    names = [name.strip() for name in rank.split(",")]
+    if not all(name == "last" or name.isdecimal() for name in names):
+        raise ConfigError(f'--rank {rank}: expected numbers and "last", as in 0,5,last')
+    show_ranks.dry_run(*api.dry_run(run_file, overrides or (), world=world, ranks=names))
+
+
+@app.command()
 def run(
     run_file: RunFile,
     first: Annotated[

@@ -5,7 +5,7 @@ For the eager decoder in float32 on a CPU, nothing recomputed by request.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from bessemer.config.axes import Axes
 from bessemer.config.model import ExpertsConfig
@@ -20,7 +20,8 @@ LOGIT_CHUNK_TOKENS = 256
 class TrainingMemory:
     """Bytes by part, at their greatest."""
 
-    weights: int  # with what is gathered at a time of those that ranks share out
+    weights: int
+    gathered: int  # weights of others, and gradients before they are shared out or sent to replicas
     gradients: int
     optimizer: int  # moments of every parameter, and the average of the weights if there is one
     activations: int  # kept by the forward pass for the backward pass, one microbatch
@@ -30,8 +31,7 @@ class TrainingMemory:
     @property
     def total(self) -> int:
         """All parts together: an upper bound, since they do not all peak at once."""
-        parts = (self.weights, self.gradients, self.optimizer, self.activations, self.logits)
-        return sum(parts) + self.checkpoint
+        return sum(getattr(self, part.name) for part in fields(self))
 
 
 def saved_activations(
@@ -136,19 +136,23 @@ def training_memory(
     `has_copy`, checkpoints are copied before they are written. What tensor parallelism spares of
     activations is not counted yet."""
     parameters = count_parameters(shape).total
-    gathered = _gathered_floats(shape, axes, reshard) if axes.dp_shard > 1 else 0
     num_parts = axes.dp_shard * axes.tp
-    held = _FLOAT_BYTES * -(-parameters // num_parts)
-    weights = held + _FLOAT_BYTES * -(-gathered // axes.tp)
+    weights = _FLOAT_BYTES * -(-parameters // num_parts)
+    gathered = 0
+    if axes.dp_shard > 1:  # of weights, and as much of gradients
+        gathered = 2 * _FLOAT_BYTES * -(-_gathered_floats(shape, axes, reshard) // axes.tp)
+    elif axes.dp_replicate > 1:  # DDP's buckets
+        gathered = weights
     moments = _FLOAT_BYTES * -(-optimizer_floats(shape, optimizer, has_average) // num_parts)
     tokens = num_sequences * seq_len
     logits = min(LOGIT_CHUNK_TOKENS, tokens) * shape.vocab_size
     gradients = (tokens + shape.vocab_size) * shape.hidden_dim
     return TrainingMemory(
         weights=weights,
+        gathered=gathered,
         gradients=weights,
         optimizer=moments,
         activations=num_lanes * _FLOAT_BYTES * saved_activations(shape, num_sequences, seq_len),
         logits=num_lanes * _FLOAT_BYTES * (logits + gradients),
-        checkpoint=(held + moments) * has_copy,
+        checkpoint=(weights + moments) * has_copy,
     )

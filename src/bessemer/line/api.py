@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bessemer.core.errors import ConfigError
 from bessemer.core.events import Display, Silent
 from bessemer.line.workspace import Workspace, open_workspace, plan_workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bessemer.config.axes import Axes
+    from bessemer.config.run import RunConfig
     from bessemer.line.explain import Explanation
     from bessemer.line.runner import StageOutcome
     from bessemer.line.trace import DocumentTrace, StepTrace
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from bessemer.tokens.compression import TokenizerReport
     from bessemer.tokens.order import SampleOrder
     from bessemer.train.launch import Launch
+    from bessemer.train.parallel.dryrun import DryRun
     from bessemer.train.parallel.parity import Parity
 
 
@@ -58,6 +62,34 @@ def parity(run_file: Path | str, overrides: Sequence[str] = ()) -> list[Parity]:
     config = load_config(Path(run_file), overrides)
     layouts = layouts_to_try(config.cluster, config.model)
     return compare_layouts(config.model, config.train, layouts)
+
+
+def dry_run(
+    run_file: Path | str,
+    overrides: Sequence[str] = (),
+    *,
+    world: int | None = None,
+    ranks: Sequence[int | str] = (0,),
+) -> tuple[RunConfig, Axes, list[DryRun]]:
+    """What each of `ranks` (numbers, or "last") holds and sends in a step of a run of `world`
+    ranks, or of as many as its layout has. No other rank, no GPU and no data is needed.
+
+    Returns the run as it would be there, too. Raises ConfigError with every fault, and MachineError
+    if a step cannot be taken.
+    """
+    from bessemer.config.axes import axes_of_launch, planned_axes
+    from bessemer.line.check import load_config
+    from bessemer.train.parallel.dryrun import dry_run as take_step
+
+    config = load_config(Path(run_file), overrides)
+    axes = axes_of_launch(config.cluster, world or planned_axes(config.cluster).num_ranks)
+    # With as many replicas, batches may not be shared out evenly any more.
+    replicas = f"cluster.dp_replicate={axes.dp_replicate}"
+    config = load_config(Path(run_file), [*overrides, replicas])
+    numbers = [axes.num_ranks - 1 if rank == "last" else int(rank) for rank in ranks]
+    if wrong := [number for number in numbers if not 0 <= number < axes.num_ranks]:
+        raise ConfigError(f"there is no rank {wrong[0]}: ranks are 0 to {axes.num_ranks - 1}")
+    return config, axes, take_step(config, axes, numbers)
 
 
 def run(

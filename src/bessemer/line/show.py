@@ -125,6 +125,7 @@ def estimate(found: Estimate) -> None:
         make_facts(
             [
                 ("weights", format_bytes(memory.weights)),
+                *([("gathered", format_bytes(memory.gathered))] if memory.gathered else []),
                 ("gradients", format_bytes(memory.gradients)),
                 ("optimizer", format_bytes(memory.optimizer)),
                 ("activations", format_bytes(memory.activations)),

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.distributed.tensor import DTensor
 from torch.nn import functional
 
 from bessemer.model.parts import gathered
@@ -59,7 +60,7 @@ def _is_plain(x: Tensor, *projections: nn.Linear) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and all(
-            type(each) is nn.Linear and type(each.weight) is nn.Parameter for each in projections
+            type(each) is nn.Linear and not isinstance(each.weight, DTensor) for each in projections
         )
     )
 

@@ -46,7 +46,7 @@ def clip_gradients(
         return Gradient(norm=0.0, nonfinite=())
     squares = _squared_norms(gradients)
     counts = torch.tensor([name not in copied for name, _ in named], device=squares.device)
-    norm = math.sqrt(ranks.sum_over_stages(squares[counts].sum()))
+    norm = math.sqrt(ranks.sum_over_stages(squares.where(counts, 0.0).sum()))
     if not math.isfinite(norm):
         is_sound = squares.isfinite().tolist()
         names = [name for (name, _), sound in zip(named, is_sound, strict=True) if not sound]

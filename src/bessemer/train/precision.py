@@ -37,7 +37,9 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
     """The context of forward passes; `precision` as `resolve_precision` gives it."""
     if precision == "fp32":
         return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    # No weight is used twice in a pass: kept, the copies of all would lie beside them to its end,
+    # those of weights that ranks have let go of, too.
+    return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:

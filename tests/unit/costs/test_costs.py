@@ -171,14 +171,15 @@ def test_ranks_share_out_all_but_what_is_gathered() -> None:
     alone, total = training_memory(shape, 2, 32), count_parameters(shape).total
     four = training_memory(shape, 2, 32, axes=Axes(dp_shard=2, tp=2))
     outside = (300 + 1) * 64  # the embedding, tied, and the last norm
-    assert (
-        four.weights == four.gradients == 4 * (total // 4 + outside // 2 + (total - outside) // 2)
-    )
+    assert four.weights == four.gradients == 4 * (total // 4)
+    assert four.gathered == 2 * 4 * (outside // 2 + (total - outside) // 2)
     assert four.optimizer == alone.optimizer // 4
     assert four.activations == alone.activations
     assert four.checkpoint == alone.checkpoint // 4
     held = training_memory(shape, 2, 32, axes=Axes(dp_shard=2), reshard=False)
-    assert held.weights == 4 * (total // 2 + total)
+    assert (held.weights, held.gathered) == (4 * (total // 2), 2 * 4 * total)
+    replicas = training_memory(shape, 2, 32, axes=Axes(dp_replicate=2))
+    assert (replicas.weights, replicas.gathered) == (4 * total, 4 * total)
 
 
 def test_experts_that_are_spread_over_ranks_are_gathered_from_those_that_have_the_same() -> None:
@@ -188,7 +189,7 @@ def test_experts_that_are_spread_over_ranks_are_gathered_from_those_that_have_th
 
     def gathered(axes: Axes) -> int:
         memory = training_memory(shape, 2, 32, axes=axes, reshard=False)
-        return memory.weights // 4 - -(-parameters.total // axes.dp_shard)
+        return memory.gathered // (2 * 4)  # of weights, and as much of gradients
 
     assert parameters.experts
     assert gathered(Axes(dp_shard=4)) == parameters.total
@@ -200,6 +201,7 @@ def test_memory_parts_add_up() -> None:
     shape = shape_of(ModelConfig(**SHAPES[0]), 300)
     memory = training_memory(shape, 2, 32)
     assert memory.weights == memory.gradients == 4 * count_parameters(shape).total
+    assert memory.gathered == 0
     assert memory.optimizer == 2 * memory.weights
     three = training_memory(shape, 2, 32, num_lanes=3)
     for part in ("activations", "logits"):

@@ -23,8 +23,8 @@ from bessemer.train.parallel.experts import placement_of_experts
 
 
 def replicate(objective: nn.Module) -> DistributedDataParallel:
-    """Whole weights on every rank."""
-    parallel = DistributedDataParallel(objective)
+    """Whole weights on every rank, which each has filled alike."""
+    parallel = DistributedDataParallel(objective, init_sync=False)
     # DDP inspects annotations at run time and refuses postponed ones: a lambda has none.
     parallel.register_comm_hook(None, lambda _, bucket: _sum_over_ranks(bucket))
     return parallel
@@ -88,6 +88,7 @@ def gradient_sync(objective: nn.Module, is_last: bool) -> Iterator[None]:
 
 
 def _sum_over_ranks(bucket: Any) -> torch.futures.Future[Tensor]:
-    work = dist.all_reduce(bucket.buffer(), async_op=True)
-    summed: torch.futures.Future[Tensor] = work.get_future().then(lambda done: done.value()[0])
+    buffer: Tensor = bucket.buffer()
+    work = dist.all_reduce(buffer, async_op=True)
+    summed: torch.futures.Future[Tensor] = work.get_future().then(lambda _: buffer)
     return summed
