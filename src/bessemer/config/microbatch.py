@@ -15,6 +15,7 @@ from bessemer.core.hardware import num_usable_cores
 # 3 % of time; a GPU is not filled by less (docs/log.md).
 _MOST_TOKENS = {"cpu": 512, "cuda": 8192}
 _MOST_NUMBERS_CPU = 256 * 320  # tokens times width
+_MORE_IF_GATHERED = 4  # times as many where all weights are gathered for each (docs/log.md)
 _MOST_LANES = 4  # of those that nobody asked for: each holds the activations of a microbatch
 # Of a pipeline, per rank: at its begin and end, each rank waits for as long as one takes, times the
 # ranks less one (Narayanan et al. 2021, arXiv 2104.04473, section 2.2): so a fifth of the time.
@@ -48,7 +49,10 @@ def microbatch_samples(
     share = segment.batch_samples // num_ranks
     if cluster.microbatch_tokens is not None:
         return cluster.microbatch_tokens // segment.seq_len
-    most = max(1, default_microbatch_tokens(hidden_dim, device_type) // segment.seq_len)
+    tokens = default_microbatch_tokens(hidden_dim, device_type)
+    if device_type == "cpu" and cluster.dp_shard * cluster.cp > 1:
+        tokens *= _MORE_IF_GATHERED
+    most = max(1, tokens // segment.seq_len)
     most = min(most, max(1, share // num_lanes(cluster, num_ranks, device_type)))
     sizes = [size for size in range(1, most + 1) if share % size == 0]
     if cluster.pp == 1:
