@@ -313,8 +313,6 @@ def _pipeline(model: ModelConfig, train: TrainConfig, cluster: ClusterConfig) ->
             f'"{cluster.pp_schedule}" on {cluster.pp} ranks has {stages} stages, more than '
             f"model.num_layers ({model.num_layers})",
         )
-    if model.init_from is not None:
-        yield Fault("cluster.pp", "does not go with model.init_from yet; leave one of them out")
     for setting in obstacles_to_two_passes(cluster):
         yield Fault(
             "cluster.pp_schedule",

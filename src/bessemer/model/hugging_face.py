@@ -6,6 +6,7 @@ we have stacks. Only safetensors are read: nothing in a file is ever executed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,7 +22,7 @@ from bessemer.core.errors import DataError
 from bessemer.core.storage import atomic_path, write_json
 from bessemer.model.moe import reset_balance
 from bessemer.model.parts import held_by_this_rank, part_of_this_rank
-from bessemer.model.transformer import Decoder
+from bessemer.model.transformer import Decoder, Elsewhere
 
 SHARD_BYTES = 5 * 10**9  # as transformers shares weights out to files
 
@@ -38,8 +39,8 @@ def read_dtypes(folder: Path) -> dict[str, torch.dtype]:
 
 @torch.no_grad()
 def read_weights(folder: Path, model: Decoder) -> None:
-    """Fill all weights of `model` in place from `folder`; of those that ranks share out, what this
-    rank holds, and no more is read.
+    """Fill all weights of `model` in place from `folder`; of those that ranks share out, and of
+    layers, what this rank holds, and no more is read.
 
     Raises DataError, naming the tensor, if one is missing, unused, of another shape, of a dtype
     that float32 does not hold exactly, or holds NaN.
@@ -65,6 +66,8 @@ def read_weights(folder: Path, model: Decoder) -> None:
 
         for part in _parts(model):
             take(part)
+        for name in [name for name in where if _is_elsewhere(model, name)]:
+            del where[name]
         copy = where.pop(_HEAD, None)  # of a tied embedding, if anything
         if copy:
             weight = model.output_weight
@@ -120,6 +123,17 @@ def round_weights(model: Decoder, dtypes: Mapping[str, torch.dtype]) -> None:
 def weight_names(model: Decoder) -> list[str]:
     """The tensors of the files, in order."""
     return [part.name for part in _parts(model)]
+
+
+def _is_elsewhere(model: Decoder, name: str) -> bool:
+    """Whether a tensor of the files is of a layer, or of an end, that another rank has."""
+    layer = re.match(r"model\.layers\.(\d+)\.", name)
+    if layer:
+        index = int(layer[1])
+        return index < len(model.layers) and isinstance(model.layers[index], Elsewhere)
+    if name == _EMBEDDING:
+        return not model.has_begin
+    return name in (_HEAD, "model.norm.weight") and not model.has_end
 
 
 class _Part(NamedTuple):

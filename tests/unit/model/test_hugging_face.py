@@ -212,3 +212,21 @@ def test_published_configs_are_understood() -> None:
     assert {key for key in named if named[key] != imported[key]} == {
         "size", "vocab_rows", "init_std",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("family", ["llama, one key head", "qwen3_moe"])
+def test_a_rank_reads_the_layers_that_it_keeps(tmp_path: Path, family: str) -> None:
+    whole = make_decoder(family)
+    write_weights(tmp_path, whole, {})
+    num_layers = len(whole.layers)
+    for layers in (range(1), range(1, num_layers), range(num_layers - 1, num_layers)):
+        part = Decoder(whole.config, VOCAB)
+        part.keep(layers)
+        read_weights(tmp_path, part)
+        for name, tensor in part.named_parameters():
+            assert torch.equal(tensor, whole.get_parameter(name)), name
+    tensors = load_file(tmp_path / WEIGHTS)
+    extra = f"model.layers.{num_layers}.input_layernorm.weight"
+    save_file(tensors | {extra: torch.ones(32)}, tmp_path / WEIGHTS)
+    with pytest.raises(DataError, match=re.escape(f"no place for tensor {extra}")):
+        read_weights(tmp_path, part)
