@@ -27,7 +27,7 @@ from bessemer.model.transformer import Decoder
 from bessemer.train.checkpoint import CheckpointManifest
 from bessemer.train.checkpoint_keeper import Checkpoints
 from bessemer.train.checkpoint_state import TrainState
-from bessemer.train.checkpoint_store import Store
+from bessemer.train.checkpoint_store import DiskStore
 from bessemer.train.optim import make_optimizers
 
 _WIDTH = 512
@@ -75,7 +75,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         keepers = {
             name: Checkpoints(
-                Store(Path(temporary) / name), CheckpointConfig(asynchronous=name == names[0])
+                DiskStore(Path(temporary) / name), CheckpointConfig(asynchronous=name == names[0])
             )
             for name in names
         }

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from bessemer.train.checkpoint import load_model, read_manifests
-from bessemer.train.checkpoint_store import Store
+from bessemer.train.checkpoint_store import DiskStore
 
 pytestmark = pytest.mark.dist
 
@@ -29,7 +29,7 @@ from bessemer.core.errors import MachineError
 from bessemer.train.checkpoint import CheckpointManifest
 from bessemer.train.checkpoint_keeper import Checkpoints
 from bessemer.train.checkpoint_state import TrainState, digest_state
-from bessemer.train.checkpoint_store import Store
+from bessemer.train.checkpoint_store import DiskStore
 
 logging.basicConfig(format="%(name)s %(message)s")
 dist.init_process_group("gloo")
@@ -73,7 +73,7 @@ def manifest(step):
 
 
 by_pipeline = [mesh.get_local_rank("pp")], mesh["dp"], mesh
-keeper = Checkpoints(Store(folder), CheckpointConfig(every_steps=1, keep=9, most_steps_unsaved=2))
+keeper = Checkpoints(DiskStore(folder), CheckpointConfig(every_steps=1, keep=9, most_steps_unsaved=2))
 state = make(*by_pipeline, steps=3)
 keeper.save(state, manifest(3))
 expected = digest_state(state)
@@ -154,7 +154,7 @@ def test_ranks_with_other_tensors_save_one_checkpoint_for_any_layout(tmp_path: P
     assert done.stderr.count("cannot save a checkpoint after step 4: rank 2") == 1, "once, not four"
     assert done.stderr.count("passing over checkpoint") == 1
 
-    store = Store(folder)
+    store = DiskStore(folder)
     assert [each.step for each in read_manifests(store)] == [9, 8, 3]
     (folder / "step-00000009" / "checkpoint.json").unlink()
     model = Whole()

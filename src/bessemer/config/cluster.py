@@ -87,6 +87,10 @@ class ClusterConfig(Section):
     tokens: Annotated[str, AfterValidator(_require_url)] | None = None
     """Where training reads token shards from: a copy of the encode stage's folder in any store that
     fsspec knows (`s3://...`), or on another disk (`file:///...`); absent means that folder."""
+    checkpoints: Annotated[str, AfterValidator(_require_url)] | None = None
+    """Where training keeps its checkpoints, each run in a folder of its own: in any store that
+    fsspec knows (`s3://...`, with `bessemer[s3]`), or on another disk (`file:///...`); absent means
+    in the root folder."""
     branch_from: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Root folders of other runs, relative to the run file. Training goes on from their furthest
     checkpoint up to which they are the same run as this one: the same tokens in the same order at

@@ -19,7 +19,6 @@ from bessemer.core.events import Display
 from bessemer.core.keyed import derive_key
 from bessemer.core.layout import (
     BASELINES,
-    CHECKPOINTS,
     DIAGNOSIS,
     EVALUATIONS,
     METRICS,
@@ -39,6 +38,7 @@ from bessemer.tokens.sample import NO_DOCUMENT
 from bessemer.tokens.stream import TokenRange
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import load_model
+from bessemer.train.checkpoint_store import Store
 from bessemer.train.evaluate import EvaluationSet, TextLosses, make_evaluation_sets, measure
 
 _BATCH_TOKENS = 8192
@@ -57,6 +57,7 @@ class Examination:
     packed: Path
     plan: Path
     trained: Path
+    checkpoints: Store
     baselines: Path
     tokenizer: Path  # tokenizer.json
 
@@ -65,7 +66,7 @@ def diagnose(exam: Examination, folder: Path, display: Display) -> StageResult:
     """Examine the model and write `diagnosis.json`."""
     tokenizer = Tokenizer.load(exam.tokenizer)
     model = Decoder(exam.model, tokenizer.vocab_size)
-    load_model(exam.trained / CHECKPOINTS, model)
+    load_model(exam.checkpoints, model)
     order = SampleOrder(exam.encoded, exam.plan, exam.seed, exam.packed)
     heldout = make_evaluation_sets(
         exam.encoded, HELDOUT, exam.train.seq_len, exam.diagnose.tokens_per_source, exam.seed

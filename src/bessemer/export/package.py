@@ -24,6 +24,7 @@ from bessemer.model.transformer import Decoder
 from bessemer.tokens.corpus import Corpus
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import load_model
+from bessemer.train.checkpoint_store import Store
 
 _NUM_TEXTS = 8
 
@@ -36,7 +37,7 @@ class Export:
     export: ExportConfig
     init_from: Path | None  # folder of the weights that training began with
     seq_len: int
-    checkpoints: Path
+    checkpoints: Store
     tokenizer: Path  # tokenizer.json
     corpus: Corpus
     lineage: Lineage

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bessemer.core.layout import CHECKPOINTS, TOKENIZER
+from bessemer.core.layout import TOKENIZER
 from bessemer.line.workspace import Workspace
 from bessemer.model.generate import generate
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoint import load_model
+from bessemer.train.checkpoint_remote import open_store
 
 
 def continue_text(
@@ -24,7 +25,8 @@ def continue_text(
     """Yield what the model writes after `prompt`, each character once all its bytes are there."""
     tokenizer = Tokenizer.load(workspace.require("tokenizer") / TOKENIZER)
     model = Decoder(workspace.config.model, tokenizer.vocab_size)
-    load_model(workspace.require("train") / CHECKPOINTS, model)
+    url = workspace.config.cluster.checkpoints
+    load_model(open_store(workspace.require("train"), url), model)
     tokens = generate(
         model,
         [tokenizer.begin_id, *tokenizer.encode(prompt)],

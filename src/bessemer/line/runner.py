@@ -109,6 +109,10 @@ def _start_anew(workspace: Workspace, stages: tuple[Stage, ...]) -> None:
                 workspace.require(name)
     for name in names:
         shutil.rmtree(workspace.folder(name), ignore_errors=True)
+    if "train" in names:
+        from bessemer.train.checkpoint_remote import open_store
+
+        open_store(workspace.folder("train"), workspace.config.cluster.checkpoints).remove("")
 
 
 def publish(workspace: Workspace, stage: str) -> None:

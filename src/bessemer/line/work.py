@@ -251,6 +251,7 @@ def run_train(work: Work) -> StageResult:
 def run_diagnose(work: Work) -> StageResult:
     """Measure the model and judge it."""
     from bessemer.diagnose.examine import Examination, diagnose
+    from bessemer.train.checkpoint_remote import open_store
 
     exam = Examination(
         model=work.config.model,
@@ -261,6 +262,7 @@ def run_diagnose(work: Work) -> StageResult:
         packed=work.inputs["pack"],
         plan=work.inputs["mix"],
         trained=work.inputs["train"],
+        checkpoints=open_store(work.inputs["train"], work.config.cluster.checkpoints),
         baselines=work.inputs["baselines"],
         tokenizer=_tokenizer_file(work),
     )
@@ -271,13 +273,14 @@ def run_export(work: Work) -> StageResult:
     """Write the Hugging Face folder and prove it."""
     from bessemer.export.package import Export, export_model
     from bessemer.line.lineage import trace_lineage
+    from bessemer.train.checkpoint_remote import open_store
 
     job = Export(
         model=work.config.model,
         export=work.config.export,
         init_from=work.init_from,
         seq_len=work.config.train.seq_len,
-        checkpoints=work.inputs["train"] / CHECKPOINTS,
+        checkpoints=open_store(work.inputs["train"], work.config.cluster.checkpoints),
         tokenizer=_tokenizer_file(work),
         corpus=_corpus(work),
         lineage=trace_lineage(work.config, work.inputs, work.fingerprints),

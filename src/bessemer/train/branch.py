@@ -18,16 +18,18 @@ from typing import Any
 from bessemer.config.timetable import Timetable
 from bessemer.config.train import TrainConfig
 from bessemer.core.fingerprint import fingerprint
-from bessemer.core.layout import CHECKPOINTS, EVALUATIONS, EVIDENCE, GUARD, METRICS, STEPS
+from bessemer.core.layout import EVALUATIONS, EVIDENCE, GUARD, METRICS, STEPS
 from bessemer.core.storage import atomic_path
 from bessemer.tokens.order import SampleOrder
 from bessemer.train.checkpoint import (
     CheckpointManifest,
+    commit,
     first_sound,
     holds_any,
     read_manifests,
 )
-from bessemer.train.checkpoint_store import Store
+from bessemer.train.checkpoint_remote import copy_file, open_store
+from bessemer.train.checkpoint_store import DiskStore, Store
 from bessemer.train.schedule import first_step_of_decay
 
 _LOG = logging.getLogger(__name__)
@@ -85,17 +87,25 @@ class History:
         return rates
 
 
-def adopt_checkpoint(folder: Path, others: Iterable[Path], history: History) -> None:
+def adopt_checkpoint(
+    folder: Path, others: Iterable[Path], history: History, url: str | None = None
+) -> None:
     """Copy the furthest checkpoint up to which another run in `others` is this one to `folder`,
-    with the metrics up to there; nothing if there is none or `folder` has any of its own."""
-    if holds_any(Store(folder / CHECKPOINTS)):
+    with the metrics up to there; nothing if there is none or this run has any of its own.
+
+    Runs have their checkpoints in their folders or, with `url`, in that store.
+    """
+    ours = open_store(folder, url)
+    if holds_any(ours):
         return
 
     def is_ours(manifest: CheckpointManifest) -> bool:
         step = manifest.step
         return step <= history.timetable.num_steps and manifest.history == history.digest(step)
 
-    stores = [Store(other / CHECKPOINTS) for other in others]
+    stores: dict[Store, Path] = {}
+    for other in others:
+        stores |= {open_store(other, place): other for place in dict.fromkeys((None, url))}
     found = [
         (store, manifest)
         for store in stores
@@ -106,7 +116,7 @@ def adopt_checkpoint(folder: Path, others: Iterable[Path], history: History) -> 
     if furthest is None:
         return
     store, manifest = furthest
-    other = store.folder.parent
+    other = stores[store]
     _LOG.info(
         "the run in %s is this one up to step %d; going on from its checkpoint",
         other,
@@ -115,7 +125,12 @@ def adopt_checkpoint(folder: Path, others: Iterable[Path], history: History) -> 
     for name in (STEPS, EVALUATIONS, GUARD, EVIDENCE):
         _copy(other / METRICS / name, folder / METRICS / name)
     # Last: then all is there.
-    _copy(store.folder / manifest.folder, folder / CHECKPOINTS / manifest.folder)
+    if isinstance(store, DiskStore) and isinstance(ours, DiskStore):
+        _copy(store.folder / manifest.folder, ours.folder / manifest.folder)
+    else:
+        for file in manifest.files:
+            copy_file(store, ours, f"{manifest.folder}/{file.path}")
+        commit(ours, manifest)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -24,7 +24,7 @@ from bessemer.core.manifest import FileRecord
 from bessemer.train.checkpoint_index import read_index
 from bessemer.train.checkpoint_read import fill
 from bessemer.train.checkpoint_state import average_tensors, model_tensors
-from bessemer.train.checkpoint_store import Store
+from bessemer.train.checkpoint_store import DiskStore, Store
 
 _LOG = logging.getLogger(__name__)
 _RECORD = "checkpoint.json"
@@ -147,15 +147,15 @@ def first_sound(
     return None
 
 
-def load_model(folder: Path, model: nn.Module) -> CheckpointManifest:
+def load_model(where: Store | Path, model: nn.Module) -> CheckpointManifest:
     """Load the weights of the newest sound checkpoint; their average instead if it keeps one.
 
     Whatever layout it was trained in. Raises IntegrityError if there is no sound checkpoint.
     """
-    store = Store(folder)
+    store = DiskStore(where) if isinstance(where, Path) else where
     found = first_sound((store, manifest) for manifest in read_manifests(store))
     if found is None:
-        raise IntegrityError(f"no sound checkpoint in {folder}; run the train stage again")
+        raise IntegrityError(f"no sound checkpoint in {store}; run the train stage again")
     _, manifest = found
     index = read_index(store, manifest.folder, manifest.files)
     fill(model_tensors(model), store, manifest.folder, index)

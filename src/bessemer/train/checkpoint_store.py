@@ -1,14 +1,15 @@
-"""Where checkpoints are kept: files by name in a folder on a disk.
+"""Where checkpoints are kept: files by name in a folder, on a disk or elsewhere.
 
-All that is asked of it is that one small file takes the place of another whole or not at all.
+All that is asked of a place is that one small file takes the place of another whole or not at all.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,11 +18,39 @@ from bessemer.core.fingerprint import digest_file
 from bessemer.core.storage import TEMPORARY, write_bytes
 
 
-class Store:
-    """A folder on a disk. Names are relative to it, with slashes.
+class Store(ABC):
+    """A folder. Names are relative to it, with slashes.
 
-    Whatever the disk refuses is a MachineError that names the file.
+    Whatever the place refuses is a MachineError that names the file.
     """
+
+    @abstractmethod
+    def list(self, folder: str = "") -> list[str]:
+        """Names in a folder, sorted; none if it is not there."""
+
+    @abstractmethod
+    def writing(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """A new file, safe when the block ends."""
+
+    @abstractmethod
+    def replace(self, name: str, data: bytes) -> None:
+        """Write a small file, whole or not at all."""
+
+    @abstractmethod
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        """All bytes of a file, or some; IntegrityError if they are not there."""
+
+    @abstractmethod
+    def digest(self, name: str) -> tuple[int, str] | None:
+        """How many bytes a file has, and their xxh3-128; None if it is missing."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Delete a file or a folder with all that is in it, if it is there."""
+
+
+class DiskStore(Store):
+    """A folder on a disk; files that are being replaced have no names yet."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -30,7 +59,6 @@ class Store:
         return str(self.folder)
 
     def list(self, folder: str = "") -> list[str]:
-        """Names in a folder, sorted; none if it is not there. Files being replaced are no names."""
         path = self.folder / folder
         with _named("read", path):
             names = [each.name for each in path.iterdir()] if path.is_dir() else []
@@ -38,7 +66,6 @@ class Store:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
-        """A new file, on the disk when the block ends."""
         path = self.folder / name
         with _named("write", path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,11 +75,9 @@ class Store:
                 os.fsync(file.fileno())
 
     def replace(self, name: str, data: bytes) -> None:
-        """Write a small file, whole or not at all."""
         write_bytes(self.folder / name, data)
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
-        """All bytes of a file, or some; IntegrityError if they are not there."""
         path = self.folder / name
         with _named("read", path), path.open("rb") as file:
             file.seek(start)
@@ -62,13 +87,11 @@ class Store:
         return data
 
     def digest(self, name: str) -> tuple[int, str] | None:
-        """How many bytes a file has, and their xxh3-128; None if it is missing."""
         path = self.folder / name
         with _named("read", path):
             return (path.stat().st_size, digest_file(path)) if path.exists() else None
 
     def remove(self, name: str) -> None:
-        """Delete a file or a folder with all that is in it, if it is there."""
         path = self.folder / name
         with _named("delete", path):
             if path.is_dir():
@@ -81,7 +104,7 @@ class Store:
 def _named(verb: str, path: Path) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError as error:
-        raise IntegrityError(f"{path} is missing") from error
     except OSError as error:
+        if verb == "read" and isinstance(error, FileNotFoundError):
+            raise IntegrityError(f"{path} is missing") from error
         raise MachineError(f"cannot {verb} {path}: {error.strerror or error}") from error

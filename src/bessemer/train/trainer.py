@@ -24,7 +24,7 @@ from bessemer.config.timetable import make_timetable
 from bessemer.config.train import GuardAction
 from bessemer.core.errors import RequeueError, TrainingError
 from bessemer.core.events import Bar, Display, Silent
-from bessemer.core.layout import CHECKPOINTS, METRICS, PROFILES, STATE_DIGESTS
+from bessemer.core.layout import METRICS, PROFILES, STATE_DIGESTS
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import write_json
 from bessemer.costs.compute import count_parameters, shape_of, training_flops
@@ -40,8 +40,8 @@ from bessemer.train.average import Average
 from bessemer.train.branch import History, adopt_checkpoint
 from bessemer.train.checkpoint import CheckpointManifest
 from bessemer.train.checkpoint_keeper import Checkpoints
+from bessemer.train.checkpoint_remote import open_store
 from bessemer.train.checkpoint_state import TrainState, digest_state
-from bessemer.train.checkpoint_store import Store
 from bessemer.train.clip import Gradient, clip_gradients
 from bessemer.train.drill_faults import fault_of_drill
 from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets
@@ -134,7 +134,7 @@ class Trainer:
         if config.schedule.kind == "wsd":
             self.branch_step = first_step_of_decay(self.timetable, config.schedule)
         self.checkpoints = Checkpoints(
-            Store(job.folder / CHECKPOINTS),
+            open_store(job.folder, job.cluster.checkpoints),
             config.checkpoint,
             lambda step: (
                 step == self.branch_step
@@ -389,7 +389,9 @@ class Trainer:
 
     def _resume(self) -> None:
         if self.launch.rank == 0:
-            adopt_checkpoint(self.job.folder, self.job.earlier, self.history)
+            adopt_checkpoint(
+                self.job.folder, self.job.earlier, self.history, self.job.cluster.checkpoints
+            )
         wait_for_ranks()
         found = self.checkpoints.load_latest(self._state())
         if found is not None:

@@ -33,7 +33,7 @@ from bessemer.core.storage import read_json, write_json
 from bessemer.train.checkpoint import CheckpointManifest, load_model, read_manifests
 from bessemer.train.checkpoint_keeper import Checkpoints
 from bessemer.train.checkpoint_state import TrainState
-from bessemer.train.checkpoint_store import Store
+from bessemer.train.checkpoint_store import DiskStore
 from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.trainer import Trainer
@@ -85,7 +85,7 @@ def assert_equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> 
 def test_every_kind_of_tensor_comes_back_and_others_can_read_the_files(tmp_path: Path) -> None:
     state = odd_state(3)
     expected = bytes_of(state)
-    keeper = Checkpoints(Store(tmp_path), CheckpointConfig())
+    keeper = Checkpoints(DiskStore(tmp_path), CheckpointConfig())
     keeper.save(state, at_step(1), wait=True)
     other = odd_state(4)
     found = keeper.load_latest(other)
@@ -103,7 +103,7 @@ def test_every_kind_of_tensor_comes_back_and_others_can_read_the_files(tmp_path:
 
 
 def test_a_model_that_does_not_fit_is_told_what_differs(tmp_path: Path) -> None:
-    keeper = Checkpoints(Store(tmp_path), CheckpointConfig())
+    keeper = Checkpoints(DiskStore(tmp_path), CheckpointConfig())
     keeper.save(odd_state(3), at_step(1), wait=True)
     keeper.close()
     other = Odd(3)
@@ -116,7 +116,7 @@ def test_a_model_that_does_not_fit_is_told_what_differs(tmp_path: Path) -> None:
         load_model(tmp_path, other)
 
 
-class GatedStore(Store):
+class GatedStore(DiskStore):
     """A disk that begins to write only when told to."""
 
     def __init__(self, folder: Path) -> None:
@@ -177,7 +177,7 @@ def no_file_above(num_bytes: int) -> Iterator[None]:
 
 
 def test_a_step_saved_again_leaves_the_good_one_until_it_is_whole(tmp_path: Path) -> None:
-    keeper = Checkpoints(Store(tmp_path), CheckpointConfig())
+    keeper = Checkpoints(DiskStore(tmp_path), CheckpointConfig())
     first, second = odd_state(3), odd_state(4)
     keeper.save(first, at_step(1), wait=True)
     with no_file_above(16), pytest.raises(MachineError, match="File too large"):
@@ -229,7 +229,7 @@ def test_a_save_that_fails_is_tried_again_and_changes_nothing(
     assert any(part in record.getMessage() for part in reason.split("|"))
     assert "The last good one is that after step 3" in record.getMessage()
     assert read_json(job.folder / STATE_DIGESTS) == read_json(expected.folder / STATE_DIGESTS)
-    steps = [each.step for each in read_manifests(Store(job.folder / CHECKPOINTS))]
+    steps = [each.step for each in read_manifests(DiskStore(job.folder / CHECKPOINTS))]
     assert steps == [6, 5, 3, 2, 1]
 
 
@@ -354,7 +354,7 @@ def test_a_harmed_checkpoint_is_passed_over_and_nothing_is_lost(
     assert "going on from step 3 of 6" in caplog.text
     digests = (job.folder / STATE_DIGESTS).read_bytes()
     assert digests == (whole_run.folder / STATE_DIGESTS).read_bytes()
-    assert [each.step for each in read_manifests(Store(folder))] == [6, 5]
+    assert [each.step for each in read_manifests(DiskStore(folder))] == [6, 5]
 
 
 @pytest.fixture
@@ -441,7 +441,7 @@ def test_a_checkpoint_of_the_format_before_is_passed_over(
     record = {key: value for key, value in asdict(at_step(7)).items() if key != "format"}
     record["files"] = [asdict(file) for file in record_files(folder)]
     write_json(folder / "checkpoint.json", record)
-    keeper = Checkpoints(Store(tmp_path), CheckpointConfig())
+    keeper = Checkpoints(DiskStore(tmp_path), CheckpointConfig())
     with unpickled() as found:
         assert keeper.load_latest(odd_state(3)) is None
     assert found == []
@@ -453,12 +453,12 @@ def test_a_checkpoint_of_the_format_before_is_passed_over(
 
 def test_the_latest_the_best_and_the_lasting_are_kept(tmp_path: Path) -> None:
     config = CheckpointConfig(keep=2, keep_best=2)
-    keeper = Checkpoints(Store(tmp_path), config, is_lasting=lambda step: step == 3)
+    keeper = Checkpoints(DiskStore(tmp_path), config, is_lasting=lambda step: step == 3)
     rated = {1: 2.0, 2: 1.5, 3: None, 4: 1.7, 5: 1.5, 6: 3.0, 7: None, 8: 1.6}
     kept = []
     for step, bits in rated.items():
         keeper.save(odd_state(step), at_step(step, bits), wait=True)
-        kept.append({each.step for each in read_manifests(Store(tmp_path))})
+        kept.append({each.step for each in read_manifests(DiskStore(tmp_path))})
     keeper.close()
     assert kept[3] == {2, 3, 4}
     assert kept[5] == {2, 3, 5, 6}
@@ -466,7 +466,7 @@ def test_the_latest_the_best_and_the_lasting_are_kept(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_loaded_does_not_push_out_what_can(tmp_path: Path) -> None:
-    keeper = Checkpoints(Store(tmp_path), CheckpointConfig(keep=1))
+    keeper = Checkpoints(DiskStore(tmp_path), CheckpointConfig(keep=1))
     keeper.save(odd_state(1), at_step(1), wait=True)
     for step in (2, 9):
         (tmp_path / f"step-{step:08d}").mkdir()

@@ -1,0 +1,117 @@
+"""Checkpoints in an object store: any that fsspec knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import fsspec
+import xxhash
+from fsspec.spec import AbstractFileSystem
+
+from bessemer.core.errors import BessemerError, IntegrityError, MachineError
+from bessemer.core.layout import CHECKPOINTS
+from bessemer.train.checkpoint_store import DiskStore, Store
+
+_LOCAL = "file://"
+_FETCHED_BYTES = 1 << 23  # at a time
+_SENT_BYTES = 1 << 26  # at a time: S3 takes 10,000 parts of a file at most
+
+
+class RemoteStore(Store):
+    """A folder in an object store. One object takes the place of another whole or not at all."""
+
+    def __init__(self, system: AbstractFileSystem, path: str) -> None:
+        self._system, self._path = system, path.rstrip("/")
+
+    def __str__(self) -> str:
+        return str(self._system.unstrip_protocol(self._path))
+
+    def list(self, folder: str = "") -> list[str]:
+        path = self._of(folder)
+        with self._named("list", path):
+            if not self._system.isdir(path):
+                return []
+            found = self._system.ls(path, detail=False)
+        names = {str(each).rstrip("/").rpartition("/")[2] for each in found}
+        return sorted(names - {"", path.rpartition("/")[2]})
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        path = self._of(name)
+        with (
+            self._named("write", path),
+            self._system.open(path, "wb", block_size=_SENT_BYTES) as file,
+        ):
+            yield file
+
+    def replace(self, name: str, data: bytes) -> None:
+        path = self._of(name)
+        with self._named("write", path):
+            self._system.pipe_file(path, data)
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        path = self._of(name)
+        with self._named("read", path):
+            data = bytes(self._system.cat_file(path, start=start, end=stop))
+        if stop is not None and len(data) != stop - start:
+            raise IntegrityError(f"{path} ends before byte {stop}")
+        return data
+
+    def digest(self, name: str) -> tuple[int, str] | None:
+        path, state = self._of(name), xxhash.xxh3_128()
+        with self._named("read", path):
+            if not self._system.exists(path):
+                return None
+            num_bytes = int(self._system.size(path))
+            for start in range(0, num_bytes, _FETCHED_BYTES):
+                state.update(self._system.cat_file(path, start=start, end=start + _FETCHED_BYTES))
+        return num_bytes, state.hexdigest()
+
+    def remove(self, name: str) -> None:
+        path = self._of(name)
+        with self._named("delete", path):
+            if self._system.exists(path):
+                self._system.rm(path, recursive=True)
+
+    def _of(self, name: str) -> str:
+        return f"{self._path}/{name}".rstrip("/")
+
+    @contextmanager
+    def _named(self, verb: str, path: str) -> Iterator[None]:
+        """Libraries of stores have errors of their own, of many kinds."""
+        try:
+            yield
+        except BessemerError:
+            raise
+        except Exception as error:
+            url = self._system.unstrip_protocol(path)
+            if verb == "read" and isinstance(error, FileNotFoundError):
+                raise IntegrityError(f"{url} is missing") from error
+            raise MachineError(f"cannot {verb} {url}: {error}") from error
+
+
+def open_store(run: Path, url: str | None) -> Store:
+    """The checkpoints of the run in a folder: in it, or under its name in the store that
+    `cluster.checkpoints` names. MachineError if no library for that kind of store is installed."""
+    if url is None:
+        return DiskStore(run / CHECKPOINTS)
+    if url.startswith(_LOCAL):
+        return DiskStore(Path(url.removeprefix(_LOCAL)) / run.name)
+    try:
+        system, path = fsspec.core.url_to_fs(url, use_listings_cache=False)  # others write, too
+    except (ImportError, ValueError) as error:
+        raise MachineError(f"cannot open cluster.checkpoints = {url!r}: {error}") from error
+    return RemoteStore(system, f"{path.rstrip('/')}/{run.name}")
+
+
+def copy_file(source: Store, target: Store, name: str) -> None:
+    """Copy a file of a checkpoint from one store to another, a block at a time."""
+    held = source.digest(name)
+    if held is None:
+        raise IntegrityError(f"{source}/{name} is missing")
+    with target.writing(name) as file:
+        for start in range(0, held[0], _FETCHED_BYTES):
+            file.write(source.read(name, start, min(held[0], start + _FETCHED_BYTES)))

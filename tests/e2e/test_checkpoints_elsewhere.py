@@ -1,0 +1,36 @@
+"""The whole line with its checkpoints on another disk."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bessemer.core.layout import STATE_DIGESTS
+from bessemer.line.workspace import plan_workspace
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_run_keeps_its_checkpoints_where_it_is_told_to(
+    run_file: Path,
+    finished_run: Path,
+    tmp_path: Path,
+    bessemer: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    disk = tmp_path / "disk"
+    settings = ("--set", f'cluster.checkpoints="file://{disk}"')
+    done = bessemer("run", str(run_file), *settings)  # reads them in diagnosis and export, too
+    assert done.returncode == 0, done.stderr
+    folder = plan_workspace(run_file).folder("train")
+    assert not (folder / "checkpoints").exists()
+    names = sorted(path.name for path in (disk / folder.name).iterdir())
+    assert names[-1] == "step-00000020"
+    expected = (plan_workspace(finished_run).folder("train") / STATE_DIGESTS).read_bytes()
+    assert (folder / STATE_DIGESTS).read_bytes() == expected
+    again = bessemer("run", str(run_file), "--from", "train", "--to", "train", *settings)
+    assert again.returncode == 0, again.stderr
+    assert "going on from step" not in again.stderr
+    assert (folder / STATE_DIGESTS).read_bytes() == expected
