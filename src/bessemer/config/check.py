@@ -279,6 +279,21 @@ def _layout(train: TrainConfig, cluster: ClusterConfig) -> Iterator[Fault]:
             return  # those of later segments are its like
 
 
+def _shared_weights(train: TrainConfig, cluster: ClusterConfig) -> Iterator[Fault]:
+    is_shared = cluster.dp_shard * cluster.cp > 1
+    for name, is_used in (("gather", cluster.gather == "bf16"), ("offload", cluster.offload)):
+        if is_used and not is_shared:
+            yield Fault(
+                f"cluster.{name}",
+                "is about weights that ranks share out; set cluster.dp_shard, or leave it out",
+            )
+    if cluster.gather == "bf16" and train.precision in ("fp32", "float8"):
+        yield Fault(
+            "cluster.gather",
+            f'"bf16" is for train.precision = "bf16", not "{train.precision}"; leave it out',
+        )
+
+
 def _tensor_parallel(
     model: ModelConfig, train: TrainConfig, cluster: ClusterConfig
 ) -> Iterator[Fault]:
@@ -415,6 +430,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("train", "cluster"), _layout),
     (("cluster",), _unbuilt),
     (("model", "cluster"), _expert_parallel),
+    (("train", "cluster"), _shared_weights),
     (("model", "train", "cluster"), _tensor_parallel),
     (("model", "train", "cluster"), _pipeline),
 )

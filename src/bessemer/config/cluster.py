@@ -68,6 +68,13 @@ class ClusterConfig(Section):
     reshard: bool = True
     """With `dp_shard`: let go of a layer's gathered weights after its forward pass, and gather them
     again for the backward pass. Without it, less is sent and more is held."""
+    gather: Literal["fp32", "bf16"] = "fp32"
+    """With weights that are shared out: the precision in which they are gathered. "bf16" sends half
+    as much and holds half as much, for `train.precision = "bf16"`. Matrix products are the same,
+    but embedding, norms and routers are rounded, too. Gradients are summed in fp32."""
+    offload: bool = False
+    """With weights that are shared out: keep them, their gradients and the optimizer's state in the
+    memory of the host, where the optimizer moves them; a GPU has what a layer needs."""
     microbatch_tokens: Tokens | None = None
     """Tokens per forward and backward pass; absent means 512 on a CPU, fewer if the model is wider
     than 160 (256 at 320), four times as many where ranks share weights out, and 8,192 on a GPU; or

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bessemer.config.model import ModelConfig
 from bessemer.model.attend import Pieces, attend, attend_past
 from bessemer.model.lean import project_normed
+from bessemer.model.norm import RMSNorm
 from bessemer.model.rotary import rotate
 
 
@@ -27,8 +28,8 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(config.hidden_dim, kv_width, bias=False)
         self.o_proj = nn.Linear(heads_width, config.hidden_dim, bias=False)
         if config.qk_norm:
-            self.q_norm: nn.Module = nn.RMSNorm(config.head_dim, eps=config.norm_eps)
-            self.k_norm: nn.Module = nn.RMSNorm(config.head_dim, eps=config.norm_eps)
+            self.q_norm: nn.Module = RMSNorm(config.head_dim, eps=config.norm_eps)
+            self.k_norm: nn.Module = RMSNorm(config.head_dim, eps=config.norm_eps)
         else:
             self.q_norm, self.k_norm = nn.Identity(), nn.Identity()
 

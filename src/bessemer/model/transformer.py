@@ -20,6 +20,7 @@ from bessemer.model.attention import Attention, Past
 from bessemer.model.dropout import drop
 from bessemer.model.feed_forward import FeedForward
 from bessemer.model.moe import LayerRouting, MixtureOfExperts, Routing, join_routing
+from bessemer.model.norm import RMSNorm
 from bessemer.model.parts import as_plain
 from bessemer.model.rotary import rotary_tables
 
@@ -30,9 +31,9 @@ class Block(nn.Module):
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.layer, self.dropout = layer, config.dropout
-        self.input_layernorm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
+        self.input_layernorm = RMSNorm(config.hidden_dim, eps=config.norm_eps)
         self.self_attn = Attention(config, layer)
-        self.post_attention_layernorm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
+        self.post_attention_layernorm = RMSNorm(config.hidden_dim, eps=config.norm_eps)
         self.mlp: FeedForward | MixtureOfExperts
         if config.has_experts(layer):
             assert config.experts is not None
@@ -82,7 +83,7 @@ class Decoder(nn.Module):
             )
         self.embed_tokens = nn.Embedding(num_rows, config.hidden_dim)
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
-        self.norm = nn.RMSNorm(config.hidden_dim, eps=config.norm_eps)
+        self.norm = RMSNorm(config.hidden_dim, eps=config.norm_eps)
         self.lm_head = nn.Linear(config.hidden_dim, num_rows, bias=False)
         self.has_begin = self.has_end = True  # whether the first and the last layer are here
         self.tie()
@@ -166,7 +167,10 @@ class Decoder(nn.Module):
         rotary = rotary_tables(self.config, positions_BT)
         x_BTD = inputs
         if self.has_begin:
-            x_BTD = drop(self.embed_tokens(inputs), self.config.dropout, dropout_keys_B, 0)
+            x_BTD = self.embed_tokens(inputs)
+            # The residual stream is float32, also of weights that are gathered in less.
+            x_BTD = x_BTD.to(torch.promote_types(x_BTD.dtype, torch.float32))
+            x_BTD = drop(x_BTD, self.config.dropout, dropout_keys_B, 0)
         routings: list[LayerRouting] = []
         for index, layer in enumerate(self.layers):
             of_layer = past[index] if past else None

@@ -119,6 +119,8 @@ def process_group(cluster: ClusterConfig, launch: Launch, device: torch.device) 
         yield
         return
     backend = "nccl" if device.type == "cuda" else "gloo"
+    if cluster.offload and device.type == "cuda":
+        backend = "cpu:gloo,cuda:nccl"  # norms are then summed on the host
     # Longer than the watchdog waits, who can say more.
     timeout = max(_TO_MEET, timedelta(seconds=2 * cluster.hang_timeout_s))
     dist.init_process_group(backend, timeout=timeout)

@@ -243,6 +243,16 @@ ONE_FAULT = [
         "cluster.tp: 8 ranks cannot share model.num_kv_heads (2) evenly",
     ),
     (
+        "cluster.offload=true",
+        "cluster.offload: is about weights that ranks share out; set cluster.dp_shard, or leave it "
+        "out",
+    ),
+    (
+        'cluster.gather="bf16"',
+        "cluster.gather: is about weights that ranks share out; set cluster.dp_shard, or leave it "
+        "out",
+    ),
+    (
         "cluster={pp=4}",
         'cluster.pp: "1f1b" on 4 ranks has 4 stages, more than model.num_layers (2)',
     ),

@@ -55,27 +55,31 @@ def build(
     prepare_layers(decoder.layers, cluster, precision)
     if is_sharded(axes):
         # A stage needs its weights for one microbatch after another.
-        shard_layers(decoder, ranks, reshard=cluster.reshard and axes.pp == 1)
+        shard_layers(decoder, ranks, cluster, reshard=cluster.reshard and axes.pp == 1)
     make_objective = partial(Objective, config=train, precision=precision, seed=seed)
     if axes.pp == 1:
         if is_sharded(axes):
-            shard(decoder, ranks)
-        _to_device(decoder, axes, device)
+            shard(decoder, ranks, cluster)
+        _allocate(decoder, axes, cluster, device)
         objective = make_objective(decoder)
         is_replica = axes.num_data_ranks > 1 and not is_sharded(axes)
         lanes = num_lanes(cluster, axes.num_ranks, device.type)
         return decoder, Lanes(replicate(objective) if is_replica else objective, lanes)
-    _to_device(decoder, axes, device)
+    _allocate(decoder, axes, cluster, device)
     pipeline = Pipeline(decoder, make_objective, stages, ranks, cluster.pp_schedule)
     for stage in pipeline.stages if is_sharded(axes) else ():
-        shard(stage, ranks)
+        shard(stage, ranks, cluster)
     return decoder, pipeline
 
 
-def _to_device(decoder: Decoder, axes: Axes, device: torch.device) -> None:
-    if axes.shares_weights:
-        decoder.to_empty(device=device)
-        decoder.tie()
+def _allocate(decoder: Decoder, axes: Axes, cluster: ClusterConfig, device: torch.device) -> None:
+    if not axes.shares_weights:
+        return
+    decoder.to_empty(device="cpu" if cluster.offload else device)
+    decoder.tie()
+    for module in decoder.modules():  # which are not offloaded
+        for name, buffer in module.named_buffers(recurse=False):
+            module.register_buffer(name, buffer.to(device))
 
 
 def is_sharded(axes: Axes) -> bool:

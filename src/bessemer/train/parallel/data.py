@@ -14,9 +14,16 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+from torch.distributed.fsdp import (
+    CPUOffloadPolicy,
+    FSDPModule,
+    MixedPrecisionPolicy,
+    fully_shard,
+    register_fsdp_forward_method,
+)
 from torch.nn.parallel import DistributedDataParallel
 
+from bessemer.config.cluster import ClusterConfig
 from bessemer.model.transformer import Block, Decoder
 from bessemer.train.mesh import Ranks
 from bessemer.train.parallel.experts import placement_of_experts
@@ -30,26 +37,40 @@ def replicate(objective: nn.Module) -> DistributedDataParallel:
     return parallel
 
 
-def shard_layers(decoder: Decoder, ranks: Ranks, *, reshard: bool) -> None:
+def shard_layers(decoder: Decoder, ranks: Ranks, cluster: ClusterConfig, *, reshard: bool) -> None:
     """Weights of layers, and with them gradients and moments, shared out in place along "weights";
     along "dp_replicate" the shares are the same (FSDP2 and HSDP). Layer by layer.
 
     With `reshard`, a layer's gathered weights are let go between its two passes.
     """
-    more = placement_of_experts(decoder, ranks)
+    more = _policies(cluster, ranks) | placement_of_experts(decoder, ranks)
     for layer in decoder.layers:
         if isinstance(layer, Block):
             fully_shard(layer, mesh=_mesh(ranks), reshard_after_forward=reshard, **more)
             _sum_plainly(layer)
 
 
-def shard(root: nn.Module, ranks: Ranks) -> None:
+def shard(root: nn.Module, ranks: Ranks, cluster: ClusterConfig) -> None:
     """What is in no layer of a decoder, or of a stage of one, tied or not, as one group."""
-    more = placement_of_experts(root, ranks)
+    more = _policies(cluster, ranks) | placement_of_experts(root, ranks)
     fully_shard(root, mesh=_mesh(ranks), reshard_after_forward=False, **more)
     if isinstance(root, Decoder):
         register_fsdp_forward_method(root, "hidden_states")
     _sum_plainly(root)
+
+
+def _policies(cluster: ClusterConfig, ranks: Ranks) -> dict[str, Any]:
+    """Of precision and of where weights are kept. Inputs are left alone: rotary tables and the
+    residual stream stay fp32, and autocast casts what products take."""
+    policies: dict[str, Any] = {}
+    if cluster.gather == "bf16":
+        policies["mp_policy"] = MixedPrecisionPolicy(
+            param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False
+        )
+    if cluster.offload:
+        is_cuda = ranks.along("weights").device_type == "cuda"
+        policies["offload_policy"] = CPUOffloadPolicy(pin_memory=is_cuda)
+    return policies
 
 
 def _mesh(ranks: Ranks) -> DeviceMesh:
