@@ -93,6 +93,12 @@ EXPERTS = (
             (*EXPERTS, "train.ema={half_life_tokens=1000}"),
             id="EP x FSDP",
         ),
+        pytest.param(
+            4,
+            ("cluster.dp_shard=2", "cluster.ep=2", "cluster.tp=2"),
+            (*EXPERTS, "model.dropout=0.1"),
+            id="EP x TP",
+        ),
     ],
 )
 def test_ranks_give_the_losses_and_weights_of_one_process(

@@ -45,7 +45,7 @@ EXPERTS = "{num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1, 
                 "model.logit_softcap=5.0",
                 "cluster.recompute='full'",
             ),
-            19,
+            25,
             id="experts, dropout",
         ),
         pytest.param(

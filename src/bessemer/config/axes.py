@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 
 from bessemer.config.cluster import ClusterConfig
-from bessemer.config.model import ModelConfig
 from bessemer.core.errors import ConfigError, Fault
 
 _MOST_PROPOSALS = 8
@@ -61,12 +60,6 @@ def planned_axes(cluster: ClusterConfig) -> Axes:
         pp=cluster.pp,
         ep=cluster.ep,
     )
-
-
-def obstacles_to_tp(model: ModelConfig) -> list[str]:
-    """Keys of what a model has that ranks along `tp` cannot share out yet."""
-    used = {"model.experts": model.experts is not None, "model.dropout": model.dropout > 0}
-    return [key for key, is_used in used.items() if is_used]
 
 
 def axes_of_launch(cluster: ClusterConfig, num_ranks: int) -> Axes:

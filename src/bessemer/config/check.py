@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bessemer.config.axes import obstacles_to_tp, planned_axes
+from bessemer.config.axes import planned_axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.data import CurateConfig, MixConfig, SourceConfig, TokenizerConfig
 from bessemer.config.export import ExportConfig
@@ -305,14 +305,15 @@ def _tensor_parallel(
         "num_kv_heads": model.num_kv_heads,
         "ffn_dim": model.ffn_dim,
     }
+    if model.experts is not None:
+        divided["experts.num_shared x ffn_dim"] = model.experts.num_shared * model.experts.ffn_dim
     for name, size in divided.items():
         if size % tp:
             yield Fault("cluster.tp", f"{tp} ranks cannot share model.{name} ({size}) evenly")
     for seq_len in sorted({phase.seq_len for phase in train.phases}):
         if seq_len % tp:
             yield Fault("cluster.tp", f"{tp} ranks cannot share a seq_len of {seq_len} evenly")
-    obstacles = obstacles_to_tp(model)
-    obstacles += ["cluster.compile"] * cluster.compile
+    obstacles = ["cluster.compile"] * cluster.compile
     obstacles += ['train.precision = "float8"'] * (train.precision == "float8")
     for key in obstacles:
         yield Fault("cluster.tp", f"does not go with {key} yet; leave one of them out")
@@ -358,17 +359,20 @@ def _pipeline(model: ModelConfig, train: TrainConfig, cluster: ClusterConfig) ->
 
 def _expert_parallel(model: ModelConfig, cluster: ClusterConfig) -> Iterator[Fault]:
     ep, experts = cluster.ep, model.experts
-    if ep == 1:
-        return
     if cluster.dp_shard % ep:
         yield Fault("cluster.ep", f"{ep} does not divide cluster.dp_shard ({cluster.dp_shard})")
     if experts is None:
-        yield Fault("cluster.ep", "shares experts out; leave it out, or give model.experts")
+        if ep > 1:
+            yield Fault("cluster.ep", "shares experts out; leave it out, or give model.experts")
         return
-    if experts.num_experts % ep:
+    spread = ep * cluster.tp  # ranks along tp have different experts, too
+    if spread == 1:
+        return
+    key = "cluster.ep" if ep > 1 else "cluster.tp"
+    if experts.num_experts % spread:
         yield Fault(
-            "cluster.ep",
-            f"{ep} ranks cannot share model.experts.num_experts ({experts.num_experts}) evenly",
+            key,
+            f"{spread} ranks cannot share model.experts.num_experts ({experts.num_experts}) evenly",
         )
     alike = max(1, cluster.dp_shard // ep) * cluster.cp  # ranks that have the same experts
     for name, size in (
@@ -377,8 +381,8 @@ def _expert_parallel(model: ModelConfig, cluster: ClusterConfig) -> Iterator[Fau
     ):
         if size % alike:
             yield Fault(
-                "cluster.ep",
-                f"{ep} leaves {alike} ranks with the same experts, which cannot share {name} "
+                key,
+                f"{spread} leaves {alike} ranks with the same experts, which cannot share {name} "
                 f"({size}) evenly",
             )
 

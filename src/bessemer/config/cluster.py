@@ -64,7 +64,8 @@ class ClusterConfig(Section):
     rank, and wait less; "zero-bubble" and "dualpipe-v" also put off the gradients of weights."""
     ep: int = Field(default=1, ge=1)
     """Of the ranks along `dp_shard`, so many neighbours share out the experts of a model, and send
-    each other tokens (expert parallelism). It must divide `dp_shard`."""
+    each other tokens (expert parallelism). It must divide `dp_shard`. Ranks along `tp` have
+    different experts, too: `ep` x `tp` must divide the number of experts."""
     reshard: bool = True
     """With `dp_shard`: let go of a layer's gathered weights after its forward pass, and gather them
     again for the backward pass. Without it, less is sent and more is held."""

@@ -47,8 +47,8 @@ def step_traffic(
     shape: Shape, axes: Axes, work: Microbatches, train: TrainConfig, cluster: ClusterConfig
 ) -> Sent:
     """Bytes that a rank sends in a step, of every axis and kind that has any. Layouts with pp, cp
-    or ep have no formula yet: nothing."""
-    if axes.pp * axes.cp * axes.ep > 1:
+    or ep, and experts along tp, have no formula yet: nothing."""
+    if axes.pp * axes.cp * axes.ep > 1 or (axes.tp > 1 and shape.experts is not None):
         return {}
     sent = _weights(shape, axes, work, cluster.reshard)
     if axes.tp > 1:

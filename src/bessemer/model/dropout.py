@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bessemer.core.keyed import derive_key
+from bessemer.model.parts import held_by_this_rank, part_of_this_rank
 
 # Odd multipliers: 2^64 over the golden ratio, and those of SplitMix64's finalizer (Steele, Lea and
 # Flood 2014), as signed numbers.
@@ -27,14 +28,17 @@ def dropout_keys(seed: int, samples_B: Tensor) -> Tensor:
 
 def drop(x_BTD: Tensor, rate: float, keys_B: Tensor | None, place: int) -> Tensor:
     """`x_BTD` with a share `rate` of its elements zero and the others scaled up to make up for it
-    (Srivastava et al. 2014), at one `place` of a decoder; unchanged without keys."""
+    (Srivastava et al. 2014), at one `place` of a decoder; unchanged without keys. Where ranks share
+    tokens out (DTensor), those that this rank holds."""
+    _, tokens, _ = part_of_this_rank(x_BTD)
+    x_BTD = held_by_this_rank(x_BTD)
     if keys_B is None or rate == 0:
         return x_BTD
-    _, length, width = x_BTD.shape
-    tokens_T = torch.arange(length, device=keys_B.device)
+    tokens_T = torch.arange(tokens.start, tokens.stop, device=keys_B.device)
     here_B = _mix(_mix(keys_B) + place)
     rows_BT = _mix(here_B[:, None] + tokens_T * _GOLDEN)
-    hashes_BTD = rows_BT[..., None] + torch.arange(width, device=keys_B.device) * _GOLDEN
+    channels_D = torch.arange(x_BTD.shape[2], device=keys_B.device)
+    hashes_BTD = rows_BT[..., None] + channels_D * _GOLDEN
     hashes_BTD = _fold(hashes_BTD, 30) * _FIRST
     is_dropped_BTD = hashes_BTD < round((rate - 0.5) * 2**64)  # the upper bits are the mixed ones
     return x_BTD.masked_fill(is_dropped_BTD, 0.0) * (1 / (1 - rate))

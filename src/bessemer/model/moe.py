@@ -19,6 +19,7 @@ from bessemer.config.model import ExpertsConfig
 from bessemer.model.dispatch import order_by_expert, permute
 from bessemer.model.experts import Experts
 from bessemer.model.feed_forward import FeedForward
+from bessemer.model.parts import as_plain, held_by_this_rank, part_of_this_rank, shared_as
 
 
 class LayerRouting(NamedTuple):
@@ -99,7 +100,7 @@ class Router(nn.Module):
         """Weights [N, S] and ids [N, S] of the chosen experts; `real_N` is false for padding."""
         config = self.config
         with torch.autocast(x_ND.device.type, enabled=False):
-            logits_NE = functional.linear(x_ND.float(), self.weight.float())
+            logits_NE = functional.linear(x_ND.float(), as_plain(self.weight).float())
         if config.scoring == "sigmoid":
             scores_NE = logits_NE.sigmoid()
             # The bias decides who is chosen, not how much it counts: no gradient passes here.
@@ -136,9 +137,13 @@ class MixtureOfExperts(nn.Module):
             self.shared_experts = FeedForward(hidden_dim, config.num_shared * config.ffn_dim)
 
     def forward(self, x_BTD: Tensor, real_BT: Tensor | None) -> tuple[Tensor, LayerRouting]:
-        """`real_BT` is false for padding, which is computed but not counted."""
-        x_ND = x_BTD.flatten(0, 1)
-        real_N = None if real_BT is None else real_BT.flatten()
+        """`real_BT` is false for padding, which is computed but not counted. Where ranks share
+        tokens out (DTensor), each routes those that it holds."""
+        here_BTD = held_by_this_rank(x_BTD)
+        x_ND = here_BTD.flatten(0, 1)
+        real_N = None
+        if real_BT is not None:
+            real_N = real_BT[:, part_of_this_rank(x_BTD)[1]].flatten()
         weights_NS, ids_NS, routing = self.gate(x_ND, real_N)
         num_chosen, ids_M = ids_NS.shape[1], ids_NS.flatten()
         order_M, place_M = order_by_expert(ids_M)
@@ -146,7 +151,7 @@ class MixtureOfExperts(nn.Module):
         sorted_MD = permute(x_ND.repeat_interleave(num_chosen, dim=0), order_M, place_M)
         y_MD = permute(self.experts(sorted_MD, counts_E), place_M, order_M)
         y_NSD = y_MD.view(len(x_ND), num_chosen, -1) * weights_NS[..., None]
-        y_BTD = y_NSD.sum(dim=1).to(x_BTD.dtype).view_as(x_BTD)
+        y_BTD = shared_as(y_NSD.sum(dim=1).to(x_BTD.dtype).view_as(here_BTD), x_BTD)
         if hasattr(self, "shared_experts"):
             y_BTD = y_BTD + self.shared_experts(x_BTD)
         return y_BTD, routing

@@ -22,6 +22,13 @@ def part_of_this_rank(tensor: Tensor) -> list[slice]:
     return [slice(begin, begin + size) for begin, size in zip(begins, sizes, strict=True)]
 
 
+def shared_as(here: Tensor, like: Tensor) -> Tensor:
+    """An activation of which this rank holds `here`, as `like` is shared out."""
+    if not isinstance(like, DTensor):
+        return here
+    return DTensor.from_local(here, like.device_mesh, like.placements, run_check=False)
+
+
 def gathered(tensor: Tensor) -> Tensor:
     """All of an activation that ranks share out, on each of them (DTensor still); any other tensor
     as it is."""

@@ -43,8 +43,8 @@ class Ranks:
 
     Dims of the mesh, from the outside in: "pp", "dp_replicate", "dp_shard" (without the ranks along
     "ep"), "cp", "ep", "tp"; and, of several of them, "weights", along which FSDP2 shares out
-    weights, "expert_weights", along which those of experts that differ along "ep", and "tokens",
-    along which ranks compute different tokens.
+    weights, "expert_weights", along which those of experts, "experts", along which these differ,
+    and "tokens", along which ranks compute different tokens.
     """
 
     axes: Axes
@@ -62,6 +62,13 @@ class Ranks:
         others."""
         if self.dims:
             dist.all_reduce(values, group=self.along("tokens").get_group())
+        return values
+
+    def sum_over_sequence(self, values: torch.Tensor) -> torch.Tensor:
+        """`values`, which are of the part of the sequence that this rank has between matrices,
+        summed in place over the ranks that have others."""
+        if self.axes.tp > 1:
+            dist.all_reduce(values, group=self.along("tp").get_group())
         return values
 
     def sum_over_stages(self, values: torch.Tensor) -> torch.Tensor:
@@ -99,6 +106,7 @@ def arrange_ranks(axes: Axes, device: torch.device) -> Ranks:
     dims = {name: mesh[name] for name in sizes}
     dims["weights"] = mesh["dp_shard", "cp", "ep"]._flatten("weights")
     dims["expert_weights"] = mesh["dp_shard", "cp"]._flatten("expert_weights")
+    dims["experts"] = mesh["ep", "tp"]._flatten("experts")
     dims["tokens"] = mesh["dp_replicate", "dp_shard", "cp", "ep"]._flatten("tokens")
     replica, shard, expert = (
         dims[name].get_local_rank() for name in ("dp_replicate", "dp_shard", "ep")

@@ -112,7 +112,9 @@ def accumulate_gradients(
         settle_gradients(lanes.parameters())
     nats = [nats_N for nats_N, _ in found]
     counts = [expert_tokens_LE for _, expert_tokens_LE in found if expert_tokens_LE is not None]
-    return nats, ranks.sum_over_tokens(torch.stack(counts).sum(dim=0)) if counts else None
+    if not counts:
+        return nats, None
+    return nats, ranks.sum_over_sequence(ranks.sum_over_tokens(torch.stack(counts).sum(dim=0)))
 
 
 def rehearse(lanes: Lanes | Pipelined, steps: Iterable[Iterator[Batch]]) -> None:

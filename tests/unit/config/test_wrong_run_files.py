@@ -386,7 +386,12 @@ EXPERT_FAULTS = [
         "2 leaves 4 ranks with the same experts, which cannot share model.experts.ffn_dim (18) "
         "evenly",
     ),
+    (
+        "dp_shard=2, ep=2, tp=2",
+        "4 ranks cannot share model.experts.num_experts (6) evenly",
+    ),
     ("dp_shard=4, ep=2", None),
+    ("tp=2", None),
 ]
 
 

@@ -36,16 +36,16 @@ def build(
     device: torch.device,
 ) -> tuple[Decoder, Lanes | Pipeline]:
     """A decoder of which this rank holds its part, and what computes gradients with it. From the
-    inside out: matrices along "tp", experts along "ep", layers along "pp", layers by themselves,
-    weights along "weights", replicas. The weights are to be filled."""
+    inside out: matrices along "tp", experts along "experts", layers along "pp", layers by
+    themselves, weights along "weights", replicas. The weights are to be filled."""
     axes = ranks.axes
     # Where weights are shared out, no rank ever holds all of them.
     with torch.device("meta" if axes.shares_weights else device):
         decoder = Decoder(model, vocab_size)
     if axes.tp > 1:
         split(decoder, ranks.along("tp"))
-    if axes.ep > 1:
-        spread(decoder, ranks.along("ep"))
+    if axes.ep * axes.tp > 1:
+        spread(decoder, ranks.along("experts"))
     stages = layers_of_stages(
         shape_of(model, vocab_size), num_stages(axes.pp, cluster.pp_schedule), train.seq_len
     )

@@ -1,9 +1,9 @@
 """Expert parallelism: ranks that have different experts, whole, and send each other tokens.
 
 Every rank along "ep" computes other samples, and its experts' rows of all of them (GShard: Lepikhin
-et al. 2020, arXiv 2006.16668). So the gradients of its experts are complete along "ep"; along
-"dp_shard" and "cp" the same experts are shared out by FSDP2, and summed. Where tokens go is
-model/dispatch.py's.
+et al. 2020, arXiv 2006.16668); so does every rank along "tp" with its part of the sequence. So the
+gradients of a rank's experts are complete along both; along "dp_shard" and "cp" the same experts
+are shared out by FSDP2, and summed. Where tokens go is model/dispatch.py's.
 """
 
 from __future__ import annotations
@@ -37,9 +37,13 @@ def placement_of_experts(root: nn.Module, ranks: Ranks) -> dict[str, Any]:
     """What `fully_shard` is to be told of the experts in `root` if they are spread over ranks: that
     those with the same ones share them out, or, if there are no such, that they stay as they are.
     """
-    if ranks.axes.ep == 1:
+    if ranks.axes.ep * ranks.axes.tp == 1:
         return {}
     stacks = {stack for experts in _experts(root) for stack in experts.parameters()}
+    # By a dim of their matrices: along the first one there may be fewer experts than ranks.
+    inner = Shard(1)
+    if ranks.axes.ep == 1:  # all other weights are shared out among the same ranks
+        return {"shard_placement_fn": lambda parameter: inner if parameter in stacks else None}
     is_hybrid = ranks.axes.dp_replicate > 1
     if is_hybrid:
         along = ranks.along("dp_replicate", "expert_weights")
@@ -48,8 +52,7 @@ def placement_of_experts(root: nn.Module, ranks: Ranks) -> dict[str, Any]:
         info = FSDPMeshInfo(ranks.along("expert_weights"), shard_mesh_dim=0)
     if info.mesh.size() == 1:
         return {"ignored_params": stacks}
-    # By a dim of their matrices: along the first one there may be fewer experts than ranks.
-    apart = ShardPlacementResult(placement=Shard(1), mesh_info=info)
+    apart = ShardPlacementResult(placement=inner, mesh_info=info)
     return {"shard_placement_fn": lambda parameter: apart if parameter in stacks else None}
 
 

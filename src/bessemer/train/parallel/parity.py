@@ -25,7 +25,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from bessemer.config.axes import obstacles_to_tp, planned_axes
+from bessemer.config.axes import planned_axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.pipeline import (
@@ -77,6 +77,7 @@ _LAYOUTS: tuple[dict[str, Any], ...] = (
     {"dp_shard": 4, "ep": 2},
     {"dp_shard": 4, "ep": 4},
     {"dp_replicate": 2, "dp_shard": 2, "ep": 2},
+    {"dp_shard": 2, "ep": 2, "tp": 2},
     {"pp": 2, "dp_shard": 2, "ep": 2, "pp_schedule": "zero-bubble"},
 )
 
@@ -122,8 +123,7 @@ def layouts_to_try(cluster: ClusterConfig, model: ModelConfig) -> list[ClusterCo
     return [
         layout
         for layout in layouts
-        if not (layout.tp > 1 and obstacles_to_tp(model))
-        and not (layout.ep > 1 and model.experts is None)
+        if not (layout.ep > 1 and model.experts is None)
         and not shards_what_two_stages_have(model, layout)
         and not obstacles_to_two_passes(layout)
     ]

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.tensor import DTensor, Replicate, Shard
+from torch.distributed.tensor import DTensor, Placement, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import (
     ColwiseParallel,
     ParallelStyle,
@@ -21,14 +21,16 @@ from torch.distributed.tensor.parallel import (
     parallelize_module,
 )
 
+from bessemer.model.feed_forward import FeedForward
+from bessemer.model.moe import Router
 from bessemer.model.transformer import Decoder
 
 
 def split(decoder: Decoder, mesh: DeviceMesh) -> None:
-    """Share all parameters of a dense `decoder` out along `mesh`, of one dim, in place."""
-    sequence = Shard(1)
+    """Share all parameters of `decoder` but experts out along `mesh`, of one dim, in place. All
+    ranks have routers whole, each for its part of the sequence."""
     ends: dict[str, ParallelStyle] = {
-        "embed_tokens": RowwiseParallel(input_layouts=Replicate(), output_layouts=sequence),
+        "embed_tokens": _rowwise(Replicate()),
         "norm": SequenceParallel(),
         "lm_head": ColwiseParallel(),  # whose weight alone is used, by the loss
     }
@@ -37,11 +39,13 @@ def split(decoder: Decoder, mesh: DeviceMesh) -> None:
         "self_attn.q_proj": ColwiseParallel(),
         "self_attn.k_proj": ColwiseParallel(),
         "self_attn.v_proj": ColwiseParallel(),
-        "self_attn.o_proj": RowwiseParallel(output_layouts=sequence),
+        "self_attn.o_proj": _rowwise(Shard(-1)),
         "post_attention_layernorm": SequenceParallel(),
-        "mlp.gate_proj": ColwiseParallel(),
-        "mlp.up_proj": ColwiseParallel(),
-        "mlp.down_proj": RowwiseParallel(output_layouts=sequence),
+    }
+    feed_forward: dict[str, ParallelStyle] = {
+        "gate_proj": ColwiseParallel(),
+        "up_proj": ColwiseParallel(),
+        "down_proj": _rowwise(Shard(-1)),
     }
     if decoder.config.qk_norm:  # of this rank's heads
         heads = SequenceParallel(sequence_dim=2, use_local_output=True)
@@ -51,7 +55,19 @@ def split(decoder: Decoder, mesh: DeviceMesh) -> None:
     parallelize_module(decoder, mesh, ends)
     for each in decoder.layers:
         parallelize_module(each, mesh, layer)
+    for module in decoder.modules():
+        if isinstance(module, FeedForward):  # of a layer, or its shared experts
+            parallelize_module(module, mesh, feed_forward)
+        elif isinstance(module, Router):
+            weight = module.weight.detach()
+            whole = distribute_tensor(weight, mesh, [Replicate()], src_data_rank=None)
+            module.weight = nn.Parameter(whole)
     decoder.tie()
+
+
+def _rowwise(inputs: Placement) -> ParallelStyle:
+    """Sums of what all ranks find, each with its part of the sequence."""
+    return RowwiseParallel(input_layouts=inputs, output_layouts=Shard(1), use_local_output=False)
 
 
 @torch.no_grad()
