@@ -375,6 +375,12 @@ def _expert_parallel(model: ModelConfig, cluster: ClusterConfig) -> Iterator[Fau
             f"{spread} ranks cannot share model.experts.num_experts ({experts.num_experts}) evenly",
         )
     alike = max(1, cluster.dp_shard // ep) * cluster.cp  # ranks that have the same experts
+    if cluster.offload and ep > 1 and alike * (cluster.dp_replicate or 1) == 1:
+        yield Fault(
+            "cluster.offload",
+            f"keeps what ranks share out, and with ep = {ep} none shares the experts of another; "
+            "lower cluster.ep, or leave one of them out",
+        )
     for name, size in (
         ("model.hidden_dim", model.hidden_dim),
         ("model.experts.ffn_dim", experts.ffn_dim),
