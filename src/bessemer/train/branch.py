@@ -24,9 +24,9 @@ from bessemer.tokens.order import SampleOrder
 from bessemer.train.checkpoint import (
     CheckpointManifest,
     commit,
-    first_sound,
     holds_any,
     read_manifests,
+    sound,
 )
 from bessemer.train.checkpoint_remote import copy_file, open_store
 from bessemer.train.checkpoint_store import DiskStore, Store
@@ -112,7 +112,8 @@ def adopt_checkpoint(
         for manifest in read_manifests(store)
         if is_ours(manifest)
     ]
-    furthest = first_sound(sorted(found, key=lambda each: each[1].step, reverse=True))
+    found.sort(key=lambda each: each[1].step, reverse=True)
+    furthest = next(sound(found), None)
     if furthest is None:
         return
     store, manifest = furthest

@@ -14,9 +14,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from bessemer.core.errors import BessemerError, IntegrityError, MachineError
@@ -133,36 +135,56 @@ def verify(store: Store, manifest: CheckpointManifest, files: Iterable[FileRecor
             raise IntegrityError(f"{file.path} {what}")
 
 
-def first_sound(
+def sound(
     checkpoints: Iterable[tuple[Store, CheckpointManifest]],
-) -> tuple[Store, CheckpointManifest] | None:
-    """The first one whose files are what its manifest says."""
+) -> Iterator[tuple[Store, CheckpointManifest]]:
+    """Those whose files are what their manifests say, in the order given."""
     for store, manifest in checkpoints:
         try:
             verify(store, manifest, manifest.files)
         except (IntegrityError, MachineError) as error:
             _pass_over(store, manifest.folder, error)
             continue
-        return store, manifest
-    return None
+        yield store, manifest
 
 
-def load_model(where: Store | Path, model: nn.Module) -> CheckpointManifest:
+def load_model(where: Store | Path, model: nn.Module, num_averaged: int = 1) -> CheckpointManifest:
     """Load the weights of the newest sound checkpoint; their average instead if it keeps one.
 
-    Whatever layout it was trained in. Raises IntegrityError if there is no sound checkpoint.
+    Whatever layout it was trained in. With `num_averaged`, the mean of so many of the newest (LAWA:
+    Kaddour 2022, arXiv 2209.14981); what are no real numbers is the newest one's. Returns that
+    one's manifest. Raises IntegrityError if there are not enough sound checkpoints.
     """
     store = DiskStore(where) if isinstance(where, Path) else where
-    found = first_sound((store, manifest) for manifest in read_manifests(store))
-    if found is None:
-        raise IntegrityError(f"no sound checkpoint in {store}; run the train stage again")
-    _, manifest = found
+    found = sound((store, manifest) for manifest in read_manifests(store))
+    newest = [manifest for _, manifest in islice(found, num_averaged)]
+    if len(newest) < num_averaged:
+        what = f"not {num_averaged} sound checkpoints" if newest else "no sound checkpoint"
+        raise IntegrityError(f"{what} in {store}; run the train stage again")
+    if num_averaged == 1:
+        _load_weights(store, newest[0], model)
+        return newest[0]
+    tensors = model_tensors(model)
+    means = {
+        name: torch.zeros_like(each, dtype=torch.float64)
+        for name, each in tensors.items()
+        if each.is_floating_point()
+    }
+    for manifest in reversed(newest):
+        _load_weights(store, manifest, model)
+        for name, mean in means.items():
+            mean.add_(tensors[name].double(), alpha=1 / num_averaged)
+    for name, mean in means.items():
+        tensors[name].copy_(mean)
+    return newest[0]
+
+
+def _load_weights(store: Store, manifest: CheckpointManifest, model: nn.Module) -> None:
     index = read_index(store, manifest.folder, manifest.files)
     fill(model_tensors(model), store, manifest.folder, index)
     average = average_tensors({name: each.detach() for name, each in model.named_parameters()})
     if average.keys() <= index.keys():  # over the weights; what is not averaged (buffers) stays
         fill(average, store, manifest.folder, index)
-    return manifest
 
 
 class _HalfWrittenError(IntegrityError):

@@ -88,7 +88,10 @@ def read_index(store: Store, folder: str, files: tuple[FileRecord, ...]) -> dict
             )
             for key, tensor in json.loads(store.read(f"{folder}/{name}")).items()
         }
-        for tensor in index.values():
+        for key, tensor in index.items():
+            held = sum(math.prod(box.shape) for box in tensor.boxes)
+            if held != math.prod(tensor.shape):
+                raise ValueError(f"boxes of {held} elements for {key} of shape {tensor.shape}")
             for box in tensor.boxes:
                 if box.stop - box.start != math.prod(box.shape) * tensor.dtype.itemsize:
                     raise ValueError(f"a box of {box.shape} in {box.stop - box.start} bytes")

@@ -315,6 +315,12 @@ def shorten_a_tensor(folder: Path) -> None:
     forge(folder, "index-1.json", json.dumps(index).encode())
 
 
+def leave_out_a_box(folder: Path) -> None:
+    index = read_json(folder / "index-1.json")
+    index["model.embed_tokens.weight"]["boxes"] = []
+    forge(folder, "index-1.json", json.dumps(index).encode())
+
+
 def leave_out_a_tensor(folder: Path) -> None:
     index = read_json(folder / "index-1.json")
     del index["model.embed_tokens.weight"]
@@ -332,6 +338,7 @@ def leave_out_a_tensor(folder: Path) -> None:
         reach_outside,
         forge_the_index,
         shorten_a_tensor,
+        leave_out_a_box,
         leave_out_a_tensor,
     ],
 )
@@ -463,6 +470,23 @@ def test_the_latest_the_best_and_the_lasting_are_kept(tmp_path: Path) -> None:
     assert kept[3] == {2, 3, 4}
     assert kept[5] == {2, 3, 5, 6}
     assert kept[7] == {2, 3, 5, 7, 8}
+
+
+def test_the_mean_of_the_last_checkpoints_is_loaded(tmp_path: Path) -> None:
+    keeper = Checkpoints(DiskStore(tmp_path), CheckpointConfig(keep=4))
+    for step, fill in enumerate((100, 2, 3, 10), start=1):
+        keeper.save(TrainState(model=Odd(fill), optimizers=()), at_step(step), wait=True)
+    keeper.close()
+    model = Odd(1)
+    assert load_model(tmp_path, model, num_averaged=3).step == 4
+    assert torch.equal(model.weight, torch.arange(12.0).view(3, 4).T * 5)
+    assert torch.equal(model.scalar, torch.tensor(10))
+    assert torch.allclose(model.fine, torch.tensor([5 / 3], dtype=torch.float64))
+    lose_the_shard(tmp_path / "step-00000003")
+    load_model(tmp_path, model, num_averaged=2)
+    assert torch.equal(model.weight, torch.arange(12.0).view(3, 4).T * 6)
+    with pytest.raises(IntegrityError, match="not 4 sound checkpoints in"):
+        load_model(tmp_path, model, num_averaged=4)
 
 
 def test_what_cannot_be_loaded_does_not_push_out_what_can(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from bessemer.core.storage import read_jsonl
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.stream import open_streams
 from bessemer.tokens.tokenizer import Tokenizer
-from bessemer.train.checkpoint import first_sound, load_model, read_manifests
+from bessemer.train.checkpoint import load_model, read_manifests, sound
 from bessemer.train.checkpoint_store import DiskStore
 from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets, measure
 from bessemer.train.launch import Launch
@@ -198,7 +198,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     data[len(data) // 2] ^= 1  # one flipped bit, same size
     victim.write_bytes(data)
     store = DiskStore(folder)
-    found = first_sound((store, manifest) for manifest in read_manifests(store))
+    found = next(sound((store, manifest) for manifest in read_manifests(store)), None)
     assert found is not None
     assert found[1].folder == second.name
     assert "passing over checkpoint" in caplog.text
