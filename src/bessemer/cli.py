@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bessemer.core.errors import BessemerError, ConfigError, TrainingError
+
+if TYPE_CHECKING:
+    from bessemer.line.drill import DrillResult
 
 app = typer.Typer(
     name="bessemer",
@@ -101,6 +105,38 @@ def dryrun(
     if not all(name == "last" or name.isdecimal() for name in names):
         raise ConfigError(f'--rank {rank}: expected numbers and "last", as in 0,5,last')
     show_ranks.dry_run(*api.dry_run(run_file, overrides or (), world=world, ranks=names))
+
+
+@app.command()
+def drill(
+    run_file: RunFile,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option("--fault", help="One kind of fault, as the table names it. Repeatable."),
+    ] = None,
+    kills: Annotated[
+        int, typer.Option(min=0, help="Instead: so many SIGKILLs of random ranks in one long run.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other moments.")] = 0,
+    overrides: Overrides = None,
+) -> None:
+    """Prove, before a cluster is paid for, that a run like this one loses nothing to faults.
+
+    Scaled down, on two ranks of this machine: ranks are killed, stopped and hung, checkpoints
+    spoiled, the disk filled. Each run must end as one that nobody disturbed, to the bit.
+    """
+    from bessemer.core.events import configure_logging
+    from bessemer.line import api, show_drill
+
+    configure_logging()
+    found: Iterable[DrillResult]
+    if kills:
+        found = [api.drill_kills(run_file, overrides or (), kills=kills, seed=seed)]
+    else:
+        found = api.drill(run_file, overrides or (), kinds=kinds or ())
+    results = show_drill.drill(found)
+    if wrong := sum(not each.is_equal for each in results):
+        raise TrainingError(f"{wrong} of {len(results)} runs did not end as undisturbed")
 
 
 @app.command()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bessemer.config.axes import Axes
     from bessemer.config.run import RunConfig
+    from bessemer.line.drill import DrillResult
     from bessemer.line.explain import Explanation
     from bessemer.line.runner import StageOutcome
     from bessemer.line.trace import DocumentTrace, StepTrace
@@ -90,6 +91,30 @@ def dry_run(
     if wrong := [number for number in numbers if not 0 <= number < axes.num_ranks]:
         raise ConfigError(f"there is no rank {wrong[0]}: ranks are 0 to {axes.num_ranks - 1}")
     return config, axes, take_step(config, axes, numbers)
+
+
+def drill(
+    run_file: Path | str, overrides: Sequence[str] = (), *, kinds: Sequence[str] = ()
+) -> Iterator[DrillResult]:
+    """Whether a run like this one, scaled down, loses anything to each kind of fault, or to those
+    named. No data is read, and nothing is left behind.
+
+    Raises ConfigError with every fault, and MachineError if the run cannot be had here at all.
+    """
+    from bessemer.line.check import load_config
+    from bessemer.line.drill import drill as disturb
+
+    return disturb(load_config(Path(run_file), overrides), kinds)
+
+
+def drill_kills(
+    run_file: Path | str, overrides: Sequence[str] = (), *, kills: int, seed: int = 0
+) -> DrillResult:
+    """Whether it loses anything to so many kills of random ranks at random moments."""
+    from bessemer.line.check import load_config
+    from bessemer.line.drill import drill_kills as disturb
+
+    return disturb(load_config(Path(run_file), overrides), kills, seed)
 
 
 def run(

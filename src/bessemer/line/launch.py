@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bessemer.config.axes import planned_axes
 from bessemer.config.cluster import ClusterConfig
-from bessemer.core.layout import CHECKPOINTS
+from bessemer.core.errors import BessemerError
 from bessemer.line.runner import needs_all_ranks
 from bessemer.line.workspace import Workspace
 
@@ -24,15 +24,24 @@ def supervise_ranks(
     num_ranks = _num_local_ranks(cluster)
     if num_ranks == 1:
         return None
+    from bessemer.train.checkpoint import complete_checkpoints
+    from bessemer.train.checkpoint_remote import open_store
     from bessemer.train.supervise import Supervisor
 
-    checkpoints = workspace.folder("train") / CHECKPOINTS
+    store = open_store(workspace.folder("train"), cluster.checkpoints)
+
+    def progress() -> list[str]:
+        try:
+            return complete_checkpoints(store)
+        except BessemerError:  # the ranks will say so, too
+            return []
+
     return Supervisor(
         command,
         num_ranks,
         restarts=cluster.restarts,
         grace_s=cluster.grace_s,
-        progress=lambda: sorted(checkpoints.glob("step-*/checkpoint.json")),
+        progress=progress,
     ).run()
 
 

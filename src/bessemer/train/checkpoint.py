@@ -125,6 +125,11 @@ def holds_any(store: Store) -> bool:
     return False
 
 
+def complete_checkpoints(store: Store) -> list[str]:
+    """Folders of those that have a manifest, by step; nothing else has been looked at."""
+    return [folder for folder in _folders(store) if _RECORD in store.list(folder)]
+
+
 def verify(store: Store, manifest: CheckpointManifest, files: Iterable[FileRecord]) -> None:
     """Raise IntegrityError if one of a checkpoint's files is not what the manifest says."""
     for file in files:

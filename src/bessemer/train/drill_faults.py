@@ -1,23 +1,29 @@
 """Faults that nothing outside a process can cause; a drill asks for one, and else there is none.
 
 `BESSEMER_DRILL_FAULT=KIND:RANK:STEP` makes that rank, at its first start, fail to start ("start"),
-hang before a step ("hang"), or have a gradient that is not a number in a step ("nan").
+hang before a step ("hang"), have a gradient that is not a number in a step ("nan"), or wait a
+second for every file of checkpoints that it writes ("slow").
 """
 
 from __future__ import annotations
 
 import math
 import os
+import sys
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from torch import Tensor
 
 from bessemer.core.errors import ConfigError
+from bessemer.train.checkpoint_store import Store
 from bessemer.train.launch import Launch
 
 VARIABLE = "BESSEMER_DRILL_FAULT"
-KINDS = ("start", "hang", "nan")
+KINDS = ("start", "hang", "nan", "slow")
+_SLOW_S = 1.0
 
 
 @dataclass(slots=True)
@@ -31,13 +37,16 @@ class DrillFault:
     def at_start(self) -> None:
         """Called before anything is built."""
         if self.kind == "start":
+            self._tell()
             raise RuntimeError(f"this rank was to fail at its start ({VARIABLE})")
 
     def before_step(self, step: int) -> None:
         """Called before the batch of a step is read."""
         self.now = step
-        while self.kind == "hang" and step == self.step:
-            time.sleep(1.0)
+        if self.kind == "hang" and step == self.step:
+            self._tell()
+            while True:
+                time.sleep(1.0)
 
     def in_gradients_of(self, parameter: Tensor) -> None:
         """Called once, for a parameter whose gradient is this rank's own until ranks add theirs."""
@@ -45,7 +54,50 @@ class DrillFault:
             parameter.register_hook(self._spoil)  # type: ignore[no-untyped-call]
 
     def _spoil(self, grad: Tensor) -> Tensor:
-        return grad * math.nan if self.now == self.step else grad
+        if self.now != self.step:
+            return grad
+        self._tell()
+        return grad * math.nan
+
+    def in_storage(self, store: Store) -> Store:
+        """Where checkpoints are kept, as this rank is to find it."""
+        if self.kind != "slow":
+            return store
+        self._tell()
+        return _SlowStore(store)
+
+    def _tell(self) -> None:
+        sys.stderr.write(f"drill: {self.kind} now\n")
+        sys.stderr.flush()
+
+
+class _SlowStore(Store):
+    """One that takes its time to begin a file."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __str__(self) -> str:
+        return str(self._store)
+
+    def list(self, folder: str = "") -> list[str]:
+        return self._store.list(folder)
+
+    def writing(self, name: str) -> AbstractContextManager[BinaryIO]:
+        time.sleep(_SLOW_S)
+        return self._store.writing(name)
+
+    def replace(self, name: str, data: bytes) -> None:
+        self._store.replace(name, data)
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        return self._store.read(name, start, stop)
+
+    def digest(self, name: str) -> tuple[int, str] | None:
+        return self._store.digest(name)
+
+    def remove(self, name: str) -> None:
+        self._store.remove(name)
 
 
 def fault_of_drill(launch: Launch) -> DrillFault:

@@ -134,7 +134,7 @@ class Trainer:
         if config.schedule.kind == "wsd":
             self.branch_step = first_step_of_decay(self.timetable, config.schedule)
         self.checkpoints = Checkpoints(
-            open_store(job.folder, job.cluster.checkpoints),
+            self.fault.in_storage(open_store(job.folder, job.cluster.checkpoints)),
             config.checkpoint,
             lambda step: (
                 step == self.branch_step

@@ -1,0 +1,112 @@
+"""The launch recipes: Kubernetes would take them, shells read them, and all agree on seconds."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bessemer.config.cluster import ClusterConfig
+
+ROOT = Path(__file__).parents[2]
+LAUNCH = ROOT / "recipes" / "launch"
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
+
+
+def faults(value: Any, schema: dict[str, Any], where: str = "") -> Iterator[str]:
+    """What is wrong with a value under a structural schema of Kubernetes; unknown keys are."""
+    if schema.get("x-kubernetes-int-or-string"):
+        if not isinstance(value, int | str):
+            yield f"{where}: {value!r} is neither a number nor a text"
+        return
+    if kind := schema.get("type"):
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if not (is_number if kind == "integer" else isinstance(value, TYPES[kind])):
+            yield f"{where}: {value!r} is no {kind}"
+            return
+    if "enum" in schema and value not in schema["enum"]:
+        yield f"{where}: {value!r} is none of {schema['enum']}"
+    if isinstance(value, dict):
+        known, others = schema.get("properties"), schema.get("additionalProperties")
+        for name in schema.get("required", ()):
+            if name not in value:
+                yield f"{where}.{name} is missing"
+        for key, each in value.items():
+            if known and key in known:
+                yield from faults(each, known[key], f"{where}.{key}")
+            elif isinstance(others, dict):
+                yield from faults(each, others, f"{where}.{key}")
+            elif known:
+                yield f"{where}.{key} is unknown"
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from faults(each, schema["items"], f"{where}[{index}]")
+
+
+@pytest.fixture
+def manifest() -> dict[str, Any]:
+    return yaml.safe_load((LAUNCH / "kubernetes.yaml").read_text())
+
+
+@pytest.fixture
+def schema() -> dict[str, Any]:
+    return json.loads((ROOT / "tests" / "data" / "jobset.json").read_text())["schema"]
+
+
+def test_the_jobset_is_as_its_schema_has_it(
+    manifest: dict[str, Any], schema: dict[str, Any]
+) -> None:
+    assert manifest["apiVersion"] == "jobset.x-k8s.io/v1alpha2"
+    assert not list(faults(manifest, schema))
+
+
+def test_the_schema_finds_what_is_wrong(manifest: dict[str, Any], schema: dict[str, Any]) -> None:
+    job = manifest["spec"]["replicatedJobs"][0]
+    job["replica"] = job.pop("replicas")
+    job["template"]["spec"]["parallelism"] = "two"
+    container = job["template"]["spec"]["template"]["spec"]["containers"][0]
+    del container["name"]
+    assert sorted(faults(manifest, schema)) == [
+        ".spec.replicatedJobs[0].replica is unknown",
+        ".spec.replicatedJobs[0].template.spec.parallelism: 'two' is no integer",
+        ".spec.replicatedJobs[0].template.spec.template.spec.containers[0].name is missing",
+    ]
+
+
+def test_pods_meet_where_the_jobset_has_its_first(manifest: dict[str, Any]) -> None:
+    """JobSet names hosts <jobset>-<replicated job>-<job>-<pod>.<subdomain>."""
+    spec = manifest["spec"]
+    job = spec["replicatedJobs"][0]
+    command = job["template"]["spec"]["template"]["spec"]["containers"][0]["command"]
+    host = f"{manifest['metadata']['name']}-{job['name']}-0-0.{spec['network']['subdomain']}"
+    assert f"--rdzv-endpoint={host}:29500" in command
+    assert f"--nnodes={job['template']['spec']['parallelism']}" in command
+
+
+def test_shells_read_the_scripts(tmp_path: Path) -> None:
+    task = yaml.safe_load((LAUNCH / "skypilot.yaml").read_text())
+    (tmp_path / "run.sh").write_text(task["run"])
+    for script in (LAUNCH / "slurm.sbatch", tmp_path / "run.sh"):
+        done = subprocess.run(["bash", "-n", script], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_everybody_waits_longer_than_ranks_take_to_save(manifest: dict[str, Any]) -> None:
+    grace_s = ClusterConfig().grace_s
+    script = (LAUNCH / "slurm.sbatch").read_text()
+    pod = manifest["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]["spec"]
+    task = yaml.safe_load((LAUNCH / "skypilot.yaml").read_text())
+    torchrun = [
+        int(re.search(r"TORCH_ELASTIC_SHUTDOWN_TIMEOUT=(\d+)", script)[1]),
+        int(pod["containers"][0]["env"][0]["value"]),
+        int(task["envs"]["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"]),
+    ]
+    assert min(torchrun) > grace_s
+    assert int(re.search(r"--signal=B:USR1@(\d+)", script)[1]) > max(torchrun)
+    assert pod["terminationGracePeriodSeconds"] > max(torchrun)
