@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bessemer.core.layout import CHECKPOINTS, HANGS, METRICS, STATE_DIGESTS, STEPS
+from bessemer.core.layout import CHECKPOINTS, GUARD, HANGS, METRICS, STATE_DIGESTS, STEPS
 from bessemer.core.storage import read_json, read_jsonl
 from bessemer.line.workspace import plan_workspace
 
@@ -130,16 +130,6 @@ def test_a_killed_rank_costs_nothing_but_time(prepared: Path, undisturbed: Path)
     assert_equal_ends(prepared, undisturbed)
 
 
-def test_a_stopped_rank_is_named_and_replaced(prepared: Path, undisturbed: Path) -> None:
-    with started(prepared, *LONG, "--set", "cluster.hang_timeout_s=8") as job:
-        job.wait_for_step(10)
-        os.kill(job.rank(0), signal.SIGSTOP)
-        assert job.finish() == 0, job.said
-    assert "no progress for 8 s (cluster.hang_timeout_s); missing: rank 0" in job.said
-    assert "rank 0 is silent" in job.said
-    assert_equal_ends(prepared, undisturbed)
-
-
 def test_a_hanging_rank_is_named_with_its_stack(prepared: Path, undisturbed: Path) -> None:
     with started(prepared, *LONG, "--set", "cluster.hang_timeout_s=8", fault="hang:1:33") as job:
         assert job.finish() == 0, job.said
@@ -205,6 +195,23 @@ def test_an_error_that_would_come_again_ends_the_job_with_its_exit_code(prepared
         assert job.finish() == 5, job.said
     assert len(re.findall("error: .*step 12: gradient norm is nan", job.said)) == 1
     assert "start anew" not in job.said
+
+
+@pytest.mark.parametrize("kind", ["nan", "spike"])
+def test_what_goes_wrong_on_any_one_rank_all_decide_alike(prepared: Path, kind: str) -> None:
+    """Whichever rank it is, all leave out the same batch, and end with the same weights."""
+    guard = ("--set", 'train.guard.nonfinite="skip"', "--set", 'train.guard.spike="skip"')
+    settings = (*LONG, *guard, "--set", "train.guard.min_steps=8")
+    ends = []
+    for rank in (0, 1):
+        with started(prepared, *settings, fault=f"{kind}:{rank}:12") as job:
+            assert job.finish() == 0, job.said
+        folder = train_folder(prepared, *settings)
+        (row,) = read_jsonl(folder / METRICS / GUARD)
+        assert (row["step"], row["action"]) == (12, "skip")
+        ends.append(read_json(folder / STATE_DIGESTS))
+        shutil.rmtree(folder)
+    assert ends[0] == ends[1]
 
 
 def test_when_no_restart_helps_the_job_ends(prepared: Path) -> None:

@@ -1,8 +1,8 @@
 """Faults that nothing outside a process can cause; a drill asks for one, and else there is none.
 
 `BESSEMER_DRILL_FAULT=KIND:RANK:STEP` makes that rank, at its first start, fail to start ("start"),
-hang before a step ("hang"), have a gradient that is not a number in a step ("nan"), or wait a
-second for every file of checkpoints that it writes ("slow").
+hang before a step ("hang"), have a gradient that is not a number or far too large in a step ("nan",
+"spike"), or wait a second for every file of checkpoints that it writes ("slow").
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from bessemer.train.checkpoint_store import Store
 from bessemer.train.launch import Launch
 
 VARIABLE = "BESSEMER_DRILL_FAULT"
-KINDS = ("start", "hang", "nan", "slow")
+_FACTORS = {"nan": math.nan, "spike": 1e8}
+KINDS = ("start", "hang", *_FACTORS, "slow")
 _SLOW_S = 1.0
 
 
@@ -50,14 +51,14 @@ class DrillFault:
 
     def in_gradients_of(self, parameter: Tensor) -> None:
         """Called once, for a parameter whose gradient is this rank's own until ranks add theirs."""
-        if self.kind == "nan":
+        if self.kind in _FACTORS:
             parameter.register_hook(self._spoil)  # type: ignore[no-untyped-call]
 
     def _spoil(self, grad: Tensor) -> Tensor:
         if self.now != self.step:
             return grad
         self._tell()
-        return grad * math.nan
+        return grad * _FACTORS[self.kind]
 
     def in_storage(self, store: Store) -> Store:
         """Where checkpoints are kept, as this rank is to find it."""
