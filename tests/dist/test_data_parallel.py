@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from bessemer.core.layout import CHECKPOINTS, METRICS, STEPS, TOKENIZER
+from bessemer.core.layout import CHECKPOINTS, EVALUATIONS, METRICS, STEPS, TOKENIZER
 from bessemer.core.storage import read_jsonl
 from bessemer.line.stages import STAGES
 from bessemer.line.workspace import plan_workspace
@@ -41,10 +42,21 @@ def sets(overrides: tuple[str, ...]) -> list[str]:
 
 
 def losses(run_file: Path, *overrides: str) -> list[tuple[float, ...]]:
-    folder = plan_workspace(run_file, overrides).folder("train")
-    rows = read_jsonl(folder / METRICS / STEPS)
+    rows = metrics(run_file, STEPS, *overrides)
     names = ("loss", "bits_per_byte", "grad_norm", "update_norm")
     return [tuple(row[name] for name in names) for row in rows]
+
+
+def metrics(run_file: Path, name: str, *overrides: str) -> list[dict[str, Any]]:
+    return read_jsonl(plan_workspace(run_file, overrides).folder("train") / METRICS / name)
+
+
+def digests(run_file: Path, *overrides: str) -> list[str]:
+    return [row["samples_digest"] for row in metrics(run_file, STEPS, *overrides)]
+
+
+def heldout(run_file: Path, *overrides: str) -> list[float]:
+    return [row["bits_per_byte"] for row in metrics(run_file, EVALUATIONS, *overrides)]
 
 
 def weights(run_file: Path, *overrides: str) -> dict[str, torch.Tensor]:
@@ -99,6 +111,18 @@ EXPERTS = (
             (*EXPERTS, "model.dropout=0.1"),
             id="EP x TP",
         ),
+        pytest.param(
+            4,
+            ("cluster.dp_shard=2", "cluster.cp=2", "cluster.recompute='full'"),
+            ("train.ema={half_life_tokens=1000}", "model.dropout=0.1", "model.sliding_window=9"),
+            id="CP x FSDP",
+        ),
+        pytest.param(
+            2,
+            ("cluster.cp=2", "cluster.cp_exchange='ulysses'", "cluster.recompute='selective'"),
+            EXPERTS,
+            id="CP by Ulysses",
+        ),
     ],
 )
 def test_ranks_give_the_losses_and_weights_of_one_process(
@@ -120,6 +144,8 @@ def test_ranks_give_the_losses_and_weights_of_one_process(
     far = 1e-2 if "train.optimizer.kind='muon'" in train else 1e-5
     for step, (one, other) in enumerate(zip(expected, found, strict=True), start=1):
         assert other == pytest.approx(one, rel=far), f"step {step}"
+    assert digests(run_file, *others) == digests(run_file, *train)
+    assert heldout(run_file, *others) == pytest.approx(heldout(run_file, *train), rel=far)
     ours = weights(run_file, *others)
     for name, weight in weights(run_file, *train).items():
         torch.testing.assert_close(ours[name], weight, rtol=10 * far, atol=far, msg=name)
@@ -131,6 +157,7 @@ def test_ranks_give_the_losses_and_weights_of_one_process(
         ((), ()),
         (("cluster.dp_shard=2",), ()),
         (("cluster.tp=2",), ()),
+        (("cluster.cp=2",), ()),
         (("cluster.dp_shard=2", "cluster.ep=2"), EXPERTS),
     ],
 )

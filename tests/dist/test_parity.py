@@ -24,7 +24,7 @@ EXPERTS = "{num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1, 
 @pytest.mark.parametrize(
     ("overrides", "num_layouts"),
     [
-        pytest.param((), 19, id="dense, tied"),
+        pytest.param((), 27, id="dense, tied"),
         pytest.param(
             (
                 "model.tie_embeddings=false",
@@ -35,7 +35,7 @@ EXPERTS = "{num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1, 
                 "train.optimizer.kind='muon'",
                 "cluster.reshard=false",
             ),
-            20,
+            28,
             id="dense, untied, by Muon",
         ),
         pytest.param(
@@ -45,7 +45,7 @@ EXPERTS = "{num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1, 
                 "model.logit_softcap=5.0",
                 "cluster.recompute='full'",
             ),
-            25,
+            34,
             id="experts, dropout",
         ),
         pytest.param(
@@ -71,6 +71,11 @@ EXPERTS = "{num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1, 
             ),
             1,
             id="experts on 512 ranks, cut down to four",
+        ),
+        pytest.param(
+            ("cluster.cp=16", "train.document_mask=false"),
+            1,
+            id="whole sequences on 16 ranks, cut down to two",
         ),
     ],
 )

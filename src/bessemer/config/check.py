@@ -393,10 +393,35 @@ def _expert_parallel(model: ModelConfig, cluster: ClusterConfig) -> Iterator[Fau
             )
 
 
-def _unbuilt(cluster: ClusterConfig) -> Iterator[Fault]:
-    for name in ("cp",):
-        if getattr(cluster, name) > 1:
-            yield Fault(f"cluster.{name}", "is not there yet; leave it out")
+def _context_parallel(
+    model: ModelConfig, train: TrainConfig, cluster: ClusterConfig
+) -> Iterator[Fault]:
+    cp, tp = cluster.cp, cluster.tp
+    if cp == 1:
+        return
+    for seq_len in sorted({phase.seq_len for phase in train.phases}):
+        if seq_len % (2 * cp):
+            yield Fault(
+                "cluster.cp",
+                f"{cp} ranks, which take two chunks of a sequence each, cannot share a seq_len of "
+                f"{seq_len} evenly",
+            )
+        elif seq_len // cp % tp:
+            yield Fault(
+                "cluster.tp",
+                f"{tp} ranks cannot share the {seq_len // cp} tokens evenly that cluster.cp leaves "
+                f"them of a seq_len of {seq_len}",
+            )
+    if cluster.cp_exchange == "ulysses":
+        for name in ("num_heads", "num_kv_heads"):
+            heads = getattr(model, name)
+            if heads % (cp * tp):
+                among = f"{cp} ranks" if tp == 1 else f"{cp} x {tp} ranks along cp and tp"
+                yield Fault(
+                    "cluster.cp_exchange",
+                    f'"ulysses": {among} cannot share model.{name} ({heads}) evenly; use '
+                    '"all-gather"',
+                )
 
 
 def _segment_layout(segment: Segment, cluster: ClusterConfig, num_ranks: int) -> Iterator[Fault]:
@@ -438,9 +463,9 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("train",), _best),
     (("model", "train"), _muon),
     (("train", "cluster"), _layout),
-    (("cluster",), _unbuilt),
     (("model", "cluster"), _expert_parallel),
     (("train", "cluster"), _shared_weights),
     (("model", "train", "cluster"), _tensor_parallel),
     (("model", "train", "cluster"), _pipeline),
+    (("model", "train", "cluster"), _context_parallel),
 )

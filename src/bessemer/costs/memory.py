@@ -35,7 +35,12 @@ class TrainingMemory:
 
 
 def saved_activations(
-    shape: Shape, num_sequences: int, seq_len: int, document_mask: bool = True
+    shape: Shape,
+    num_sequences: int,
+    seq_len: int,
+    document_mask: bool = True,
+    cp: int = 1,
+    cp_exchange: str = "all-gather",
 ) -> int:
     """Floats that the forward pass keeps for the backward pass, up to the logits.
 
@@ -43,10 +48,14 @@ def saved_activations(
     Once: the rotary tables if all sequences share them, a window's mask, and for routers a byte
     for each token that may be padding. With dropout, a byte for each element of the residual
     stream and of all that is added to it.
+
+    Of `cp` ranks that share sequences out, each keeps this for its tokens. Of all-gather it also
+    keeps the keys and values of the others, and masks, which may be smaller for packed documents.
     """
-    tokens = num_sequences * seq_len
+    gathers = cp > 1 and cp_exchange == "all-gather"
+    tokens = num_sequences * seq_len // cp
     layers = sum(
-        _saved_by_attention(shape, document_mask or (window or seq_len) < seq_len)
+        _saved_by_attention(shape, document_mask or (window or seq_len) < seq_len or cp > 1)
         for window in shape.windows
     )
     dense = shape.hidden_dim + 1 + 2 * shape.ffn_dim  # as in model/lean.py
@@ -56,14 +65,27 @@ def saved_activations(
         layers += shape.num_expert_layers * (_saved_by_norm(shape.hidden_dim) + experts)
     tables = 2 * shape.head_dim
     once = _saved_by_norm(shape.hidden_dim) + 2 + (tables if document_mask else 0)
-    shared = 0 if document_mask else seq_len * tables
-    shared += sum(2 * w**2 for w in {w for w in shape.windows if w is not None and w < seq_len})
+    shared = 0 if document_mask else seq_len // cp * tables
+    windows = {min(window or seq_len, seq_len) for window in shape.windows}
+    if gathers:
+        layers += shape.num_layers * (cp - 1) * 2 * shape.num_kv_heads * shape.head_dim
+        masks = sum(_mask_of_part(seq_len, window, cp) for window in windows)
+        shared += masks * (num_sequences if document_mask else 1)
+    else:
+        shared += sum(2 * window**2 for window in windows if window < seq_len)
     if document_mask and shape.experts is not None:
         shared += tokens // _FLOAT_BYTES
     if shape.dropout:
         masks = 2 * shape.num_layers + 1
         shared += masks * tokens * shape.hidden_dim // _FLOAT_BYTES
     return tokens * (layers + once) + shared
+
+
+def _mask_of_part(seq_len: int, window: int, cp: int) -> int:
+    """What the two chunks of one of `cp` ranks, of the last one, may see of a sequence."""
+    chunk = seq_len // (2 * cp)
+    begins = (cp - 1) * chunk, cp * chunk
+    return sum(chunk * (chunk + min(begin, window - 1)) for begin in begins)
 
 
 def _saved_by_norm(width: int) -> int:
@@ -129,22 +151,25 @@ def training_memory(
     axes: Axes = Axes(),  # noqa: B008  (it is frozen)
     reshard: bool = True,
     has_copy: bool = True,
+    cp_exchange: str = "all-gather",
 ) -> TrainingMemory:
     """Memory for microbatches of `num_sequences` sequences of packed documents, of which each lane
     computes one. Lanes share one gradient. Along `axes` ranks share weights, gradients and the
-    optimizer's state out; with `reshard`, the weights of two layers are gathered at a time. With
-    `has_copy`, checkpoints are copied before they are written. What tensor parallelism spares of
-    activations is not counted yet."""
+    optimizer's state out, and along "cp" the tokens; with `reshard`, the weights of two layers are
+    gathered at a time. With `has_copy`, checkpoints are copied before they are written. What tensor
+    parallelism spares of activations is not counted yet."""
     parameters = count_parameters(shape).total
-    num_parts = axes.dp_shard * axes.tp
+    num_shards = axes.dp_shard * axes.cp  # FSDP2 shares weights out along both
+    num_parts = num_shards * axes.tp
     weights = _FLOAT_BYTES * -(-parameters // num_parts)
     gathered = 0
-    if axes.dp_shard > 1:  # of weights, and as much of gradients
+    if num_shards > 1:  # of weights, and as much of gradients
         gathered = 2 * _FLOAT_BYTES * -(-_gathered_floats(shape, axes, reshard) // axes.tp)
     elif axes.dp_replicate > 1:  # DDP's buckets
         gathered = weights
     moments = _FLOAT_BYTES * -(-optimizer_floats(shape, optimizer, has_average) // num_parts)
-    tokens = num_sequences * seq_len
+    tokens = num_sequences * seq_len // axes.cp
+    saved = saved_activations(shape, num_sequences, seq_len, cp=axes.cp, cp_exchange=cp_exchange)
     logits = min(LOGIT_CHUNK_TOKENS, tokens) * shape.vocab_size
     gradients = (tokens + shape.vocab_size) * shape.hidden_dim
     return TrainingMemory(
@@ -152,7 +177,7 @@ def training_memory(
         gathered=gathered,
         gradients=weights,
         optimizer=moments,
-        activations=num_lanes * _FLOAT_BYTES * saved_activations(shape, num_sequences, seq_len),
+        activations=num_lanes * _FLOAT_BYTES * saved,
         logits=num_lanes * _FLOAT_BYTES * (logits + gradients),
         checkpoint=(weights + moments) * has_copy,
     )

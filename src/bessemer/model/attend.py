@@ -1,8 +1,8 @@
-"""Attention itself: who sees whom in a batch, and the one function that computes it.
+"""Attention itself: the functions that compute it, on any device.
 
 Shapes: B sequences, T tokens, N = B * T tokens of the whole batch, H query heads, G key-value
-heads, K head width, L tokens of one piece. A piece is a run of tokens of one document in one
-sequence; a token sees itself and what came before it in its piece, at most `window` tokens in all.
+heads, K head width, L tokens of one piece. Who sees whom: see `model/pieces.py`; with a window, a
+token sees at most `window` tokens, itself among them.
 
 Paths, all exact: on a CPU each piece is attended alone, so that nothing is computed for pairs that
 do not see each other; if the pieces are so short that the calls would cost more than that, a mask.
@@ -11,92 +11,16 @@ On a GPU in half precision, PyTorch's variable-length kernel; else the mask.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-PADDING = -1  # the document of tokens that belong to none
+from bessemer.model.pieces import Pieces, borders_of_run
+
 # What the call for one piece costs, forward and backward, in products of a query's and a key's
 # element that a mask would do in that time (docs/log.md).
 _CALL_PRODUCTS = 400_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pieces:
-    """The pieces of a batch: found once, used by every layer."""
-
-    positions_BT: Tensor  # int64: the place of each token in its piece
-    starts_S: Tensor  # int32 [pieces + 1]: where pieces begin in the batch as one row of N; last, N
-    lengths: tuple[int, ...]  # tokens of each piece
-    is_whole: bool  # whether each sequence is one piece
-    real_BT: Tensor | None  # bool: false for padding; None if there is none
-    _made: dict[tuple[str, int | None, torch.dtype], Tensor] = field(default_factory=dict)
-
-    def mask(self, window: int | None, dtype: torch.dtype) -> Tensor:
-        """[B, 1, T, T], to be added to scores: 0 where a token (third dim) sees another (fourth
-        dim), else -inf. Made at the first use."""
-        key = ("mask", window, dtype)
-        if key not in self._made:
-            self._made[key] = visibility_mask(self.positions_BT, window, dtype)
-        return self._made[key]
-
-    def band(self, window: int, dtype: torch.dtype) -> Tensor:
-        """[W, 2 W]: the same for the second of two blocks as long as the window, which sees
-        itself and the first. Made at the first use."""
-        key = ("band", window, dtype)
-        if key not in self._made:
-            positions = torch.arange(2 * window, device=self.positions_BT.device)[None]
-            self._made[key] = visibility_mask(positions, window, dtype)[0, 0, window:].clone()
-        return self._made[key]
-
-
-def find_pieces(documents_BT: Tensor) -> Pieces:
-    """The runs of equal numbers in each sequence, whatever the numbers are; -1 is padding."""
-    batch, length = documents_BT.shape
-    begins_BT = torch.ones_like(documents_BT, dtype=torch.bool)
-    begins_BT[:, 1:] = documents_BT[:, 1:] != documents_BT[:, :-1]
-    starts = begins_BT.flatten().nonzero().flatten()
-    ends = torch.cat((starts, starts.new_tensor([batch * length])))
-    places = torch.arange(batch * length, device=documents_BT.device)
-    first = torch.repeat_interleave(starts, ends.diff(), output_size=batch * length)
-    lengths = tuple(ends.diff().tolist())
-    return Pieces(
-        positions_BT=(places - first).view(batch, length),
-        starts_S=ends.int(),
-        lengths=lengths,
-        is_whole=len(lengths) == batch,
-        real_BT=documents_BT != PADDING,
-    )
-
-
-def whole_pieces(inputs: Tensor) -> Pieces:
-    """Each sequence is one piece. `inputs` are [B, T] or [B, T, D]."""
-    (batch, length), device = inputs.shape[:2], inputs.device
-    return Pieces(
-        positions_BT=torch.arange(length, device=device).expand(batch, length),
-        starts_S=torch.arange(0, (batch + 1) * length, length, device=device, dtype=torch.int32),
-        lengths=(length,) * batch,
-        is_whole=True,
-        real_BT=None,
-    )
-
-
-def visibility_mask(positions_BT: Tensor, window: int | None, dtype: torch.dtype) -> Tensor:
-    """[B, 1, T, T]: 0 where a token (third dim) sees another (fourth dim), else -inf.
-
-    A token at position p of its piece sees the last p + 1 tokens: no ids need be compared.
-    """
-    length = positions_BT.shape[1]
-    places_T = torch.arange(length, device=positions_BT.device)
-    back_TT = places_T[:, None] - places_T[None, :]
-    reach_BT1 = positions_BT[:, :, None]
-    if window is not None:
-        reach_BT1 = reach_BT1.clamp(max=window - 1)
-    blocked_BTT = (back_TT < 0) | (back_TT > reach_BT1)
-    mask_BTT = torch.zeros(blocked_BTT.shape, dtype=dtype, device=positions_BT.device)
-    return mask_BTT.masked_fill_(blocked_BTT, float("-inf"))[:, None]
+_HALF = (torch.float16, torch.bfloat16)
 
 
 def attend(
@@ -110,9 +34,34 @@ def attend(
             return _attend_piece(q_BTHK, k_BTGK, v_BTGK, pieces, window)
         y_BTHK: Tensor = _attend_packed(q_BTHK, k_BTGK, v_BTGK, pieces, window)
         return y_BTHK
-    if q_BTHK.dtype in (torch.float16, torch.bfloat16):
-        return _attend_varlen(q_BTHK, k_BTGK, v_BTGK, pieces, window)
+    if q_BTHK.dtype in _HALF:
+        borders_S, longest = pieces.starts_S, max(pieces.lengths)
+        return _attend_varlen(q_BTHK, k_BTGK, v_BTGK, (borders_S, borders_S), longest, window)
     return _sdpa(q_BTHK, k_BTGK, v_BTGK, pieces.mask(window, q_BTHK.dtype))
+
+
+def attend_run(
+    q_BQHK: Tensor,
+    k_BTGK: Tensor,
+    v_BTGK: Tensor,
+    pieces: Pieces,
+    begin: int,
+    window: int | None = None,
+) -> Tensor:
+    """[B, Q, H, K]: what `attend` gives for the Q tokens from place `begin` of each sequence on.
+    Nothing is computed for keys after them, and on a CPU for those before all that they see."""
+    end = begin + q_BQHK.shape[1]
+    if q_BQHK.device.type != "cpu" and q_BQHK.dtype in _HALF:
+        k_BEGK, v_BEGK = k_BTGK[:, :end], v_BTGK[:, :end]
+        longest = min(end, max(pieces.lengths))
+        borders = borders_of_run(pieces, begin, end)
+        return _attend_varlen(q_BQHK, k_BEGK, v_BEGK, borders, longest, window)
+    first = begin - int(pieces.positions_BT[:, begin].max())
+    if window is not None:
+        first = max(first, begin - window + 1)
+    queries, keys = slice(begin, end), slice(first, end)
+    mask = pieces.mask(window, q_BQHK.dtype, queries, keys)
+    return _sdpa(q_BQHK, k_BTGK[:, keys], v_BTGK[:, keys], mask)
 
 
 def attend_past(q_B1HK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> Tensor:
@@ -155,26 +104,30 @@ def _attend_piece(
 
 
 def _attend_varlen(
-    q_BTHK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor, pieces: Pieces, window: int | None
+    q_BQHK: Tensor,
+    k_BTGK: Tensor,
+    v_BTGK: Tensor,
+    borders: tuple[Tensor, Tensor],
+    longest: int,
+    window: int | None,
 ) -> Tensor:
-    """PyTorch's variable-length flash attention: CUDA, half precision."""
+    """PyTorch's variable-length flash attention: CUDA, half precision. `borders` say where pieces
+    begin among queries and among keys; the last query of a piece sees its last key."""
     from torch.nn.attention.varlen import varlen_attn  # it imports CUDA-only parts
 
-    q, k, v = (x.flatten(0, 1) for x in (q_BTHK, k_BTGK, v_BTGK))
-    longest = max(pieces.lengths)
+    q, k, v = (x.flatten(0, 1) for x in (q_BQHK, k_BTGK, v_BTGK))
     y_NHK = varlen_attn(
         q,
         k,
         v,
-        pieces.starts_S,
-        pieces.starts_S,
+        *borders,
         longest,
         longest,
         window_size=(-1 if window is None else window - 1, 0),  # tokens before this one
         enable_gqa=q.shape[1] != k.shape[1],
     )
     assert isinstance(y_NHK, Tensor), type(y_NHK)
-    return y_NHK.view_as(q_BTHK)
+    return y_NHK.view_as(q_BQHK)
 
 
 def _sdpa(

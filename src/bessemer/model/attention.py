@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from bessemer.config.model import ModelConfig
-from bessemer.model.attend import Pieces, attend, attend_past
+from bessemer.model.attend import attend, attend_past
 from bessemer.model.lean import project_normed
 from bessemer.model.norm import RMSNorm
+from bessemer.model.pieces import Pieces
 from bessemer.model.rotary import rotate
 
 
@@ -52,7 +53,8 @@ class Attention(nn.Module):
         else:
             if past is not None:
                 past.append(k_BTGK, v_BTGK, self.window)
-            y_BTHK = attend(q_BTHK, k_BTGK, v_BTGK, pieces, self.window)
+            see = pieces.exchange.attend if pieces.exchange else attend
+            y_BTHK = see(q_BTHK, k_BTGK, v_BTGK, pieces, self.window)
         (projected_BTD,) = project_normed(y_BTHK.flatten(2), None, self.o_proj)
         return projected_BTD
 

@@ -26,15 +26,24 @@ def dropout_keys(seed: int, samples_B: Tensor) -> Tensor:
     return _mix(samples_B * _GOLDEN + key)
 
 
-def drop(x_BTD: Tensor, rate: float, keys_B: Tensor | None, place: int) -> Tensor:
+def drop(
+    x_BTD: Tensor,
+    rate: float,
+    keys_B: Tensor | None,
+    place: int,
+    places_T: Tensor | None = None,
+) -> Tensor:
     """`x_BTD` with a share `rate` of its elements zero and the others scaled up to make up for it
     (Srivastava et al. 2014), at one `place` of a decoder; unchanged without keys. Where ranks share
-    tokens out (DTensor), those that this rank holds."""
+    tokens out (DTensor), those that this rank holds. `places_T` says where tokens stand in their
+    sequences, if they are not all of them."""
     _, tokens, _ = part_of_this_rank(x_BTD)
     x_BTD = held_by_this_rank(x_BTD)
     if keys_B is None or rate == 0:
         return x_BTD
-    tokens_T = torch.arange(tokens.start, tokens.stop, device=keys_B.device)
+    if places_T is None:
+        places_T = torch.arange(tokens.stop, device=keys_B.device)
+    tokens_T = places_T[tokens]
     here_B = _mix(_mix(keys_B) + place)
     rows_BT = _mix(here_B[:, None] + tokens_T * _GOLDEN)
     channels_D = torch.arange(x_BTD.shape[2], device=keys_B.device)

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from bessemer.config.model import ModelConfig
 from bessemer.core.errors import DataError
-from bessemer.model.attend import Pieces, find_pieces, whole_pieces
 from bessemer.model.attention import Attention, Past
 from bessemer.model.dropout import drop
 from bessemer.model.feed_forward import FeedForward
 from bessemer.model.moe import LayerRouting, MixtureOfExperts, Routing, join_routing
 from bessemer.model.norm import RMSNorm
 from bessemer.model.parts import as_plain
+from bessemer.model.pieces import Exchange, Pieces, find_pieces, whole_pieces
 from bessemer.model.rotary import rotary_tables
 
 
@@ -51,13 +51,14 @@ class Block(nn.Module):
     ) -> tuple[Tensor, LayerRouting | None]:
         """The next hidden states, and how tokens went to experts if the layer has any."""
         y_BTD = self.self_attn(x_BTD, self.input_layernorm, rotary, pieces, past)
-        x_BTD = x_BTD + drop(y_BTD, self.dropout, dropout_keys_B, 2 * self.layer + 1)
+        rate, keys_B, places_T = self.dropout, dropout_keys_B, pieces.places_T
+        x_BTD = x_BTD + drop(y_BTD, rate, keys_B, 2 * self.layer + 1, places_T)
         norm, routing = self.post_attention_layernorm, None
         if isinstance(self.mlp, FeedForward):
             y_BTD = self.mlp(x_BTD, norm)
         else:
             y_BTD, routing = self.mlp(norm(x_BTD), pieces.real_BT)
-        return x_BTD + drop(y_BTD, self.dropout, dropout_keys_B, 2 * self.layer + 2), routing
+        return x_BTD + drop(y_BTD, rate, keys_B, 2 * self.layer + 2, places_T), routing
 
 
 class Elsewhere(nn.Module):
@@ -86,6 +87,7 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(config.hidden_dim, eps=config.norm_eps)
         self.lm_head = nn.Linear(config.hidden_dim, num_rows, bias=False)
         self.has_begin = self.has_end = True  # whether the first and the last layer are here
+        self.exchange: Exchange | None = None  # if others compute parts of the same sequences
         self.tie()
 
     def tie(self) -> None:
@@ -155,13 +157,14 @@ class Decoder(nn.Module):
         documents, which then do not see each other, and positions start anew; -1 is padding, which
         routers do not count. None: each sequence is one document. `past`, one per layer, takes in
         the tokens; a filled one goes with one token per sequence. `dropout_keys_B`, as
-        `dropout_keys` makes them, switch dropout on.
+        `dropout_keys` makes them, switch dropout on. With an `exchange`, `documents_BT` alone is of
+        whole sequences, and all else of the tokens computed here.
         """
         if documents_BT is None:
-            pieces = whole_pieces(inputs)
+            pieces = whole_pieces(inputs, self.exchange)
         else:
-            pieces = find_pieces(documents_BT)
-        positions_BT = pieces.positions_BT
+            pieces = find_pieces(documents_BT, self.exchange)
+        positions_BT = pieces.here(pieces.positions_BT)
         if pieces.is_whole:  # one row of tables serves all
             positions_BT = positions_BT[:1] + (past[0].length if past else 0)
         rotary = rotary_tables(self.config, positions_BT)
@@ -170,7 +173,7 @@ class Decoder(nn.Module):
             x_BTD = self.embed_tokens(inputs)
             # The residual stream is float32, also of weights that are gathered in less.
             x_BTD = x_BTD.to(torch.promote_types(x_BTD.dtype, torch.float32))
-            x_BTD = drop(x_BTD, self.config.dropout, dropout_keys_B, 0)
+            x_BTD = drop(x_BTD, self.config.dropout, dropout_keys_B, 0, pieces.places_T)
         routings: list[LayerRouting] = []
         for index, layer in enumerate(self.layers):
             of_layer = past[index] if past else None

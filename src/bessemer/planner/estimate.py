@@ -77,9 +77,9 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
         training_flops(shape, segment.batch_samples, segment.seq_len)
         for segment in timetable.segments
     )
-    cluster = config.cluster
-    layout = (planned_axes(cluster).num_data_ranks, "cuda" if cluster.device == "cuda" else "cpu")
-    lanes = num_lanes(cluster, *layout)
+    cluster, axes = config.cluster, planned_axes(config.cluster)
+    device = "cuda" if cluster.device == "cuda" else "cpu"
+    lanes = num_lanes(cluster, axes.num_ranks, device)
     micro, memory = max(
         (
             (
@@ -91,13 +91,16 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
                     lanes,
                     optimizer,
                     has_average,
-                    planned_axes(cluster),
+                    axes,
                     cluster.reshard,
                     config.train.checkpoint.asynchronous,
+                    cluster.cp_exchange,
                 ),
             )
             for segment in timetable.segments
-            for size in [microbatch_samples(segment, shape.hidden_dim, cluster, *layout)]
+            for size in [
+                microbatch_samples(segment, shape.hidden_dim, cluster, axes.num_data_ranks, device)
+            ]
         ),
         key=lambda pair: pair[1].total,
     )

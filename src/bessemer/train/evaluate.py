@@ -24,6 +24,7 @@ from bessemer.tokens.stream import TokenStream, open_streams
 from bessemer.train.loader import make_batch
 from bessemer.train.loss import Pipelined, bits_per_byte, token_losses
 from bessemer.train.mesh import LONE, Ranks
+from bessemer.train.parallel.context import part_of_batch
 from bessemer.train.progress import mark
 
 
@@ -80,25 +81,25 @@ def measure(
     *,
     document_mask: bool,
     microbatch_samples: int,
-    rank: int = 0,
-    num_ranks: int = 1,
+    ranks: Ranks = LONE,
 ) -> TextLosses:
-    """Losses on this rank's share of `part` (all of it for a lone process)."""
+    """Losses on what this rank computes of `part` (all of it for a lone process)."""
     device = token_bytes.device
-    mine = part.chunks[rank::num_ranks]
+    num_ranks = ranks.axes.num_data_ranks
+    mine = part.chunks[ranks.data_rank :: num_ranks]
     columns = []
     # As many passes on every rank: where weights are shared out, all gather them together.
     for first in range(0, -(-len(part.chunks) // num_ranks), microbatch_samples):
         mark(f"evaluate {part.source}")
         some = mine[first : first + microbatch_samples] or part.chunks[:1]
-        batch = make_batch({chunk: part.read(chunk) for chunk in some})
+        batch = part_of_batch(make_batch({chunk: part.read(chunk) for chunk in some}), ranks)
         losses = token_losses(model, batch.to(device), token_bytes, document_mask)
         if first >= len(mine):
             continue
         is_text = (losses.num_bytes > 0).cpu()
         columns.append(
             (
-                np.repeat(some, part.seq_len)[is_text.numpy()],
+                np.repeat(some, batch.labels_BT.shape[1])[is_text.numpy()],
                 batch.doc_ids_BT.flatten()[is_text].numpy(),
                 losses.nats.cpu()[is_text].double().numpy(),
                 losses.num_bytes.cpu()[is_text].numpy(),
@@ -124,8 +125,7 @@ def bits_per_byte_of_sets(
             token_bytes,
             document_mask=config.document_mask,
             microbatch_samples=max(1, most_tokens // part.seq_len),
-            rank=ranks.data_rank,
-            num_ranks=ranks.axes.num_data_ranks,
+            ranks=ranks,
         )
         sums = [float(losses.nats.sum()), float(losses.num_bytes.sum())]
         both = torch.tensor(sums, dtype=torch.float64, device=token_bytes.device)

@@ -21,6 +21,7 @@ from bessemer.core.layout import EVIDENCE
 from bessemer.core.storage import write_json
 from bessemer.train.guard import Alarm
 from bessemer.train.loader import Batch
+from bessemer.train.mesh import LONE, Ranks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +57,9 @@ class Incident:
         return f"step {self.step}: {'; '.join(map(str, self.alarms))}"
 
 
-def document_losses(batches: Sequence[Batch], nats: Sequence[Tensor]) -> tuple[DocumentLoss, ...]:
+def document_losses(
+    batches: Sequence[Batch], nats: Sequence[Tensor], ranks: Ranks = LONE
+) -> tuple[DocumentLoss, ...]:
     """The loss of each document in a step over all ranks: those not finite first, then the dearest.
 
     `nats` holds the loss of each token of each of this rank's batches. A collective.
@@ -71,9 +74,10 @@ def document_losses(batches: Sequence[Batch], nats: Sequence[Tensor]) -> tuple[D
     counts = np.bincount(place, minlength=len(doc_ids))
     mine = list(zip(doc_ids.tolist(), counts.tolist(), sums.tolist(), strict=True))
     gathered = [mine]
-    if dist.is_initialized():
-        gathered = [[] for _ in range(dist.get_world_size())]
-        dist.all_gather_object(gathered, mine)
+    if ranks.dims:  # those that compute the same tokens would count them again
+        others = ranks.along("tokens")
+        gathered = [[] for _ in range(others.size())]
+        dist.all_gather_object(gathered, mine, group=others.get_group())
     found: dict[int, DocumentLoss] = {}
     for doc_id, count, nats_of in (row for rows in gathered for row in rows):
         before = found.get(doc_id, DocumentLoss(doc_id=doc_id, num_labels=0, nats=0.0))

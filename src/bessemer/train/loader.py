@@ -32,7 +32,8 @@ class Batch:
     labels_BT: Tensor  # the next token, or IGNORED at the end of a document and in padding
     documents_BT: Tensor
     """What may be attended together: a number for each piece of a document within its sequence,
-    rising from 0 at every border; -1 in padding."""
+    rising from 0 at every border; -1 in padding. Of whole sequences, also where all else is of a
+    part of them (`parallel.context.part_of_batch`)."""
     doc_ids_BT: Tensor  # document id of each input token; -1 in padding
     sources_B: Tensor  # index of the source in the order
     samples_B: Tensor  # number of each sample in the run

@@ -50,6 +50,7 @@ class Ranks:
     axes: Axes
     dims: Mapping[str, DeviceMesh] = field(default_factory=dict)  # none for a lone process
     data_rank: int = 0
+    context_rank: int = 0  # which part of these samples it computes, of `axes.cp`
 
     def along(self, *names: str) -> DeviceMesh:
         """The part of the mesh with these dims that this rank is in."""
@@ -112,7 +113,8 @@ def arrange_ranks(axes: Axes, device: torch.device) -> Ranks:
         dims[name].get_local_rank() for name in ("dp_replicate", "dp_shard", "ep")
     )
     data_rank = replica * axes.dp_shard + shard * axes.ep + expert
-    return Ranks(axes=axes, dims=dims, data_rank=data_rank)
+    context_rank = dims["cp"].get_local_rank()
+    return Ranks(axes=axes, dims=dims, data_rank=data_rank, context_rank=context_rank)
 
 
 @contextmanager

@@ -58,6 +58,7 @@ from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
 from bessemer.train.objective import accumulate_gradients, rehearse
 from bessemer.train.optim import make_optimizers
 from bessemer.train.parallel.apply import build
+from bessemer.train.parallel.context import part_of_batch
 from bessemer.train.parallel.data import let_go
 from bessemer.train.precision import resolve_precision
 from bessemer.train.profile import profiled
@@ -266,7 +267,9 @@ class Trainer:
         return sums.leave
 
     def _microbatches(self, step: int) -> Iterator[Batch]:
-        return (batch.to(self.device) for batch in self.loader.microbatches(step))
+        """What this rank computes in `step`."""
+        for batch in self.loader.microbatches(step):
+            yield part_of_batch(batch, self.ranks).to(self.device)
 
     def _update(self, expert_tokens_LE: Tensor | None, num_tokens: int) -> float:
         """Apply the gradients and balance the experts; returns how far the weights moved."""
@@ -296,7 +299,7 @@ class Trainer:
             action=action,
             alarms=tuple(alarms),
             nonfinite_gradients=gradient.nonfinite,
-            documents=document_losses(batches, nats),
+            documents=document_losses(batches, nats, self.ranks),
         )
         if monitor is not None:
             monitor.guard(incident)

@@ -279,6 +279,21 @@ ONE_FAULT = [
         "cluster.ep: shares experts out; leave it out, or give model.experts",
     ),
     (
+        "cluster.cp=3",
+        "cluster.cp: 3 ranks, which take two chunks of a sequence each, cannot share a seq_len of "
+        "64 evenly",
+    ),
+    (
+        "cluster={cp=4, cp_exchange='ulysses'}",
+        'cluster.cp_exchange: "ulysses": 4 ranks cannot share model.num_kv_heads (2) evenly; use '
+        '"all-gather"',
+    ),
+    (
+        "cluster={cp=2, tp=2, cp_exchange='ulysses'}",
+        'cluster.cp_exchange: "ulysses": 2 x 2 ranks along cp and tp cannot share '
+        'model.num_kv_heads (2) evenly; use "all-gather"',
+    ),
+    (
         "cluster.microbatch_tokens=100",
         "cluster.microbatch_tokens: 100 is no multiple of seq_len (64)",
     ),

@@ -180,6 +180,12 @@ def test_ranks_share_out_all_but_what_is_gathered() -> None:
     assert (held.weights, held.gathered) == (4 * (total // 2), 2 * 4 * total)
     replicas = training_memory(shape, 2, 32, axes=Axes(dp_replicate=2))
     assert (replicas.weights, replicas.gathered) == (4 * total, 4 * total)
+    parts = training_memory(shape, 2, 32, axes=Axes(cp=2), cp_exchange="ulysses")
+    two = training_memory(shape, 2, 32, axes=Axes(dp_shard=2))
+    assert (parts.weights, parts.gathered) == (two.weights, two.gathered)
+    assert parts.optimizer == alone.optimizer // 2
+    assert parts.activations == alone.activations // 2
+    assert parts.logits == training_memory(shape, 1, 32).logits
 
 
 def test_experts_that_are_spread_over_ranks_are_gathered_from_those_that_have_the_same() -> None:

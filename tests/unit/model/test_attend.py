@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from bessemer.model import attend as module
-from bessemer.model.attend import attend, attend_past, find_pieces, visibility_mask, whole_pieces
+from bessemer.model.attend import attend, attend_past, attend_run
+from bessemer.model.pieces import borders_of_run, find_pieces, visibility_mask, whole_pieces
 
 
 def textbook(q, k, v, documents, window):
@@ -64,6 +65,46 @@ def test_attention_is_the_textbooks(
     torch.testing.assert_close(found.double(), wanted, atol=1e-6, rtol=1e-5)
     for ours, theirs in zip(gradients(found, qkv), gradients(wanted, qkv), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("documents", [LONG, SHORT, WHOLE], ids=["long", "short", "whole"])
+@pytest.mark.parametrize("window", [None, 1, 7, 100])
+@pytest.mark.parametrize(("begin", "end"), [(0, 48), (0, 12), (12, 24), (19, 41), (47, 48)])
+def test_attention_of_a_run_of_tokens_is_the_textbooks(
+    documents: list[list[int]], window: int | None, begin: int, end: int
+) -> None:
+    ids = torch.tensor(documents)
+    q, k, v = qkv = random_qkv(2, 48)
+    found = attend_run(q[:, begin:end], k, v, find_pieces(ids), begin, window)
+    wanted = textbook(*qkv, ids, window)[:, begin:end]
+    torch.testing.assert_close(found.double(), wanted, atol=1e-6, rtol=1e-5)
+    for ours, theirs in zip(gradients(found, qkv), gradients(wanted, qkv), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("documents", [LONG, SHORT, WHOLE], ids=["long", "short", "whole"])
+@pytest.mark.parametrize(("begin", "end"), [(0, 48), (0, 12), (12, 24), (19, 41), (47, 48)])
+def test_borders_of_a_run_pair_each_query_with_the_keys_it_sees(
+    documents: list[list[int]], begin: int, end: int
+) -> None:
+    """As a kernel of variable length reads them: the last query of a piece sees its last key."""
+    pieces = find_pieces(torch.tensor(documents))
+    queries, keys = (each.tolist() for each in borders_of_run(pieces, begin, end))
+    query_places = [(row, t) for row in range(2) for t in range(begin, end)]
+    key_places = [(row, t) for row in range(2) for t in range(end)]
+    assert len(queries) == len(keys) == len(pieces.lengths) + 1
+    assert (queries[-1], keys[-1]) == (len(query_places), len(key_places))
+    seen = {}
+    for piece in range(len(pieces.lengths)):
+        of_piece = key_places[keys[piece] : keys[piece + 1]]
+        asking = query_places[queries[piece] : queries[piece + 1]]
+        for back, place in enumerate(reversed(asking)):
+            seen[place] = of_piece[: len(of_piece) - back]
+    for row, t in query_places:
+        first = t
+        while first > 0 and documents[row][first - 1] == documents[row][t]:
+            first -= 1
+        assert seen[row, t] == [(row, place) for place in range(first, t + 1)]
 
 
 def test_whole_sequences_are_found_to_be_whole() -> None:

@@ -19,6 +19,7 @@ from bessemer.train.lanes import Lanes
 from bessemer.train.layers import prepare_layers
 from bessemer.train.mesh import Ranks
 from bessemer.train.objective import Objective
+from bessemer.train.parallel.context import exchange_tokens
 from bessemer.train.parallel.data import replicate, shard, shard_layers
 from bessemer.train.parallel.experts import spread
 from bessemer.train.parallel.pipeline import Pipeline
@@ -36,8 +37,8 @@ def build(
     device: torch.device,
 ) -> tuple[Decoder, Lanes | Pipeline]:
     """A decoder of which this rank holds its part, and what computes gradients with it. From the
-    inside out: matrices along "tp", experts along "experts", layers along "pp", layers by
-    themselves, weights along "weights", replicas. The weights are to be filled."""
+    inside out: matrices along "tp", experts along "experts", tokens along "cp", layers along "pp",
+    layers by themselves, weights along "weights", replicas. The weights are to be filled."""
     axes = ranks.axes
     # Where weights are shared out, no rank ever holds all of them.
     with torch.device("meta" if axes.shares_weights else device):
@@ -46,6 +47,8 @@ def build(
         split(decoder, ranks.along("tp"))
     if axes.ep * axes.tp > 1:
         spread(decoder, ranks.along("experts"))
+    if axes.cp > 1:
+        exchange_tokens(decoder, ranks, cluster.cp_exchange)
     stages = layers_of_stages(
         shape_of(model, vocab_size), num_stages(axes.pp, cluster.pp_schedule), train.seq_len
     )

@@ -47,6 +47,7 @@ from bessemer.train.mesh import LONE, Ranks, arrange_ranks
 from bessemer.train.objective import accumulate_gradients
 from bessemer.train.optim import make_optimizers
 from bessemer.train.parallel.apply import build
+from bessemer.train.parallel.context import part_of_batch
 from bessemer.train.updates import UpdateProbe
 
 # Float32 sums in another order differ by less; a factor or a term that is wrong by more.
@@ -58,6 +59,7 @@ _VOCAB_SIZE, _SEQ_LEN, _BATCH, _MICROBATCH, _MOST_ALONG_AXIS = 64, 16, 16, 2, 4
 _NUM_LAYERS = 4  # two stages for each of two ranks
 _SEED = 3
 
+_EXCHANGES = ("all-gather", "ulysses")
 _LAYOUTS: tuple[dict[str, Any], ...] = (
     {"tp": 2},
     {"dp_shard": 2},
@@ -79,6 +81,12 @@ _LAYOUTS: tuple[dict[str, Any], ...] = (
     {"dp_replicate": 2, "dp_shard": 2, "ep": 2},
     {"dp_shard": 2, "ep": 2, "tp": 2},
     {"pp": 2, "dp_shard": 2, "ep": 2, "pp_schedule": "zero-bubble"},
+    *({"cp": 2, "cp_exchange": kind} for kind in _EXCHANGES),
+    *({"cp": 4, "cp_exchange": kind} for kind in _EXCHANGES),
+    *({"cp": 2, "dp_shard": 2, "cp_exchange": kind} for kind in _EXCHANGES),
+    {"cp": 2, "tp": 2, "cp_exchange": "ulysses"},
+    {"cp": 2, "pp": 2, "cp_exchange": "all-gather"},
+    {"cp": 2, "dp_shard": 2, "ep": 2, "cp_exchange": "ulysses"},
 )
 
 
@@ -253,7 +261,7 @@ def _step(model: ModelConfig, train: TrainConfig, layout: ClusterConfig, ranks: 
     initialize(decoder, _SEED)
     share = _BATCH // ranks.axes.num_data_ranks
     begin = ranks.data_rank * share
-    batches = _batches(begin, begin + share)
+    batches = [part_of_batch(batch, ranks) for batch in _batches(begin, begin + share)]
     named = dict(decoder.named_parameters())
     optimizers = make_optimizers(decoder, train.optimizer)
     probe = UpdateProbe((each for name, each in named.items() if name not in decoder.copied), ranks)
@@ -362,8 +370,9 @@ def _distances(alone: dict[str, Tensor], together: dict[str, Tensor]) -> dict[st
 
 
 def _name(layout: ClusterConfig) -> str:
-    kinds = f" ({layout.pp_schedule})" * (layout.pp > 1)
-    return f"{planned_axes(layout)}{kinds}"
+    kinds = [layout.cp_exchange] * (layout.cp > 1) + [layout.pp_schedule] * (layout.pp > 1)
+    axes = str(planned_axes(layout))
+    return f"{axes} ({', '.join(kinds)})" if kinds else axes
 
 
 def main() -> None:
