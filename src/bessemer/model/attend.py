@@ -56,7 +56,7 @@ def attend_run(
         longest = min(end, max(pieces.lengths))
         borders = borders_of_run(pieces, begin, end)
         return _attend_varlen(q_BQHK, k_BEGK, v_BEGK, borders, longest, window)
-    first = begin - int(pieces.positions_BT[:, begin].max())
+    first = 0 if pieces.is_whole else begin - int(pieces.positions_BT[:, begin].max())
     if window is not None:
         first = max(first, begin - window + 1)
     queries, keys = slice(begin, end), slice(first, end)

@@ -45,6 +45,7 @@ from bessemer.train.mesh import LONE, Ranks, arrange_ranks
 from bessemer.train.objective import accumulate_gradients
 from bessemer.train.optim import make_optimizers
 from bessemer.train.parallel.apply import build
+from bessemer.train.parallel.context import part_of_batch
 from bessemer.train.parallel.fake import Numbers
 from bessemer.train.parallel.held import (
     ACTIVATIONS,
@@ -119,7 +120,8 @@ def take_step(config: RunConfig, axes: Axes, rank: int, precision: str) -> DryRu
         # True meta tensors take far less time than fake ones.
         made = make(device=_META) if axes.shares_weights else None
         with FakeTensorMode(allow_non_fake_inputs=True), memory, traffic, Numbers():
-            batches = [_make_batch(size, segment.seq_len) for _ in range(taken)]
+            whole = (_make_batch(size, segment.seq_len) for _ in range(taken))
+            batches = [part_of_batch(batch, ranks) for batch in whole]
             memory.part = GATHERED  # of replicas, the buffers they send gradients from
             decoder, lanes = made or make(device=_CPU)
             if made:
