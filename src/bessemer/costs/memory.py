@@ -129,15 +129,28 @@ def optimizer_floats(shape: Shape, kind: str, has_average: bool) -> int:
     return floats - (parameters.attention + parameters.feed_forward + parameters.experts - routers)
 
 
+def _floats_of_stages(shape: Shape, pp: int) -> int:
+    """Parameters of the rank that has most of them: as many layers as others, and the larger end
+    (a tied weight is at both)."""
+    parameters = count_parameters(shape)
+    if pp == 1:
+        return parameters.total
+    layers = parameters.total - parameters.embedding - parameters.head - shape.hidden_dim
+    return -(-layers // pp) + parameters.embedding + shape.hidden_dim
+
+
 def _gathered_floats(shape: Shape, axes: Axes, reshard: bool) -> int:
     """What belongs to no layer, and two layers of mean size, or all layers; of experts that are
     spread over ranks, what other ranks have of those that are here."""
     parameters = count_parameters(shape)
     outside = parameters.embedding + parameters.head + shape.hidden_dim
     layers = parameters.total - outside
+    if axes.pp > 1:  # a stage has one of the ends, and all of its weights at hand
+        outside, layers, reshard = parameters.embedding, -(-layers // axes.pp), False
     if axes.ep > 1:
         is_shared = axes.dp_shard * axes.cp > axes.ep
-        layers -= parameters.experts - is_shared * parameters.experts // axes.ep
+        experts = parameters.experts // axes.pp
+        layers -= experts - is_shared * experts // axes.ep
     return outside + (2 * -(-layers // shape.num_layers) if reshard else layers)
 
 
@@ -156,18 +169,23 @@ def training_memory(
     """Memory for microbatches of `num_sequences` sequences of packed documents, of which each lane
     computes one. Lanes share one gradient. Along `axes` ranks share weights, gradients and the
     optimizer's state out, and along "cp" the tokens; with `reshard`, the weights of two layers are
-    gathered at a time. With `has_copy`, checkpoints are copied before they are written. What tensor
-    parallelism spares of activations is not counted yet."""
+    gathered at a time. Along "pp" they have different layers: of the heaviest rank, which keeps as
+    many microbatches of its layers as there are ranks, so all in all what one rank with all layers
+    keeps of one (of 1F1B; later schedules keep up to half more). With `has_copy`, checkpoints are
+    copied before they are written. What tensor parallelism spares of activations is not counted
+    yet."""
     parameters = count_parameters(shape).total
+    here = _floats_of_stages(shape, axes.pp)
     num_shards = axes.dp_shard * axes.cp  # FSDP2 shares weights out along both
     num_parts = num_shards * axes.tp
-    weights = _FLOAT_BYTES * -(-parameters // num_parts)
+    weights = _FLOAT_BYTES * -(-here // num_parts)
     gathered = 0
     if num_shards > 1:  # of weights, and as much of gradients
         gathered = 2 * _FLOAT_BYTES * -(-_gathered_floats(shape, axes, reshard) // axes.tp)
     elif axes.dp_replicate > 1:  # DDP's buckets
         gathered = weights
-    moments = _FLOAT_BYTES * -(-optimizer_floats(shape, optimizer, has_average) // num_parts)
+    moments = optimizer_floats(shape, optimizer, has_average) * here // parameters
+    moments = _FLOAT_BYTES * -(-moments // num_parts)
     tokens = num_sequences * seq_len // axes.cp
     saved = saved_activations(shape, num_sequences, seq_len, cp=axes.cp, cp_exchange=cp_exchange)
     logits = min(LOGIT_CHUNK_TOKENS, tokens) * shape.vocab_size

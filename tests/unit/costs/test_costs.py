@@ -19,6 +19,7 @@ from bessemer.costs.memory import (
     saved_activations,
     training_memory,
 )
+from bessemer.costs.stages import layers_of_stages
 from bessemer.model import attend
 from bessemer.model.cross_entropy import linear_cross_entropy
 from bessemer.model.dropout import dropout_keys
@@ -164,6 +165,24 @@ def test_saved_activations_equal_what_autograd_keeps(
         model.lm_head(x_BTD)
     found = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     assert found == 4 * saved_activations(shape_of(model.config, 300), 2, 32, packed)
+
+
+@pytest.mark.parametrize("tie", [True, False])
+def test_stages_of_a_pipeline_hold_their_layers_and_one_end(tie: bool) -> None:
+    dims = {**SHAPES[0], "num_layers": 4}
+    shape = shape_of(ModelConfig(**dims, tie_embeddings=tie), 64)
+    held = []
+    for layers in layers_of_stages(shape, 2, 32):
+        decoder = Decoder(ModelConfig(**dims, tie_embeddings=tie), 64)
+        decoder.keep(layers)
+        held.append(decoder.num_parameters())
+    two, alone = (training_memory(shape, 2, 32, axes=Axes(pp=pp)) for pp in (2, 1))
+    assert two.weights == two.gradients == 4 * max(held)
+    assert two.optimizer == pytest.approx(alone.optimizer * max(held) / (alone.weights / 4))
+    assert (two.gathered, two.activations) == (0, alone.activations)
+    shards = training_memory(shape, 2, 32, axes=Axes(pp=2, dp_shard=2))
+    norm = 64  # the last one, which the formula does not count as gathered
+    assert shards.gathered == 2 * 4 * (max(held) - norm)
 
 
 def test_ranks_share_out_all_but_what_is_gathered() -> None:
