@@ -24,10 +24,10 @@ from bessemer.costs.compute import shape_of, training_flops
 from bessemer.model.initialize import initialize
 from bessemer.model.rate import measure_matmul_flops
 from bessemer.model.transformer import Decoder
-from bessemer.train.checkpoint import CheckpointManifest
-from bessemer.train.checkpoint_keeper import Checkpoints
-from bessemer.train.checkpoint_state import TrainState
-from bessemer.train.checkpoint_store import DiskStore
+from bessemer.train.checkpoints.checkpoint import CheckpointManifest
+from bessemer.train.checkpoints.keeper import Checkpoints
+from bessemer.train.checkpoints.state import TrainState
+from bessemer.train.checkpoints.store import DiskStore
 from bessemer.train.optim import make_optimizers
 
 _WIDTH = 512

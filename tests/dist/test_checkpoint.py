@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from bessemer.train.checkpoint import load_model, read_manifests
-from bessemer.train.checkpoint_store import DiskStore
+from bessemer.train.checkpoints.checkpoint import load_model, read_manifests
+from bessemer.train.checkpoints.store import DiskStore
 
 pytestmark = pytest.mark.dist
 
@@ -26,10 +26,10 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from bessemer.config.train import CheckpointConfig
 from bessemer.core.errors import MachineError
-from bessemer.train.checkpoint import CheckpointManifest
-from bessemer.train.checkpoint_keeper import Checkpoints
-from bessemer.train.checkpoint_state import TrainState, digest_state
-from bessemer.train.checkpoint_store import DiskStore
+from bessemer.train.checkpoints.checkpoint import CheckpointManifest
+from bessemer.train.checkpoints.keeper import Checkpoints
+from bessemer.train.checkpoints.state import TrainState, digest_state
+from bessemer.train.checkpoints.store import DiskStore
 
 logging.basicConfig(format="%(name)s %(message)s")
 dist.init_process_group("gloo")

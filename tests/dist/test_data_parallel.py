@@ -18,7 +18,7 @@ from bessemer.line.stages import STAGES
 from bessemer.line.workspace import plan_workspace
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.contents import read_token_bytes
-from bessemer.train.checkpoint import load_model
+from bessemer.train.checkpoints.checkpoint import load_model
 
 pytestmark = pytest.mark.dist
 

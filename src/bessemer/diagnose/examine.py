@@ -37,8 +37,8 @@ from bessemer.tokens.permutation import Permutation
 from bessemer.tokens.sample import NO_DOCUMENT
 from bessemer.tokens.stream import TokenRange
 from bessemer.tokens.tokenizer import Tokenizer
-from bessemer.train.checkpoint import load_model
-from bessemer.train.checkpoint_store import Store
+from bessemer.train.checkpoints.checkpoint import load_model
+from bessemer.train.checkpoints.store import Store
 from bessemer.train.evaluate import EvaluationSet, TextLosses, make_evaluation_sets, measure
 
 _BATCH_TOKENS = 8192

@@ -23,8 +23,8 @@ from bessemer.model.hugging_face import read_weights, round_weights
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.corpus import Corpus
 from bessemer.tokens.tokenizer import Tokenizer
-from bessemer.train.checkpoint import load_model
-from bessemer.train.checkpoint_store import Store
+from bessemer.train.checkpoints.checkpoint import load_model
+from bessemer.train.checkpoints.store import Store
 
 _NUM_TEXTS = 8
 

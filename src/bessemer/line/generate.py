@@ -9,8 +9,8 @@ from bessemer.line.workspace import Workspace
 from bessemer.model.generate import generate
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.tokenizer import Tokenizer
-from bessemer.train.checkpoint import load_model
-from bessemer.train.checkpoint_remote import open_store
+from bessemer.train.checkpoints.checkpoint import load_model
+from bessemer.train.checkpoints.remote import open_store
 
 
 def continue_text(

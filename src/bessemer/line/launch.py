@@ -24,8 +24,8 @@ def supervise_ranks(
     num_ranks = _num_local_ranks(cluster)
     if num_ranks == 1:
         return None
-    from bessemer.train.checkpoint import complete_checkpoints
-    from bessemer.train.checkpoint_remote import open_store
+    from bessemer.train.checkpoints.checkpoint import complete_checkpoints
+    from bessemer.train.checkpoints.remote import open_store
     from bessemer.train.supervise import Supervisor
 
     store = open_store(workspace.folder("train"), cluster.checkpoints)

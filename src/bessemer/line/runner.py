@@ -110,7 +110,7 @@ def _start_anew(workspace: Workspace, stages: tuple[Stage, ...]) -> None:
     for name in names:
         shutil.rmtree(workspace.folder(name), ignore_errors=True)
     if "train" in names:
-        from bessemer.train.checkpoint_remote import open_store
+        from bessemer.train.checkpoints.remote import open_store
 
         open_store(workspace.folder("train"), workspace.config.cluster.checkpoints).remove("")
 

@@ -251,7 +251,7 @@ def run_train(work: Work) -> StageResult:
 def run_diagnose(work: Work) -> StageResult:
     """Measure the model and judge it."""
     from bessemer.diagnose.examine import Examination, diagnose
-    from bessemer.train.checkpoint_remote import open_store
+    from bessemer.train.checkpoints.remote import open_store
 
     exam = Examination(
         model=work.config.model,
@@ -273,7 +273,7 @@ def run_export(work: Work) -> StageResult:
     """Write the Hugging Face folder and prove it."""
     from bessemer.export.package import Export, export_model
     from bessemer.line.lineage import trace_lineage
-    from bessemer.train.checkpoint_remote import open_store
+    from bessemer.train.checkpoints.remote import open_store
 
     job = Export(
         model=work.config.model,

@@ -21,15 +21,15 @@ from bessemer.core.fingerprint import fingerprint
 from bessemer.core.layout import EVALUATIONS, EVIDENCE, GUARD, METRICS, STEPS
 from bessemer.core.storage import atomic_path
 from bessemer.tokens.order import SampleOrder
-from bessemer.train.checkpoint import (
+from bessemer.train.checkpoints.checkpoint import (
     CheckpointManifest,
     commit,
     holds_any,
     read_manifests,
     sound,
 )
-from bessemer.train.checkpoint_remote import copy_file, open_store
-from bessemer.train.checkpoint_store import DiskStore, Store
+from bessemer.train.checkpoints.remote import copy_file, open_store
+from bessemer.train.checkpoints.store import DiskStore, Store
 from bessemer.train.schedule import first_step_of_decay
 
 _LOG = logging.getLogger(__name__)

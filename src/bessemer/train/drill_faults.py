@@ -18,7 +18,7 @@ from typing import BinaryIO
 from torch import Tensor
 
 from bessemer.core.errors import ConfigError
-from bessemer.train.checkpoint_store import Store
+from bessemer.train.checkpoints.store import Store
 from bessemer.train.launch import Launch
 
 VARIABLE = "BESSEMER_DRILL_FAULT"

@@ -38,10 +38,10 @@ from bessemer.tokens.digest import NO_STEPS, chain_digest
 from bessemer.tokens.order import SampleOrder
 from bessemer.train.average import Average
 from bessemer.train.branch import History, adopt_checkpoint
-from bessemer.train.checkpoint import CheckpointManifest
-from bessemer.train.checkpoint_keeper import Checkpoints
-from bessemer.train.checkpoint_remote import open_store
-from bessemer.train.checkpoint_state import TrainState, digest_state
+from bessemer.train.checkpoints.checkpoint import CheckpointManifest
+from bessemer.train.checkpoints.keeper import Checkpoints
+from bessemer.train.checkpoints.remote import open_store
+from bessemer.train.checkpoints.state import TrainState, digest_state
 from bessemer.train.clip import Gradient, clip_gradients
 from bessemer.train.drill_faults import fault_of_drill
 from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets

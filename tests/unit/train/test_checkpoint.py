@@ -30,10 +30,10 @@ from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import CHECKPOINTS, STATE_DIGESTS
 from bessemer.core.manifest import record_files
 from bessemer.core.storage import read_json, write_json
-from bessemer.train.checkpoint import CheckpointManifest, load_model, read_manifests
-from bessemer.train.checkpoint_keeper import Checkpoints
-from bessemer.train.checkpoint_state import TrainState
-from bessemer.train.checkpoint_store import DiskStore
+from bessemer.train.checkpoints.checkpoint import CheckpointManifest, load_model, read_manifests
+from bessemer.train.checkpoints.keeper import Checkpoints
+from bessemer.train.checkpoints.state import TrainState
+from bessemer.train.checkpoints.store import DiskStore
 from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.trainer import Trainer

@@ -14,8 +14,8 @@ from bessemer.config.train import CheckpointConfig
 from bessemer.core.errors import IntegrityError, MachineError
 from bessemer.core.layout import CHECKPOINTS, METRICS, STATE_DIGESTS, STEPS
 from bessemer.core.storage import read_jsonl
-from bessemer.train.checkpoint import load_model, read_manifests
-from bessemer.train.checkpoint_remote import RemoteStore, open_store
+from bessemer.train.checkpoints.checkpoint import load_model, read_manifests
+from bessemer.train.checkpoints.remote import RemoteStore, open_store
 from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.trainer import Trainer

@@ -20,7 +20,7 @@ from bessemer.core.errors import TrainingError
 from bessemer.core.ids import format_doc_id
 from bessemer.core.layout import CHECKPOINTS, EVIDENCE, GUARD, METRICS, STEPS
 from bessemer.core.storage import read_json, read_jsonl
-from bessemer.train.checkpoint import load_model
+from bessemer.train.checkpoints.checkpoint import load_model
 from bessemer.train.clip import clip_gradients
 from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch

@@ -21,8 +21,8 @@ from bessemer.core.storage import read_jsonl
 from bessemer.model.transformer import Decoder
 from bessemer.tokens.stream import open_streams
 from bessemer.tokens.tokenizer import Tokenizer
-from bessemer.train.checkpoint import load_model, read_manifests, sound
-from bessemer.train.checkpoint_store import DiskStore
+from bessemer.train.checkpoints.checkpoint import load_model, read_manifests, sound
+from bessemer.train.checkpoints.store import DiskStore
 from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets, measure
 from bessemer.train.launch import Launch
 from bessemer.train.mesh import process_group

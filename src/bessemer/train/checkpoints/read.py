@@ -28,8 +28,8 @@ from torch.distributed.checkpoint.storage import StorageReader
 from torch.futures import Future
 
 from bessemer.core.errors import IntegrityError
-from bessemer.train.checkpoint_index import SavedTensor
-from bessemer.train.checkpoint_store import Store
+from bessemer.train.checkpoints.index import SavedTensor
+from bessemer.train.checkpoints.store import Store
 
 
 def fill(

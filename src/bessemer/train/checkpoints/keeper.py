@@ -26,7 +26,7 @@ from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
 from bessemer.config.train import CheckpointConfig
 from bessemer.core.errors import BessemerError, MachineError
 from bessemer.core.manifest import FileRecord
-from bessemer.train.checkpoint import (
+from bessemer.train.checkpoints.checkpoint import (
     CheckpointManifest,
     clear_away,
     commit,
@@ -34,11 +34,11 @@ from bessemer.train.checkpoint import (
     thin_out,
     verify,
 )
-from bessemer.train.checkpoint_index import read_index
-from bessemer.train.checkpoint_read import fill
-from bessemer.train.checkpoint_state import Snapshot, TrainState, parts_of_this_rank
-from bessemer.train.checkpoint_store import Store
-from bessemer.train.checkpoint_write import BoxWriter, SnapshotPlanner
+from bessemer.train.checkpoints.index import read_index
+from bessemer.train.checkpoints.read import fill
+from bessemer.train.checkpoints.state import Snapshot, TrainState, parts_of_this_rank
+from bessemer.train.checkpoints.store import Store
+from bessemer.train.checkpoints.write import BoxWriter, SnapshotPlanner
 
 T = TypeVar("T")
 

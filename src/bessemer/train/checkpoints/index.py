@@ -13,7 +13,7 @@ import torch
 
 from bessemer.core.errors import IntegrityError
 from bessemer.core.manifest import FileRecord
-from bessemer.train.checkpoint_store import Store
+from bessemer.train.checkpoints.store import Store
 
 _DTYPES = {
     "F64": torch.float64,

@@ -23,10 +23,10 @@ from torch import nn
 
 from bessemer.core.errors import BessemerError, IntegrityError, MachineError
 from bessemer.core.manifest import FileRecord
-from bessemer.train.checkpoint_index import read_index
-from bessemer.train.checkpoint_read import fill
-from bessemer.train.checkpoint_state import average_tensors, model_tensors
-from bessemer.train.checkpoint_store import DiskStore, Store
+from bessemer.train.checkpoints.index import read_index
+from bessemer.train.checkpoints.read import fill
+from bessemer.train.checkpoints.state import average_tensors, model_tensors
+from bessemer.train.checkpoints.store import DiskStore, Store
 
 _LOG = logging.getLogger(__name__)
 _RECORD = "checkpoint.json"

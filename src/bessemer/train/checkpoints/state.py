@@ -18,7 +18,7 @@ from torch.distributed.tensor import DTensor
 
 from bessemer.core.fingerprint import digest_bytes
 from bessemer.model.parts import held_by_this_rank
-from bessemer.train.checkpoint_index import SavedTensor
+from bessemer.train.checkpoints.index import SavedTensor
 from bessemer.train.optim import plain_name
 
 _MODEL, _OPTIMIZER, _AVERAGE = "model.", "optimizer.", "average."

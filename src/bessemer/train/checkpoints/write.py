@@ -29,7 +29,7 @@ from torch.futures import Future
 
 from bessemer.core.fingerprint import digest_bytes
 from bessemer.core.manifest import FileRecord
-from bessemer.train.checkpoint_index import (
+from bessemer.train.checkpoints.index import (
     DTYPE_NAMES,
     Box,
     SavedTensor,
@@ -37,7 +37,7 @@ from bessemer.train.checkpoint_index import (
     index_name,
     next_attempt,
 )
-from bessemer.train.checkpoint_store import Store
+from bessemer.train.checkpoints.store import Store
 
 _WRITE_BYTES = 1 << 23  # digested and written at a time
 

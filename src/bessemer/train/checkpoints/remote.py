@@ -13,7 +13,7 @@ from fsspec.spec import AbstractFileSystem
 
 from bessemer.core.errors import BessemerError, IntegrityError, MachineError
 from bessemer.core.layout import CHECKPOINTS
-from bessemer.train.checkpoint_store import DiskStore, Store
+from bessemer.train.checkpoints.store import DiskStore, Store
 
 _LOCAL = "file://"
 _FETCHED_BYTES = 1 << 23  # at a time
