@@ -7,13 +7,16 @@ single numbers, such as how many tokens there are or a norm, are left out.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bessemer.config.axes import Axes
 from bessemer.config.cluster import ClusterConfig
+from bessemer.config.pipeline import num_stages, stages_of_rank
 from bessemer.config.train import TrainConfig
 from bessemer.costs.compute import Shape
+from bessemer.costs.stages import layers_of_stages
 
 _FLOAT_BYTES = 4
 
@@ -44,18 +47,34 @@ def sent_bytes(kind: str, whole_bytes: float, num_ranks: int) -> float:
 
 
 def step_traffic(
-    shape: Shape, axes: Axes, work: Microbatches, train: TrainConfig, cluster: ClusterConfig
+    shape: Shape,
+    axes: Axes,
+    work: Microbatches,
+    train: TrainConfig,
+    cluster: ClusterConfig,
+    pipeline_rank: int = 0,
 ) -> Sent:
-    """Bytes that a rank sends in a step, of every axis and kind that has any. Layouts with pp, cp
-    or ep, and experts along tp, have no formula yet: nothing."""
-    if axes.pp * axes.cp * axes.ep > 1 or (axes.tp > 1 and shape.experts is not None):
+    """Bytes that a rank sends in a step, of every axis and kind that has any; of a pipeline, the
+    rank with this place along "pp". With dualpipe-v or zero-bubble what is computed twice is left
+    out. Context parallelism, and experts along "tp", have no formula yet: nothing."""
+    if axes.cp > 1 or (axes.tp > 1 and shape.experts is not None):
         return {}
-    sent = _weights(shape, axes, work, cluster.reshard)
-    if axes.tp > 1:
-        sent |= _tensor_parallel(shape, axes, work, train, cluster.recompute)
-    if train.optimizer.kind == "muon":
-        for key, size in _whole_matrices(shape, axes).items():
-            sent[key] = sent.get(key, 0) + size
+    stages = layers_of_stages(shape, num_stages(axes.pp, cluster.pp_schedule), train.seq_len)
+    here = stages_of_rank(pipeline_rank, axes.pp, cluster.pp_schedule)
+    layers = _layers(shape)
+    others = [stages_of_rank(rank, axes.pp, cluster.pp_schedule) for rank in range(axes.pp)]
+    elsewhere = {stage for each in others if each != here for stage in each}
+    held = _Held(
+        layers=[layers[index] for stage in here for index in stages[stage]],
+        has_begin=0 in here,
+        has_end=len(stages) - 1 in here,
+        num_neighbours=sum(stage + step in elsewhere for stage in here for step in (-1, 1)),
+    )
+    layout = _Layout(shape=shape, axes=axes, work=work, train=train, cluster=cluster, held=held)
+    sent: Sent = defaultdict(float)
+    for term in (_weights, _tensor_parallel, _expert_parallel, _pipeline, _whole_matrices):
+        for key, size in term(layout).items():
+            sent[key] += size
     return {key: size for key, size in sent.items() if size}
 
 
@@ -65,13 +84,62 @@ class _Parameter:
     columns: int = 1
     split: int | None = None  # the dim that ranks along "tp" share out
     is_hidden: bool = False  # whether it is Muon's
+    num_experts: int = 0  # of a stack of them
 
     def gathered_bytes(self, axes: Axes) -> int:
-        """Of the part of one rank along "tp". FSDP2 cuts rows, padded to a multiple of its
-        ranks."""
+        """Of the part of one rank along "tp". FSDP2 cuts rows, padded to a multiple of its ranks;
+        of experts that are spread over ranks it cuts the matrices."""
+        if self.num_experts and axes.ep > 1:
+            return _FLOAT_BYTES * self.rows * self.columns // axes.ep
         rows = -(-self.rows // axes.tp) if self.split == 0 else self.rows
         columns = self.columns // axes.tp if self.split == 1 else self.columns
         return _FLOAT_BYTES * -(-rows // _sharers(axes)) * _sharers(axes) * columns
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Held:
+    """What one rank along "pp" has."""
+
+    layers: list[list[_Parameter]]
+    has_begin: bool
+    has_end: bool
+    num_neighbours: int  # stages of other ranks that are next to one of these
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Layout:
+    """All that decides on the traffic of a rank."""
+
+    shape: Shape
+    axes: Axes
+    work: Microbatches
+    train: TrainConfig
+    cluster: ClusterConfig
+    held: _Held
+
+    @property
+    def recomputes(self) -> bool:
+        """Whether the backward pass computes layers again."""
+        return self.cluster.recompute != "none"
+
+    @property
+    def stream_bytes(self) -> int:
+        """Of the residual stream of all microbatches, where ranks share out sequences one part."""
+        return _FLOAT_BYTES * self.work.num_tokens * self.shape.hidden_dim // self.axes.cp
+
+    @property
+    def num_exchanges(self) -> int:
+        """How often in a step FSDP2 gathers and reduces: a pipeline's stages keep what they have
+        gathered."""
+        return 1 if self.axes.pp > 1 else self.work.number
+
+    def outside(self) -> list[_Parameter]:
+        """What is here and in no layer."""
+        table = _Parameter(rows=self.shape.vocab_size, columns=self.shape.hidden_dim, split=0)
+        held = self.held
+        is_one = self.shape.tie_embeddings and held.has_begin and held.has_end
+        tables = [table] * (held.has_begin + held.has_end - is_one)
+        return tables + [_Parameter(rows=self.shape.hidden_dim)] * held.has_end
 
 
 def _sharers(axes: Axes) -> int:
@@ -85,7 +153,12 @@ def _layers(shape: Shape) -> list[list[_Parameter]]:
     if shape.experts is None:
         return [dense] * shape.num_layers
     experts, width = shape.experts, shape.hidden_dim
-    stack = _Parameter(rows=experts.num_experts, columns=width * experts.ffn_dim, is_hidden=True)
+    stack = _Parameter(
+        rows=experts.num_experts,
+        columns=width * experts.ffn_dim,
+        is_hidden=True,
+        num_experts=experts.num_experts,
+    )
     router = _Parameter(rows=experts.num_experts, columns=width)
     mixture = [*_attention(shape), router, stack, stack, stack]
     if experts.num_shared:
@@ -111,76 +184,112 @@ def _feed_forward(shape: Shape, ffn_dim: int) -> list[_Parameter]:
     return [into, into, back]
 
 
-def _outside(shape: Shape) -> list[_Parameter]:
-    """What is in no layer."""
-    table = _Parameter(rows=shape.vocab_size, columns=shape.hidden_dim, split=0)
-    norm = _Parameter(rows=shape.hidden_dim)
-    return [table, norm] if shape.tie_embeddings else [table, table, norm]
-
-
 def _bytes(parameters: Iterable[_Parameter], axes: Axes) -> int:
     return sum(parameter.gathered_bytes(axes) for parameter in parameters)
 
 
-def _weights(shape: Shape, axes: Axes, work: Microbatches, reshard: bool) -> Sent:
+def _weights(layout: _Layout) -> Sent:
     """Shares of weights are gathered for the forward pass and, let go of in between, for the
     backward pass; gradients are reduced to shares in every microbatch (Rajbhandari et al. 2020,
     arXiv 1910.02054, section 7.2.2). Replicas add up theirs once per step."""
-    outside = _bytes(_outside(shape), axes)
-    layers = sum(_bytes(layer, axes) for layer in _layers(shape))
-    gathered = work.number * (outside + (2 if reshard else 1) * layers)
-    reduced = work.number * (outside + layers)
-    own, sharers = (outside + layers) / _sharers(axes), _sharers(axes)
+    axes, times = layout.axes, layout.num_exchanges
+    passes = 2 if layout.cluster.reshard and axes.pp == 1 else 1
+    in_layers = [each for layer in layout.held.layers for each in layer]
+    apart = [each for each in in_layers if each.num_experts and axes.ep > 1]
+    layers = _bytes((each for each in in_layers if each not in apart), axes)
+    experts, outside = _bytes(apart, axes), _bytes(layout.outside(), axes)
+    sharers, copies = _sharers(axes), _sharers(axes) // axes.ep
+    gathered, reduced = "all-gather", "reduce-scatter"
+    own = (layers + outside) / sharers + experts / copies
     return {
-        ("weights", "all-gather"): sent_bytes("all-gather", gathered, sharers),
-        ("weights", "reduce-scatter"): sent_bytes("reduce-scatter", reduced, sharers),
+        ("weights", gathered): sent_bytes(gathered, times * (outside + passes * layers), sharers),
+        ("weights", reduced): sent_bytes(reduced, times * (outside + layers), sharers),
+        ("expert_weights", gathered): sent_bytes(gathered, times * passes * experts, copies),
+        ("expert_weights", reduced): sent_bytes(reduced, times * experts, copies),
         ("dp_replicate", "all-reduce"): sent_bytes("all-reduce", own, axes.dp_replicate),
     }
 
 
-def _tensor_parallel(
-    shape: Shape, axes: Axes, work: Microbatches, train: TrainConfig, recompute: str
-) -> Sent:
+def _tensor_parallel(layout: _Layout) -> Sent:
     """The residual stream, shared out along the sequence, is gathered before attention and before
     the feed-forward layer, and what they add to it is reduced to shares; backward the other way
     round (Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.2). Once each, too, after the
     embedding and before the loss, which sums three numbers of each token. Norms give float32, and
     layers add numbers in the precision of products. A layer that is computed again needs no second
-    reduction at its end. Gradients of norms are added up once per step, or in every microbatch
-    where FSDP2 keeps them."""
-    stream, layers, again = (
-        work.num_tokens * shape.hidden_dim,
-        shape.num_layers,
-        recompute != "none",
-    )
-    wide, narrow = _FLOAT_BYTES, work.product_bytes
-    gathered = stream * (2 * layers * ((1 + again) * wide + narrow) + 2 * wide)
-    reduced = stream * (layers * ((2 + again) * narrow + 2 * wide) + 2 * wide)
-    losses = (3 + (train.label_smoothing > 0)) * work.num_tokens * _FLOAT_BYTES
-    norms = [each for part in (*_layers(shape), _outside(shape)) for each in part]
-    added = _bytes((each for each in norms if each.split is None), axes)
-    if axes.num_ranks > axes.tp * axes.pp:
-        added *= work.number
+    reduction at its end. Gradients of norms are added up once per step, or whenever FSDP2 reduces
+    them."""
+    axes, work, held = layout.axes, layout.work, layout.held
+    if axes.tp == 1:
+        return {}
+    layers, ends, again = len(held.layers), held.has_begin + held.has_end, layout.recomputes
+    narrow = work.product_bytes / _FLOAT_BYTES
+    gathered = layout.stream_bytes * (2 * layers * (1 + again + narrow) + ends)
+    reduced = layout.stream_bytes * (layers * ((2 + again) * narrow + 2) + ends)
+    numbers = held.has_end * (3 + (layout.train.label_smoothing > 0))
+    losses = numbers * _FLOAT_BYTES * work.num_tokens // axes.cp
+    whole = [*layout.outside(), *(each for layer in held.layers for each in layer)]
+    norms = _bytes((each for each in whole if each.split is None), axes)
+    is_sharded = axes.num_ranks > axes.tp * axes.pp
+    added = losses + norms * (layout.num_exchanges if is_sharded else 1)
     return {
         ("tp", "all-gather"): sent_bytes("all-gather", gathered, axes.tp),
         ("tp", "reduce-scatter"): sent_bytes("reduce-scatter", reduced, axes.tp),
-        ("tp", "all-reduce"): sent_bytes("all-reduce", losses + added, axes.tp),
+        ("tp", "all-reduce"): sent_bytes("all-reduce", added, axes.tp),
     }
 
 
-def _whole_matrices(shape: Shape, axes: Axes) -> Sent:
-    """Momentum that Muon needs whole, gathered along "tp" and "weights" one after the other: first
-    along the one that cut it last; where columns are cut along "tp", that one."""
-    along_weights = along_tp = 0.0
-    for parameter in (each for layer in _layers(shape) for each in layer if each.is_hidden):
-        part = parameter.gathered_bytes(axes)
-        if parameter.split == 1:
-            along_tp += part * axes.tp / _sharers(axes)
-            along_weights += part * axes.tp
-        else:
-            along_weights += part
-            along_tp += _FLOAT_BYTES * parameter.rows * parameter.columns
+def _expert_parallel(layout: _Layout) -> Sent:
+    """Every token goes to the ranks of its experts and comes back, and so does its gradient
+    (Lepikhin et al. 2020, arXiv 2006.16668, section 3.2): the mean over ranks, or all of them if
+    experts get as many tokens each."""
+    axes, experts = layout.axes, layout.shape.experts
+    if axes.ep == 1 or experts is None:
+        return {}
+    layers = sum(any(each.num_experts for each in layer) for layer in layout.held.layers)
+    rows = layout.stream_bytes * experts.experts_per_token
+    sent = sent_bytes("all-to-all", (6 if layout.recomputes else 4) * layers * rows, axes.ep)
+    # One process group may be both.
+    return {("weights" if axes.ep == _sharers(axes) else "ep", "all-to-all"): sent}
+
+
+def _pipeline(layout: _Layout) -> Sent:
+    """Hidden states go to the rank of the next stage and their gradients to that of the one before
+    (Narayanan et al. 2021, arXiv 2104.04473, section 2.2); the last stage tells all ranks the loss
+    of each token. Where both ends have one weight, each sends the other its gradient."""
+    axes, held = layout.axes, layout.held
+    if axes.pp == 1:
+        return {}
+    sent = held.num_neighbours * layout.stream_bytes / axes.tp
+    if layout.shape.tie_embeddings and held.has_begin != held.has_end:
+        sent += _bytes(layout.outside()[:1], axes) / _sharers(axes)
+    losses = _FLOAT_BYTES * layout.work.num_tokens // axes.cp
     return {
-        ("weights", "all-gather"): sent_bytes("all-gather", along_weights, _sharers(axes)),
-        ("tp", "all-gather"): sent_bytes("all-gather", along_tp, axes.tp),
+        ("pp", "send"): sent,
+        ("pp", "broadcast"): sent_bytes("broadcast", losses, axes.pp),
     }
+
+
+def _whole_matrices(layout: _Layout) -> Sent:
+    """Momentum that Muon needs whole, gathered along two axes one after the other: where both cut
+    rows, first along "weights", else first along "tp" or "ep"."""
+    if layout.train.optimizer.kind != "muon":
+        return {}
+    axes, sharers = layout.axes, _sharers(layout.axes)
+    sums: dict[str, float] = defaultdict(float)
+
+    def gather(axis: str, whole_bytes: float, num_ranks: int) -> None:
+        sums[axis] += sent_bytes("all-gather", whole_bytes, num_ranks)
+
+    for each in (each for layer in layout.held.layers for each in layer if each.is_hidden):
+        part, whole = each.gathered_bytes(axes), _FLOAT_BYTES * each.rows * each.columns
+        if each.num_experts and axes.ep > 1:
+            copies = sharers // axes.ep
+            gather("ep" if copies > 1 else "weights", whole / copies, axes.ep)
+            gather("expert_weights", whole, copies)
+        elif each.split == 1:
+            gather("tp", part * axes.tp / sharers, axes.tp)
+            gather("weights", part * axes.tp, sharers)
+        else:
+            gather("weights", part, sharers)
+            gather("tp", whole, axes.tp)
+    return {(axis, "all-gather"): size for axis, size in sums.items()}

@@ -5,9 +5,9 @@ process group, which answers at once and moves nothing: what does not fit fails 
 there. What the rank holds, and what it sends, is counted on the way.
 
 Where Python asks a tensor for a number, it is one: tokens that are predicted, the gradient's norm.
-Every sequence is one document. Microbatches between the first and the last are alike: one is taken,
-and counted as often as there are. Not taken is what only measures: losses by source, the length of
-the update.
+Every sequence is one document; all experts get as many tokens. Microbatches between the first and
+the last are alike: one is taken, and counted as often as there are. Not taken is what only
+measures: losses by source, the length of the update.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from bessemer.train.objective import accumulate_gradients
 from bessemer.train.optim import make_optimizers
 from bessemer.train.parallel.apply import build
 from bessemer.train.parallel.context import part_of_batch
-from bessemer.train.parallel.fake import Numbers
+from bessemer.train.parallel.fake import Numbers, even_counts
 from bessemer.train.parallel.held import (
     ACTIVATIONS,
     GATHERED,
@@ -113,8 +113,9 @@ def take_step(config: RunConfig, axes: Axes, rank: int, precision: str) -> DryRu
     number = segment.batch_samples // axes.num_data_ranks // size
     # A pipeline's microbatches meet; it takes them all.
     taken = number if axes.pp > 1 else min(number, _MOST_MICROBATCHES)
-    memory = MemoryMeter()
-    with _fake_ranks(axes, rank) as ranks:
+    memory, experts = MemoryMeter(), config.model.experts
+    rows = size * segment.seq_len // axes.cp * (experts.experts_per_token if experts else 1)
+    with _fake_ranks(axes, rank) as ranks, even_counts(rows):
         traffic = TrafficMeter(ranks)
         make = _builder(config, ranks, precision)
         # True meta tensors take far less time than fake ones.

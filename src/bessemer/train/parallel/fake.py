@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -35,3 +37,20 @@ class Numbers(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func is _AS_NUMBER:
             return 1.0 if args[0].is_floating_point() else 1
         return func(*args, **kwargs)
+
+
+@contextmanager
+def even_counts(total: int) -> Iterator[None]:
+    """Within the block a row of counts, which a list is made of, has even shares of `total`: as if
+    routers gave all experts as many tokens."""
+
+    def shares(counts: Tensor) -> list[int]:
+        share, rest = divmod(total, len(counts))
+        return [share + (index < rest) for index in range(len(counts))]
+
+    made = FakeTensor.tolist
+    FakeTensor.tolist = shares  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        FakeTensor.tolist = made  # type: ignore[method-assign]
