@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.common import ROOT
 
-BENCHMARKS = ("quickstart", "tokenize", "loader", "train_speed", "checkpoint")
+BENCHMARKS = ("quickstart", "tokenize", "loader", "train_speed", "axes", "checkpoint")
 
 
 def main() -> None:

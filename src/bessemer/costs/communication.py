@@ -128,6 +128,18 @@ class _Layout:
         return _FLOAT_BYTES * self.work.num_tokens * self.shape.hidden_dim // self.axes.cp
 
     @property
+    def gathered_part(self) -> float:
+        """Of float32, what gathered weights take, and what the embedding gives."""
+        return 0.5 if self.cluster.gather == "bf16" and self.is_sharded else 1
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether FSDP2 keeps the weights: see train.parallel.apply."""
+        axes = self.axes
+        is_replicated_part = axes.dp_replicate > 1 and axes.tp * axes.pp > 1
+        return _sharers(axes) > 1 or is_replicated_part
+
+    @property
     def num_exchanges(self) -> int:
         """How often in a step FSDP2 gathers and reduces: a pipeline's stages keep what they have
         gathered."""
@@ -201,10 +213,12 @@ def _weights(layout: _Layout) -> Sent:
     sharers, copies = _sharers(axes), _sharers(axes) // axes.ep
     gathered, reduced = "all-gather", "reduce-scatter"
     own = (layers + outside) / sharers + experts / copies
+    part = layout.gathered_part
     return {
-        ("weights", gathered): sent_bytes(gathered, times * (outside + passes * layers), sharers),
+        ("weights", gathered): part
+        * sent_bytes(gathered, times * (outside + passes * layers), sharers),
         ("weights", reduced): sent_bytes(reduced, times * (outside + layers), sharers),
-        ("expert_weights", gathered): sent_bytes(gathered, times * passes * experts, copies),
+        ("expert_weights", gathered): part * sent_bytes(gathered, times * passes * experts, copies),
         ("expert_weights", reduced): sent_bytes(reduced, times * experts, copies),
         ("dp_replicate", "all-reduce"): sent_bytes("all-reduce", own, axes.dp_replicate),
     }
@@ -214,14 +228,15 @@ def _tensor_parallel(layout: _Layout) -> Sent:
     """The residual stream, shared out along the sequence, is gathered before attention and before
     the feed-forward layer, and what they add to it is reduced to shares; backward the other way
     round (Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.2). Once each, too, after the
-    embedding and before the loss, which sums three numbers of each token. Norms give float32, and
-    layers add numbers in the precision of products. A layer that is computed again needs no second
-    reduction at its end. Gradients of norms are added up once per step, or whenever FSDP2 reduces
-    them."""
+    embedding and before the loss, which sums three numbers of each token. Norms give float32,
+    layers add numbers in the precision of products, and the embedding gives that of gathered
+    weights. A layer that is computed again needs no second reduction at its end. Gradients of norms
+    are added up once per step, or whenever FSDP2 reduces them."""
     axes, work, held = layout.axes, layout.work, layout.held
     if axes.tp == 1:
         return {}
-    layers, ends, again = len(held.layers), held.has_begin + held.has_end, layout.recomputes
+    layers, again, part = len(held.layers), layout.recomputes, layout.gathered_part
+    ends = held.has_begin * part + held.has_end
     narrow = work.product_bytes / _FLOAT_BYTES
     gathered = layout.stream_bytes * (2 * layers * (1 + again + narrow) + ends)
     reduced = layout.stream_bytes * (layers * ((2 + again) * narrow + 2) + ends)
@@ -229,8 +244,7 @@ def _tensor_parallel(layout: _Layout) -> Sent:
     losses = numbers * _FLOAT_BYTES * work.num_tokens // axes.cp
     whole = [*layout.outside(), *(each for layer in held.layers for each in layer)]
     norms = _bytes((each for each in whole if each.split is None), axes)
-    is_sharded = axes.num_ranks > axes.tp * axes.pp
-    added = losses + norms * (layout.num_exchanges if is_sharded else 1)
+    added = losses + part * norms * (layout.num_exchanges if layout.is_sharded else 1)
     return {
         ("tp", "all-gather"): sent_bytes("all-gather", gathered, axes.tp),
         ("tp", "reduce-scatter"): sent_bytes("reduce-scatter", reduced, axes.tp),
