@@ -263,7 +263,7 @@ def _expert_parallel(layout: _Layout) -> Sent:
     rows = layout.stream_bytes * experts.experts_per_token
     sent = sent_bytes("all-to-all", (6 if layout.recomputes else 4) * layers * rows, axes.ep)
     # One process group may be both.
-    return {("weights" if axes.ep == _sharers(axes) else "ep", "all-to-all"): sent}
+    return {("weights" if axes.ep == _sharers(axes) else "experts", "all-to-all"): sent}
 
 
 def _pipeline(layout: _Layout) -> Sent:
@@ -298,7 +298,7 @@ def _whole_matrices(layout: _Layout) -> Sent:
         part, whole = each.gathered_bytes(axes), _FLOAT_BYTES * each.rows * each.columns
         if each.num_experts and axes.ep > 1:
             copies = sharers // axes.ep
-            gather("ep" if copies > 1 else "weights", whole / copies, axes.ep)
+            gather("experts" if copies > 1 else "weights", whole / copies, axes.ep)
             gather("expert_weights", whole, copies)
         elif each.split == 1:
             gather("tp", part * axes.tp / sharers, axes.tp)

@@ -68,26 +68,29 @@ def dry_run(config: RunConfig, axes: Axes, found: Sequence[DryRun]) -> None:
     peaks = [each.peak_bytes for each in found]
     table.add_row("at one time", *(format_bytes(size) for size in (*peaks, formula.total)))
     console.print(table)
-    _traffic(found, step_traffic(shape, axes, work, config.train, config.cluster), ranks)
+    ranks_per_stage = axes.num_ranks // axes.pp  # "pp" is the outermost dim of the mesh
+    formulas = [
+        step_traffic(shape, axes, work, config.train, config.cluster, each.rank // ranks_per_stage)
+        for each in found
+    ]
+    _traffic(found, formulas)
 
 
-def _traffic(
-    found: Sequence[DryRun], formula: Mapping[tuple[str, str], float], ranks: Sequence[str]
-) -> None:
+def _traffic(found: Sequence[DryRun], formulas: Sequence[Mapping[tuple[str, str], float]]) -> None:
+    """Beside each rank's bytes those of its formula; nothing where that leaves them out."""
     console = make_console()
     console.print("[bold]sent in one step[/bold]")
-    table = make_table("along", "kind", "calls", *ranks, "formula", right=("calls", *ranks))
+    columns = [word for each in found for word in ("calls", f"rank {each.rank:,}", "formula")]
+    table = make_table("along", "kind", *columns, right=columns)
     sent = [{(each.axis, each.kind): each for each in run.traffic} for run in found]
-    for axis, kind in sorted({*formula, *(key for run in sent for key in run)}):
-        each = [run.get((axis, kind)) for run in sent]
-        calls = max((one.calls for one in each if one), default=0)
-        sizes = [one.sent_bytes if one else 0 for one in each]
-        expected = formula.get((axis, kind))
-        table.add_row(
-            axis,
-            kind,
-            f"{calls:,}",
-            *(format_bytes(size) for size in sizes),
-            "" if expected is None else format_bytes(expected),
-        )
+    for key in sorted({key for each in (*sent, *formulas) for key in each}):
+        cells = []
+        for counted, formula in zip(sent, formulas, strict=True):
+            one, expected = counted.get(key), formula.get(key)
+            cells += [
+                f"{one.calls:,}" if one else "0",
+                format_bytes(one.sent_bytes if one else 0),
+                "" if expected is None else format_bytes(expected),
+            ]
+        table.add_row(*key, *cells)
     console.print(table)

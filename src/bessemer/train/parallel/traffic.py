@@ -114,8 +114,9 @@ def _group_of(func: Any, args: Sequence[Any]) -> dist.ProcessGroup:
 
 
 def _names_of_groups(ranks: Ranks) -> dict[str, str]:
-    """What an axis is called, by the name of its process group. Of axes that are one group, some
-    being of length one: what FSDP2 uses, else the axis itself."""
-    dims = ranks.dims
-    names = sorted(dims, key=lambda name: (name == "weights") - (name == "tokens"))
-    return {dims[name].get_group().group_name: name for name in names}
+    """What an axis is called, by the name of its process group. Where several are one group, as
+    some are of length one: what FSDP2 uses, else a dim of the mesh itself."""
+    first, last = ("tokens", "experts"), ("expert_weights", "weights")
+    others = [name for name in ranks.dims if name not in (*first, *last)]
+    names = [name for name in (*first, *others, *last) if name in ranks.dims]
+    return {ranks.dims[name].get_group().group_name: name for name in names}
