@@ -114,7 +114,8 @@ def take_step(config: RunConfig, axes: Axes, rank: int, precision: str) -> DryRu
     # A pipeline's microbatches meet; it takes them all.
     taken = number if axes.pp > 1 else min(number, _MOST_MICROBATCHES)
     memory, experts = MemoryMeter(), config.model.experts
-    rows = size * segment.seq_len // axes.cp * (experts.experts_per_token if experts else 1)
+    rows = size * segment.seq_len // (axes.cp * axes.tp)  # that a rank routes
+    rows *= experts.experts_per_token if experts else 1
     with _fake_ranks(axes, rank) as ranks, even_counts(rows):
         traffic = TrafficMeter(ranks)
         make = _builder(config, ranks, precision)
