@@ -40,6 +40,15 @@ def cross_check(sections: dict[str, Any]) -> list[Fault]:
     return faults
 
 
+def faults_with_replicas(
+    model: ModelConfig, train: TrainConfig, cluster: ClusterConfig, dp_replicate: int
+) -> list[Fault]:
+    """All faults of a training on so many replicas: `cluster` may leave their number to what is
+    there."""
+    cluster = cluster.model_copy(update={"dp_replicate": dp_replicate})
+    return cross_check({"model": model, "train": train, "cluster": cluster})
+
+
 def _source_names(names: list[str]) -> Iterator[Fault]:
     for name, count in Counter(names).items():
         if count > 1:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bessemer.config.axes import planned_axes
-from bessemer.config.cluster import ClusterConfig
+from bessemer.config.check import faults_with_replicas
+from bessemer.config.run import RunConfig
 from bessemer.core.errors import BessemerError
 from bessemer.line.runner import needs_all_ranks
 from bessemer.line.workspace import Workspace
@@ -21,7 +22,7 @@ def supervise_ranks(
     cluster = workspace.config.cluster
     if not needs_all_ranks(workspace, first, last):
         return None
-    num_ranks = _num_local_ranks(cluster)
+    num_ranks = _num_local_ranks(workspace.config)
     if num_ranks == 1:
         return None
     from bessemer.train.checkpoints.checkpoint import complete_checkpoints
@@ -45,14 +46,17 @@ def supervise_ranks(
     ).run()
 
 
-def _num_local_ranks(cluster: ClusterConfig) -> int:
-    """As many as the layout has; with as many replicas as there are GPUs for, unless it says."""
+def _num_local_ranks(config: RunConfig) -> int:
+    """As many as the layout has; unless it says, with as many replicas as there are GPUs for and
+    can share batches out evenly."""
+    cluster = config.cluster
     axes = planned_axes(cluster)
     if cluster.dp_replicate is None and cluster.device != "cpu" and _may_have_gpus():
         import torch
 
-        replicas = max(1, torch.cuda.device_count() // axes.num_ranks)
-        return replace(axes, dp_replicate=replicas).num_ranks
+        for replicas in range(torch.cuda.device_count() // axes.num_ranks, 1, -1):
+            if not faults_with_replicas(config.model, config.train, cluster, replicas):
+                return replace(axes, dp_replicate=replicas).num_ranks
     return axes.num_ranks
 
 

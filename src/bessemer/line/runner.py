@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bessemer.config.axes import axes_of_launch
+from bessemer.config.check import faults_with_replicas
 from bessemer.core.errors import ConfigError, MachineError
 from bessemer.core.events import Display
 from bessemer.core.hardware import num_usable_cores, peak_memory_bytes
@@ -70,8 +71,8 @@ def run_stages(
     if launch.rank > 0:
         _follow(workspace, stages, display, launch)
         return []
-    if needs_all_ranks(workspace, first, last):  # refused before anything is done
-        axes_of_launch(workspace.config.cluster, launch.num_ranks)
+    if needs_all_ranks(workspace, first, last):
+        _refuse_what_does_not_fit(workspace, launch)  # before anything is done
     outcomes = []
     with _sole_worker(workspace.root):
         save_workspace(workspace)
@@ -90,6 +91,15 @@ def run_stages(
             publish(workspace, stage.name)
             outcomes.append(StageOutcome(stage=stage.name, reused=reused, manifest=manifest))
     return outcomes
+
+
+def _refuse_what_does_not_fit(workspace: Workspace, launch: Launch) -> None:
+    """Raise ConfigError if these ranks cannot train together what is asked for."""
+    config = workspace.config
+    axes = axes_of_launch(config.cluster, launch.num_ranks)
+    faults = faults_with_replicas(config.model, config.train, config.cluster, axes.dp_replicate)
+    if faults:
+        raise ConfigError(faults)
 
 
 def needs_all_ranks(workspace: Workspace, first: str | None, last: str | None) -> bool:
