@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,36 +14,47 @@ from bessemer.line.drill_kinds import KINDS
 
 pytestmark = pytest.mark.dist
 
-Bessemer = Callable[..., subprocess.CompletedProcess[str]]
 CHOSEN = (  # the others are like one of them, or tested in test_launch.py
     "SIGKILL while saving",
     "SIGSTOP of rank 0",
-    "SIGTERM",
-    "flipped bit",
     "half a checkpoint",
     "disk full",
 )
+LIMIT_S = 1500  # on a machine that is busy with much else
 
 
-def test_a_run_ends_equal_after_every_kind_of_fault(run_file: Path, bessemer: Bessemer) -> None:
+def drill(run_file: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bessemer", "drill", str(run_file), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+
+
+@pytest.mark.timeout(LIMIT_S + 60)
+def test_a_run_ends_equal_after_every_kind_of_fault(run_file: Path) -> None:
     faults = [word for name in CHOSEN for word in ("--fault", name)]
-    done = bessemer("drill", str(run_file), *faults)
+    done = drill(run_file, *faults)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line for line in done.stdout.splitlines() if line.rstrip().endswith("equal")]
     assert len(rows) == len(CHOSEN), done.stdout
-    for name, how in (("SIGKILL while saving", "by itself"), ("SIGTERM", "same command again")):
+    ways = ("by itself", "by itself", "same command again", "went on")
+    for name, how in zip(CHOSEN, ways, strict=True):
         assert any(name in row and how in row for row in rows), done.stdout
     assert not (run_file.parent / "out").exists()  # the run's own folder is not touched
 
 
-def test_kills_at_random_moments_lose_nothing(run_file: Path, bessemer: Bessemer) -> None:
-    done = bessemer("drill", str(run_file), "--kills", "2", "--seed", "5")
+@pytest.mark.timeout(LIMIT_S + 60)
+def test_kills_at_random_moments_lose_nothing(run_file: Path) -> None:
+    done = drill(run_file, "--kills", "2", "--seed", "5")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 kills, seed 5" in done.stdout
 
 
-def test_an_unknown_fault_is_refused(run_file: Path, bessemer: Bessemer) -> None:
-    done = bessemer("drill", str(run_file), "--fault", "flood")
+def test_an_unknown_fault_is_refused(run_file: Path) -> None:
+    done = drill(run_file, "--fault", "flood")
     assert done.returncode == 2
     assert "flood" in done.stderr
     assert "truncated shard" in done.stderr
