@@ -73,9 +73,9 @@ EXPERTS = "{num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1, 
             id="experts on 512 ranks, cut down to four",
         ),
         pytest.param(
-            ("cluster.cp=16", "train.document_mask=false"),
+            ("cluster.cp=16", "cluster.pp=2", "train.document_mask=false"),
             1,
-            id="whole sequences on 16 ranks, cut down to two",
+            id="whole sequences on 32 ranks, cut down to four",
         ),
     ],
 )

@@ -104,9 +104,9 @@ def find_pieces(documents_BT: Tensor, exchange: Exchange | None = None) -> Piece
     )
 
 
-def whole_pieces(input_ids_BT: Tensor, exchange: Exchange | None = None) -> Pieces:
-    """Each sequence is one piece. `input_ids_BT` are those of tokens computed here."""
-    (batch, length), device = input_ids_BT.shape, input_ids_BT.device
+def whole_pieces(inputs: Tensor, exchange: Exchange | None = None) -> Pieces:
+    """Each sequence is one piece. `inputs` are [B, T] or [B, T, D], of tokens computed here."""
+    (batch, length), device = inputs.shape[:2], inputs.device
     length *= exchange.num_parts if exchange else 1
     return Pieces(
         positions_BT=torch.arange(length, device=device).expand(batch, length),
