@@ -6,6 +6,7 @@ Text is only looked at where it is held out, or was trained on before.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +31,14 @@ class Pipelined(Protocol):
     """What computes microbatches with other ranks; see parallel.pipeline."""
 
     config: ModelConfig
+
+    def parameters(self) -> Sequence[Tensor]:
+        """Those of this rank."""
+
+    def differentiate(
+        self, batches: Sequence[Batch], divisor: float
+    ) -> list[tuple[Tensor, Tensor | None]]:
+        """Add up the gradients of all losses, divided by `divisor`."""
 
     def token_nats(self, batch: Batch, document_mask: bool) -> Tensor:
         """The cross-entropy of each token [B * T]."""

@@ -6,7 +6,6 @@ Shapes: B sequences, T tokens, N = B * T, L layers with experts, E experts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from bessemer.model.dropout import dropout_keys
 from bessemer.model.transformer import Decoder
 from bessemer.train.lanes import Lanes
 from bessemer.train.loader import Batch
+from bessemer.train.loss import Pipelined
 from bessemer.train.mesh import LONE, Ranks
 from bessemer.train.parallel.data import gradient_sync
 from bessemer.train.parallel.tensor import settle_gradients
@@ -71,18 +71,6 @@ class Objective(nn.Module):
         weights = self.config.routing
         added = weights.z_loss * routing.z_loss + weights.balance_loss * routing.balance_loss
         return hidden_BTD, added, routing.expert_tokens_LE
-
-
-class Pipelined(Protocol):
-    """What computes microbatches with other ranks; see parallel.pipeline."""
-
-    def parameters(self) -> Sequence[Tensor]:
-        """Those of this rank."""
-
-    def differentiate(
-        self, batches: Sequence[Batch], divisor: float
-    ) -> list[tuple[Tensor, Tensor | None]]:
-        """Add up the gradients of all losses, divided by `divisor`."""
 
 
 def accumulate_gradients(
