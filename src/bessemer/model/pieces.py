@@ -104,10 +104,9 @@ def find_pieces(documents_BT: Tensor, exchange: Exchange | None = None) -> Piece
     )
 
 
-def whole_pieces(inputs: Tensor, exchange: Exchange | None = None) -> Pieces:
-    """Each sequence is one piece. `inputs` are [B, T] or [B, T, D], of tokens computed here."""
-    (batch, length), device = inputs.shape[:2], inputs.device
-    length *= exchange.num_parts if exchange else 1
+def whole_pieces(like_BT: Tensor, exchange: Exchange | None = None) -> Pieces:
+    """Each sequence is one piece. `like_BT` has the shape of whole sequences."""
+    (batch, length), device = like_BT.shape, like_BT.device
     return Pieces(
         positions_BT=torch.arange(length, device=device).expand(batch, length),
         starts_S=torch.arange(0, (batch + 1) * length, length, device=device, dtype=torch.int32),

@@ -146,6 +146,8 @@ class Decoder(nn.Module):
         documents_BT: Tensor | None = None,
         past: Sequence[Past] | None = None,
         dropout_keys_B: Tensor | None = None,
+        *,
+        document_mask: bool = True,
     ) -> tuple[Tensor, Routing | None]:
         """What the output projection takes, [B, T, D], and how tokens went to experts, if any.
         `inputs` are token ids [B, T].
@@ -155,13 +157,16 @@ class Decoder(nn.Module):
 
         `documents_BT` holds a number for each token that differs between neighbours of different
         documents, which then do not see each other, and positions start anew; -1 is padding, which
-        routers do not count. None: each sequence is one document. `past`, one per layer, takes in
-        the tokens; a filled one goes with one token per sequence. `dropout_keys_B`, as
-        `dropout_keys` makes them, switch dropout on. With an `exchange`, `documents_BT` alone is of
-        whole sequences, and all else of the tokens computed here.
+        routers do not count. Without it, or without `document_mask`, each sequence is one document.
+        `past`, one per layer, takes in the tokens; a filled one goes with one token per sequence.
+        `dropout_keys_B`, as `dropout_keys` makes them, switch dropout on. With an `exchange`,
+        `documents_BT` alone is of whole sequences, and all else of the tokens computed here.
         """
         if documents_BT is None:
-            pieces = whole_pieces(inputs, self.exchange)
+            assert self.exchange is None, "inputs are not whole sequences"
+            pieces = whole_pieces(inputs)
+        elif not document_mask:
+            pieces = whole_pieces(documents_BT, self.exchange)
         else:
             pieces = find_pieces(documents_BT, self.exchange)
         positions_BT = pieces.here(pieces.positions_BT)

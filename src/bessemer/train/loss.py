@@ -52,8 +52,9 @@ def token_losses(
     if not isinstance(model, Decoder):
         nats = model.token_nats(batch, document_mask)
         return TokenLosses(nats=nats, num_bytes=label_bytes(labels, token_bytes))
-    documents = batch.documents_BT if document_mask else None
-    hidden_BTD, _ = model.hidden_states(batch.input_ids_BT, documents)
+    hidden_BTD, _ = model.hidden_states(
+        batch.input_ids_BT, batch.documents_BT, document_mask=document_mask
+    )
     _, nats = linear_cross_entropy(
         hidden_BTD.flatten(0, 1),
         model.output_weight,

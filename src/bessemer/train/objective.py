@@ -60,11 +60,13 @@ class Objective(nn.Module):
         """What the decoder gives for its inputs, without dropout if samples have no numbers; and,
         if it has experts, what is added to the loss for their balance, and tokens per expert
         [L, E]."""
-        documents = documents_BT if self.config.document_mask else None
         keys_B = None if samples_B is None else dropout_keys(self.seed, samples_B)
         with autocast(self.precision, inputs.device):
             hidden_BTD, routing = self.decoder.hidden_states(
-                inputs, documents, dropout_keys_B=keys_B
+                inputs,
+                documents_BT,
+                dropout_keys_B=keys_B,
+                document_mask=self.config.document_mask,
             )
         if routing is None:
             return hidden_BTD, None, None

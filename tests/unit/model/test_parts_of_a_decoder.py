@@ -26,15 +26,19 @@ def make_decoder(tie_embeddings: bool) -> Decoder:
     return decoder
 
 
+@pytest.mark.parametrize("document_mask", [True, False])
 @pytest.mark.parametrize("tie_embeddings", [True, False])
-def test_parts_in_a_row_give_the_hidden_states_of_the_whole(tie_embeddings: bool) -> None:
+def test_parts_in_a_row_give_the_hidden_states_of_the_whole(
+    tie_embeddings: bool, document_mask: bool
+) -> None:
     decoder = make_decoder(tie_embeddings)
     ids_BT = torch.arange(32).view(2, 16) * 7 % VOCAB_SIZE
     documents_BT = torch.arange(16).expand(2, 16) // 5
-    expected, _ = decoder.hidden_states(ids_BT, documents_BT)
+    expected, _ = decoder.hidden_states(ids_BT, documents_BT if document_mask else None)
     x = ids_BT
     for layers in (range(1), range(1, 3), range(3, 4)):
-        x, _ = decoder.part(layers).hidden_states(x, documents_BT)
+        part = decoder.part(layers)
+        x, _ = part.hidden_states(x, documents_BT, document_mask=document_mask)
     assert torch.equal(x, expected)
     assert len(list(decoder.parameters())) == len(list(make_decoder(tie_embeddings).parameters()))
 

@@ -79,7 +79,7 @@ def test_positions_and_padding_are_those_of_whole_sequences() -> None:
     assert torch.equal(cut.here(cut.positions_BT), whole.positions_BT[:, here])
     assert cut.real_BT is not None
     assert torch.equal(cut.real_BT, whole.real_BT[:, here])
-    plain = whole_pieces(torch.zeros(2, 8), SECOND_OF_TWO)
+    plain = whole_pieces(documents, SECOND_OF_TWO)
     assert plain.lengths == (16, 16)
     assert plain.here(plain.positions_BT).tolist() == [here, here]
 
