@@ -17,6 +17,7 @@ from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.train import TrainConfig
 from bessemer.model.initialize import initialize
+from bessemer.train.loss import token_losses
 from bessemer.train.mesh import arrange_ranks
 from bessemer.train.objective import accumulate_gradients
 from bessemer.train.parallel.apply import build
@@ -43,22 +44,26 @@ def step(precision, **cluster):
     gradients = {name: each.grad.full_tensor() for name, each in decoder.named_parameters()}
     assert all(each.dtype == torch.float32 for each in decoder.parameters())
     assert all(each.dtype == torch.float32 for each in gradients.values())
-    return torch.cat(nats), gradients, sent
+    with torch.no_grad():
+        (batch,) = _batches(0, 2)
+        text = token_losses(decoder, batch, torch.ones(64).long(), True, precision).nats.sum()
+    return torch.cat(nats), gradients, sent, text
 
 
 dist.init_process_group("gloo")
-nats, gradients, sent = step("fp32")
-kept_nats, kept, _ = step("fp32", offload=True)
-assert torch.equal(nats, kept_nats)
+nats, gradients, sent, text = step("fp32")
+kept_nats, kept, _, kept_text = step("fp32", offload=True)
+assert torch.equal(nats, kept_nats) and torch.equal(text, kept_text)
 for name, gradient in gradients.items():
     assert torch.equal(kept[name], gradient), name
 
-nats, gradients, sent = step("bf16")
-half_nats, half, half_sent = step("bf16", gather="bf16")
+nats, gradients, sent, text = step("bf16")
+half_nats, half, half_sent, half_text = step("bf16", gather="bf16")
 assert half_sent["all-gather"] == sent["all-gather"] / 2, (sent, half_sent)
 assert half_sent["reduce-scatter"] == sent["reduce-scatter"]  # gradients stay float32
 assert not torch.equal(half_nats, nats)  # gains and embeddings are rounded
 torch.testing.assert_close(half_nats.sum(), nats.sum(), rtol=2e-3, atol=0)
+torch.testing.assert_close(half_text, text, rtol=2e-3, atol=0)
 for name, gradient in gradients.items():
     # Products are bfloat16 in both, whose last place is a 256th. A token may change its expert.
     distance = (half[name] - gradient).norm() / gradient.norm()

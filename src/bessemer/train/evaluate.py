@@ -82,6 +82,7 @@ def measure(
     document_mask: bool,
     microbatch_samples: int,
     ranks: Ranks = LONE,
+    precision: str = "fp32",
 ) -> TextLosses:
     """Losses on what this rank computes of `part` (all of it for a lone process)."""
     device = token_bytes.device
@@ -93,7 +94,7 @@ def measure(
         mark(f"evaluate {part.source}")
         some = mine[first : first + microbatch_samples] or part.chunks[:1]
         batch = part_of_batch(make_batch({chunk: part.read(chunk) for chunk in some}), ranks)
-        losses = token_losses(model, batch.to(device), token_bytes, document_mask)
+        losses = token_losses(model, batch.to(device), token_bytes, document_mask, precision)
         if first >= len(mine):
             continue
         is_text = (losses.num_bytes > 0).cpu()
@@ -114,6 +115,7 @@ def bits_per_byte_of_sets(
     token_bytes: torch.Tensor,
     config: TrainConfig,
     ranks: Ranks = LONE,
+    precision: str = "fp32",
 ) -> dict[str, float]:
     """Bits per byte of each source, measured by all ranks together; NaN where there is no text."""
     found = {}
@@ -126,6 +128,7 @@ def bits_per_byte_of_sets(
             document_mask=config.document_mask,
             microbatch_samples=max(1, most_tokens // part.seq_len),
             ranks=ranks,
+            precision=precision,
         )
         sums = [float(losses.nats.sum()), float(losses.num_bytes.sum())]
         both = torch.tensor(sums, dtype=torch.float64, device=token_bytes.device)

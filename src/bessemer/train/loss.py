@@ -17,6 +17,7 @@ from bessemer.core.labels import IGNORED
 from bessemer.model.cross_entropy import linear_cross_entropy
 from bessemer.model.transformer import Decoder
 from bessemer.train.loader import Batch
+from bessemer.train.precision import autocast
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,22 +46,28 @@ class Pipelined(Protocol):
 
 
 def token_losses(
-    model: Decoder | Pipelined, batch: Batch, token_bytes: Tensor, document_mask: bool
+    model: Decoder | Pipelined,
+    batch: Batch,
+    token_bytes: Tensor,
+    document_mask: bool,
+    precision: str = "fp32",
 ) -> TokenLosses:
-    """Forward pass and the cross-entropy of every token; `token_bytes` is int64 [V]."""
+    """Forward pass and the cross-entropy of every token; `token_bytes` is int64 [V]. Of a pipeline,
+    in the precision of its training."""
     labels = batch.labels_BT.flatten()
     if not isinstance(model, Decoder):
         nats = model.token_nats(batch, document_mask)
         return TokenLosses(nats=nats, num_bytes=label_bytes(labels, token_bytes))
-    hidden_BTD, _ = model.hidden_states(
-        batch.input_ids_BT, batch.documents_BT, document_mask=document_mask
-    )
-    _, nats = linear_cross_entropy(
-        hidden_BTD.flatten(0, 1),
-        model.output_weight,
-        labels,
-        softcap=model.config.logit_softcap,
-    )
+    with autocast(precision, labels.device):
+        hidden_BTD, _ = model.hidden_states(
+            batch.input_ids_BT, batch.documents_BT, document_mask=document_mask
+        )
+        _, nats = linear_cross_entropy(
+            hidden_BTD.flatten(0, 1),
+            model.output_weight,
+            labels,
+            softcap=model.config.logit_softcap,
+        )
     return TokenLosses(nats=nats, num_bytes=label_bytes(labels, token_bytes))
 
 

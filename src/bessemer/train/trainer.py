@@ -100,14 +100,14 @@ class Trainer:
             rank=self.ranks.data_rank,
             num_ranks=self.ranks.axes.num_data_ranks,
         )
-        precision = resolve_precision(config.precision, self.device)
+        self.precision = resolve_precision(config.precision, self.device)
         self.decoder, self.lanes = build(
             job.model,
             len(token_bytes),
             config,
             job.cluster,
             self.ranks,
-            precision,
+            self.precision,
             job.seed,
             self.device,
         )
@@ -349,6 +349,7 @@ class Trainer:
                 self.token_bytes,
                 self.job.train,
                 self.ranks,
+                self.precision,
             )
         let_go(self.decoder)
         known = [value for value in found.values() if math.isfinite(value)]
