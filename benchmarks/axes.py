@@ -37,6 +37,8 @@ LAYOUTS: dict[int, tuple[dict[str, Any], ...]] = {
         {"tp": 2},
         {"pp": 2},
         {"pp": 2, "pp_schedule": "interleaved"},
+        {"cp": 2},
+        {"cp": 2, "cp_exchange": "ulysses"},
         {"dp_shard": 2, "ep": 2},
     ),
     4: (
@@ -45,6 +47,7 @@ LAYOUTS: dict[int, tuple[dict[str, Any], ...]] = {
         {"dp_replicate": 2, "dp_shard": 2},
         {"dp_shard": 2, "tp": 2},
         {"pp": 2, "dp_shard": 2},
+        {"cp": 2, "dp_shard": 2},
         {"dp_shard": 4, "ep": 4},
     ),
 }

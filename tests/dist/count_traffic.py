@@ -23,6 +23,7 @@ from bessemer.train.mesh import arrange_ranks
 from bessemer.train.objective import accumulate_gradients
 from bessemer.train.optim import make_optimizers
 from bessemer.train.parallel.apply import build
+from bessemer.train.parallel.context import part_of_batch
 from bessemer.train.parallel.traffic import TrafficMeter
 
 _CPU = torch.device("cpu")
@@ -38,7 +39,8 @@ def count(config: RunConfig, axes: Axes) -> list[dict[str, Any]]:
     initialize(decoder, config.run.seed)
     number = train.global_batch_tokens // train.seq_len // axes.num_data_ranks
     torch.manual_seed(ranks.data_rank)
-    batches = [_batch(train.seq_len, vocab_size) for _ in range(number)]
+    whole = [_batch(train.seq_len, vocab_size) for _ in range(number)]
+    batches = [part_of_batch(batch, ranks) for batch in whole]
     named = list(decoder.named_parameters())
     optimizers = make_optimizers(decoder, train.optimizer)
     meter = TrafficMeter(ranks)

@@ -56,8 +56,8 @@ def step_traffic(
 ) -> Sent:
     """Bytes that a rank sends in a step, of every axis and kind that has any; of a pipeline, the
     rank with this place along "pp". With dualpipe-v or zero-bubble what is computed twice is left
-    out. Context parallelism, and experts along "tp", have no formula yet: nothing."""
-    if axes.cp > 1 or (axes.tp > 1 and shape.experts is not None):
+    out. Experts along "tp" have no formula yet: nothing."""
+    if axes.tp > 1 and shape.experts is not None:
         return {}
     stages = layers_of_stages(shape, num_stages(axes.pp, cluster.pp_schedule), train.seq_len)
     here = stages_of_rank(pipeline_rank, axes.pp, cluster.pp_schedule)
@@ -72,7 +72,8 @@ def step_traffic(
     )
     layout = _Layout(shape=shape, axes=axes, work=work, train=train, cluster=cluster, held=held)
     sent: Sent = defaultdict(float)
-    for term in (_weights, _tensor_parallel, _expert_parallel, _pipeline, _whole_matrices):
+    terms = (_weights, _tensor_parallel, _context_parallel, _expert_parallel, _pipeline)
+    for term in (*terms, _whole_matrices):
         for key, size in term(layout).items():
             sent[key] += size
     return {key: size for key, size in sent.items() if size}
@@ -250,6 +251,28 @@ def _tensor_parallel(layout: _Layout) -> Sent:
         ("tp", "reduce-scatter"): sent_bytes("reduce-scatter", reduced, axes.tp),
         ("tp", "all-reduce"): sent_bytes("all-reduce", added, axes.tp),
     }
+
+
+def _context_parallel(layout: _Layout) -> Sent:
+    """In every layer all ranks get the keys and values of whole sequences, and bring together the
+    gradients of them (Llama 3, arXiv 2407.21783, section 3.3.2); or queries, keys and values of a
+    part of the heads, and give back the outputs, and backward the other way round (Ulysses, arXiv
+    2309.14509, section 3.2)."""
+    axes, work, shape = layout.axes, layout.work, layout.shape
+    if axes.cp == 1:
+        return {}
+    axis = "weights" if axes.cp == axes.num_ranks else "cp"  # that of all ranks has one name
+    layers, passes = len(layout.held.layers), 1 + layout.recomputes
+    of_head = work.product_bytes * work.num_tokens * shape.head_dim // axes.tp  # of all ranks
+    if layout.cluster.cp_exchange == "all-gather":
+        whole = layers * 2 * shape.num_kv_heads * of_head
+        return {
+            (axis, "all-gather"): sent_bytes("all-gather", passes * whole, axes.cp),
+            (axis, "reduce-scatter"): sent_bytes("reduce-scatter", whole, axes.cp),
+        }
+    heads = 2 * shape.num_heads + 2 * shape.num_kv_heads
+    here = layers * heads * of_head // axes.cp
+    return {(axis, "all-to-all"): sent_bytes("all-to-all", (passes + 1) * here, axes.cp)}
 
 
 def _expert_parallel(layout: _Layout) -> Sent:
