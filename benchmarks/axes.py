@@ -91,7 +91,8 @@ def measure(num_ranks: int, size: str, rounds: int, steps: int) -> dict[str, dic
     contestants = {IDEAL: (alone, num_ranks, False), IDEAL_EXPERTS: (alone, num_ranks, True)}
     for layout in LAYOUTS[num_ranks]:
         cluster = ClusterConfig.model_validate(shared | {"threads": 1} | layout)
-        kind = f" ({cluster.pp_schedule})" * (cluster.pp > 1)
+        kinds = (cluster.pp_schedule, cluster.pp), (cluster.cp_exchange, cluster.cp)
+        kind = "".join(f" ({name})" for name, size in kinds if size > 1)
         contestants[f"{planned_axes(cluster)}{kind}"] = (cluster, 1, "ep" in layout)
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in contestants}
     for number in range(rounds):

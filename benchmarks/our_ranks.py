@@ -30,6 +30,7 @@ from bessemer.train.mesh import Ranks, arrange_ranks
 from bessemer.train.objective import accumulate_gradients
 from bessemer.train.optim import make_optimizers
 from bessemer.train.parallel.apply import build
+from bessemer.train.parallel.context import part_of_batch
 from bessemer.train.parallel.traffic import TrafficMeter
 
 _CPU = torch.device("cpu")
@@ -57,7 +58,8 @@ def main() -> None:
     size = microbatch_samples(segment, model.hidden_dim, cluster, axes.num_data_ranks, "cpu")
     number = segment.batch_samples // axes.num_data_ranks // size
     torch.manual_seed(ranks.data_rank)
-    batches = [_batch(size, train.seq_len, options.vocab_size) for _ in range(number)]
+    whole = [_batch(size, train.seq_len, options.vocab_size) for _ in range(number)]
+    batches = [part_of_batch(batch, ranks) for batch in whole]
     named = list(decoder.named_parameters())
     optimizers = make_optimizers(decoder, train.optimizer)
 
