@@ -15,7 +15,8 @@ from bessemer.core.hardware import num_usable_cores
 # 3 % of time; a GPU is not filled by less (docs/log.md).
 _MOST_TOKENS = {"cpu": 512, "cuda": 8192}
 _MOST_NUMBERS_CPU = 256 * 320  # tokens times width
-_MORE_IF_GATHERED = 4  # times as many where all weights are gathered for each (docs/log.md)
+# Times as many where ranks talk to each other in every layer of each (docs/log.md).
+_MORE_IF_SHARED = 4
 _MOST_LANES = 4  # of those that nobody asked for: each holds the activations of a microbatch
 # Of a pipeline, per rank: at its begin and end, each rank waits for as long as one takes, times the
 # ranks less one (Narayanan et al. 2021, arXiv 2104.04473, section 2.2): so a fifth of the time.
@@ -50,8 +51,8 @@ def microbatch_samples(
     if cluster.microbatch_tokens is not None:
         return cluster.microbatch_tokens // segment.seq_len
     tokens = default_microbatch_tokens(hidden_dim, device_type)
-    if device_type == "cpu" and cluster.dp_shard * cluster.cp > 1:
-        tokens *= _MORE_IF_GATHERED
+    if device_type == "cpu" and cluster.dp_shard * cluster.cp * cluster.tp > 1:
+        tokens *= _MORE_IF_SHARED
     most = max(1, tokens // segment.seq_len)
     most = min(most, max(1, share // num_lanes(cluster, num_ranks, device_type)))
     sizes = [size for size in range(1, most + 1) if share % size == 0]

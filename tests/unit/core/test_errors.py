@@ -24,6 +24,7 @@ def test_every_error_has_its_place_and_its_exit_code() -> None:
         "IntegrityError": ("DataError", 3),
         "MachineError": ("BessemerError", 4),
         "TrainingError": ("BessemerError", 5),
+        "LostRankError": ("BessemerError", 6),
         "RequeueError": ("BessemerError", 75),
     }
     assert all(name in str(errors.__doc__) for name in found)
