@@ -12,6 +12,8 @@ from bessemer.config.cluster import ClusterConfig, PipelineSchedule
 from bessemer.config.model import ModelConfig
 
 SCHEDULES: tuple[PipelineSchedule, ...] = get_args(PipelineSchedule)
+# Those that put off the gradients of weights: they pass backward twice.
+TWO_PASSES: tuple[PipelineSchedule, ...] = ("zero-bubble", "dualpipe-v")
 
 
 def num_stages(pp: int, schedule: str) -> int:
@@ -40,7 +42,7 @@ def obstacle_to_schedule(num_microbatches: int, cluster: ClusterConfig) -> str:
 def obstacles_to_two_passes(cluster: ClusterConfig) -> list[str]:
     """Settings that do not go with a schedule that puts off the gradients of weights: they allow
     one backward pass through what a forward pass kept."""
-    if cluster.pp == 1 or cluster.pp_schedule not in ("zero-bubble", "dualpipe-v"):
+    if cluster.pp == 1 or cluster.pp_schedule not in TWO_PASSES:
         return []
     is_selective = cluster.recompute == "selective"
     return ["compile"] * cluster.compile + ['recompute = "selective"'] * is_selective

@@ -49,10 +49,10 @@ def build(
         spread(decoder, ranks.along("experts"))
     if axes.cp > 1:
         exchange_tokens(decoder, ranks, cluster.cp_exchange)
-    stages = layers_of_stages(
-        shape_of(model, vocab_size), num_stages(axes.pp, cluster.pp_schedule), train.seq_len
-    )
+    stages: tuple[range, ...] = ()
     if axes.pp > 1:
+        number = num_stages(axes.pp, cluster.pp_schedule)
+        stages = layers_of_stages(shape_of(model, vocab_size), number, train.seq_len)
         here = stages_of_rank(ranks.along("pp").get_local_rank(), axes.pp, cluster.pp_schedule)
         decoder.keep([layer for index in here for layer in stages[index]])
     prepare_layers(decoder.layers, cluster, precision)

@@ -23,7 +23,7 @@ from torch.distributed.pipelining.schedules import (
     ScheduleInterleavedZeroBubble,
 )
 
-from bessemer.config.pipeline import stages_of_rank
+from bessemer.config.pipeline import TWO_PASSES, stages_of_rank
 from bessemer.model.parts import held_by_this_rank
 from bessemer.model.transformer import Decoder
 from bessemer.train.loader import Batch
@@ -112,8 +112,7 @@ class Pipeline:
         self.stages = []
         for index in here:
             objective = make_objective(decoder.part(layers[index]))
-            # Schedules that put off the gradients of weights pass backward twice.
-            objective.differentiates_again = schedule in ("zero-bubble", "dualpipe-v")
+            objective.differentiates_again = schedule in TWO_PASSES
             self.stages.append(Stage(objective, index))
         self._schedules: dict[tuple[int, ...], Any] = {}
 
