@@ -78,8 +78,8 @@ class ClusterConfig(Section):
     memory of the host, where the optimizer moves them; a GPU has what a layer needs."""
     microbatch_tokens: Tokens | None = None
     """Tokens per forward and backward pass; absent means 512 on a CPU, fewer if the model is wider
-    than 160 (256 at 320), four times as many where ranks share weights out, and 8,192 on a GPU; or
-    one sequence."""
+    than 160 (256 at 320), four times as many along `dp_shard`, `cp` and `tp`, and 8,192 on a GPU;
+    or one sequence."""
     lanes: int | None = Field(default=None, ge=1)
     """Microbatches that a lone process computes side by side on a CPU, each on its share of the
     threads; absent means as many as share the threads evenly, at most 4."""
