@@ -25,6 +25,7 @@ pytestmark = pytest.mark.dist
 WORKER = Path(__file__).with_name("count_traffic.py")
 SEQ_LEN, BATCH = 32, 16
 EXPERTS = {"num_experts": 4, "experts_per_token": 2, "ffn_dim": 24, "num_dense_layers": 1}
+ROUTED = {**EXPERTS, "num_shared": 0}
 UNTIED = {"tie_embeddings": False}
 MUON = {"optimizer": {"kind": "muon"}}
 
@@ -60,18 +61,23 @@ TWO = [
     run_config({"dp_shard": 2, "ep": 2}, {"experts": EXPERTS}),
     run_config({"cp": 2, "recompute": "full"}),
     run_config({"cp": 2, "cp_exchange": "ulysses"}),
+    run_config({"tp": 2}, {"experts": ROUTED}, MUON),
 ]
 FOUR = [
     run_config({"dp_shard": 4, "reshard": False}),
     run_config({"dp_replicate": 2, "dp_shard": 2}, UNTIED),
     run_config({"dp_shard": 2, "tp": 2, "recompute": "full"}, UNTIED),
     run_config({"pp": 2, "dp_shard": 2, "pp_schedule": "interleaved"}, UNTIED),
-    run_config({"dp_shard": 4, "ep": 2}, {"experts": EXPERTS}),
+    run_config({"dp_shard": 4, "ep": 2}, {"experts": EXPERTS}, MUON),
     run_config({"cp": 2, "dp_shard": 2}, UNTIED),
     run_config({"cp": 2, "pp": 2}, UNTIED),
 ]
-# By itself: torch keeps the groups of the first mesh with a "tp" of two.
-BOTH = [run_config({"cp": 2, "tp": 2, "cp_exchange": "ulysses", "recompute": "full"})]
+# Each by itself: torch keeps the groups of the first mesh with a "tp" of two.
+ALONE = [
+    run_config({"cp": 2, "tp": 2, "cp_exchange": "ulysses", "recompute": "full"}),
+    run_config({"dp_shard": 2, "ep": 2, "tp": 2, "recompute": "full"}, {"experts": ROUTED}, MUON),
+    run_config({"dp_shard": 2, "tp": 2}, {"experts": EXPERTS}, MUON),
+]
 
 
 def count(folder: Path, configs: Sequence[RunConfig]) -> list[list[list[dict[str, Any]]]]:
@@ -113,7 +119,11 @@ def formula(config: RunConfig, axes: Axes) -> Counter[str]:
 
 @pytest.mark.parametrize(
     ("configs", "dry"),
-    [pytest.param(TWO, 3, id="two"), pytest.param(FOUR, 3, id="four"), pytest.param(BOTH, 0)],
+    [
+        pytest.param(TWO, 3, id="two"),
+        pytest.param(FOUR, 3, id="four"),
+        *(pytest.param([config], 0) for config in ALONE),
+    ],
 )
 def test_real_traffic_is_that_of_the_formula_and_of_a_dry_run(
     configs: Sequence[RunConfig], dry: int, tmp_path: Path
@@ -130,8 +140,10 @@ def test_real_traffic_is_that_of_the_formula_and_of_a_dry_run(
             assert sent[axis] == pytest.approx(size, rel=0.01), (str(axes), axis)
         # Single numbers, which the formula leaves out.
         assert sum(size for axis, size in sent.items() if axis not in expected) < 500
-    # One of them to the byte, and call by call.
+    # One of them to the byte, and call by call; not where it depends on the tokens who gets how many.
     config, real = configs[dry], counted[dry]
+    if config.model.experts is not None:
+        return
     axes = planned_axes(config.cluster)
     (found,) = dry_run(config, axes, [axes.num_ranks - 1])
     assert [asdict(each) for each in found.traffic] == real[-1]

@@ -56,9 +56,7 @@ def step_traffic(
 ) -> Sent:
     """Bytes that a rank sends in a step, of every axis and kind that has any; of a pipeline, the
     rank with this place along "pp". With dualpipe-v or zero-bubble what is computed twice is left
-    out. Experts along "tp" have no formula yet: nothing."""
-    if axes.tp > 1 and shape.experts is not None:
-        return {}
+    out."""
     stages = layers_of_stages(shape, num_stages(axes.pp, cluster.pp_schedule), train.seq_len)
     here = stages_of_rank(pipeline_rank, axes.pp, cluster.pp_schedule)
     layers = _layers(shape)
@@ -87,11 +85,16 @@ class _Parameter:
     is_hidden: bool = False  # whether it is Muon's
     num_experts: int = 0  # of a stack of them
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all ranks along "tp" have all of it."""
+        return self.split is None and not self.num_experts
+
     def gathered_bytes(self, axes: Axes) -> int:
         """Of the part of one rank along "tp". FSDP2 cuts rows, padded to a multiple of its ranks;
         of experts that are spread over ranks it cuts the matrices."""
-        if self.num_experts and axes.ep > 1:
-            return _FLOAT_BYTES * self.rows * self.columns // axes.ep
+        if self.num_experts and _spreaders(axes) > 1:
+            return _FLOAT_BYTES * self.rows * self.columns // _spreaders(axes)
         rows = -(-self.rows // axes.tp) if self.split == 0 else self.rows
         columns = self.columns // axes.tp if self.split == 1 else self.columns
         return _FLOAT_BYTES * -(-rows // _sharers(axes)) * _sharers(axes) * columns
@@ -158,6 +161,11 @@ class _Layout:
 def _sharers(axes: Axes) -> int:
     """Ranks that share weights out among themselves."""
     return axes.dp_shard * axes.cp
+
+
+def _spreaders(axes: Axes) -> int:
+    """Ranks that have different experts."""
+    return axes.ep * axes.tp
 
 
 def _layers(shape: Shape) -> list[list[_Parameter]]:
@@ -227,28 +235,31 @@ def _weights(layout: _Layout) -> Sent:
 
 def _tensor_parallel(layout: _Layout) -> Sent:
     """The residual stream, shared out along the sequence, is gathered before attention and before
-    the feed-forward layer, and what they add to it is reduced to shares; backward the other way
-    round (Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.2). Once each, too, after the
-    embedding and before the loss, which sums three numbers of each token. Norms give float32,
+    the feed-forward layer or shared experts, and what they add to it is reduced to shares; backward
+    the other way round (Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.2). Once each, too,
+    after the embedding and before the loss, which sums three numbers of each token. Norms give
+    float32,
     layers add numbers in the precision of products, and the embedding gives that of gathered
     weights. A layer that is computed again needs no second reduction at its end. Gradients of norms
-    are added up once per step, or whenever FSDP2 reduces them."""
+    and routers are added up once per step, or whenever FSDP2 reduces them."""
     axes, work, held = layout.axes, layout.work, layout.held
     if axes.tp == 1:
         return {}
-    layers, again, part = len(held.layers), layout.recomputes, layout.gathered_part
+    again, part = layout.recomputes, layout.gathered_part
+    parameters = [each for layer in held.layers for each in layer]
+    blocks = sum(each.split == 1 for each in parameters)  # one ends each of them
     ends = held.has_begin * part + held.has_end
     narrow = work.product_bytes / _FLOAT_BYTES
-    gathered = layout.stream_bytes * (2 * layers * (1 + again + narrow) + ends)
-    reduced = layout.stream_bytes * (layers * ((2 + again) * narrow + 2) + ends)
+    gathered = blocks * (1 + again + narrow) + ends
+    reduced = blocks * (narrow + 1) + len(held.layers) * again * narrow + ends
     numbers = held.has_end * (3 + (layout.train.label_smoothing > 0))
     losses = numbers * _FLOAT_BYTES * work.num_tokens // axes.cp
-    whole = [*layout.outside(), *(each for layer in held.layers for each in layer)]
-    norms = _bytes((each for each in whole if each.split is None), axes)
-    added = losses + part * norms * (layout.num_exchanges if layout.is_sharded else 1)
+    norms = [each for each in (*layout.outside(), *parameters) if each.is_whole]
+    added = losses + part * _bytes(norms, axes) * (layout.num_exchanges if layout.is_sharded else 1)
+    stream = layout.stream_bytes
     return {
-        ("tp", "all-gather"): sent_bytes("all-gather", gathered, axes.tp),
-        ("tp", "reduce-scatter"): sent_bytes("reduce-scatter", reduced, axes.tp),
+        ("tp", "all-gather"): sent_bytes("all-gather", stream * gathered, axes.tp),
+        ("tp", "reduce-scatter"): sent_bytes("reduce-scatter", stream * reduced, axes.tp),
         ("tp", "all-reduce"): sent_bytes("all-reduce", added, axes.tp),
     }
 
@@ -278,15 +289,17 @@ def _context_parallel(layout: _Layout) -> Sent:
 def _expert_parallel(layout: _Layout) -> Sent:
     """Every token goes to the ranks of its experts and comes back, and so does its gradient
     (Lepikhin et al. 2020, arXiv 2006.16668, section 3.2): the mean over ranks, or all of them if
-    experts get as many tokens each."""
-    axes, experts = layout.axes, layout.shape.experts
-    if axes.ep == 1 or experts is None:
+    experts get as many tokens each. Along "tp" it is a part of the sequence that a rank sends."""
+    axes, experts, ranks = layout.axes, layout.shape.experts, _spreaders(layout.axes)
+    if ranks == 1 or experts is None:
         return {}
     layers = sum(any(each.num_experts for each in layer) for layer in layout.held.layers)
-    rows = layout.stream_bytes * experts.experts_per_token
-    sent = sent_bytes("all-to-all", (6 if layout.recomputes else 4) * layers * rows, axes.ep)
-    # One process group may be both.
-    return {("weights" if axes.ep == _sharers(axes) else "experts", "all-to-all"): sent}
+    rows = layout.stream_bytes // axes.tp * experts.experts_per_token
+    sent = sent_bytes("all-to-all", (6 if layout.recomputes else 4) * layers * rows, ranks)
+    axis = "experts"
+    if ranks == axes.num_ranks and 1 in (axes.ep, axes.tp):  # that of all ranks has one name
+        axis = "tp" if axes.ep == 1 else "weights"
+    return {(axis, "all-to-all"): sent}
 
 
 def _pipeline(layout: _Layout) -> Sent:
@@ -307,8 +320,9 @@ def _pipeline(layout: _Layout) -> Sent:
 
 
 def _whole_matrices(layout: _Layout) -> Sent:
-    """Momentum that Muon needs whole, gathered along two axes one after the other: where both cut
-    rows, first along "weights", else first along "tp" or "ep"."""
+    """Momentum of which Muon needs whole matrices, gathered along two axes one after the other:
+    where both cut rows, first along "weights", else first along "tp". Of a stack of experts that
+    FSDP2 cuts by the first dim, ranks have whole matrices already."""
     if layout.train.optimizer.kind != "muon":
         return {}
     axes, sharers = layout.axes, _sharers(layout.axes)
@@ -319,10 +333,9 @@ def _whole_matrices(layout: _Layout) -> Sent:
 
     for each in (each for layer in layout.held.layers for each in layer if each.is_hidden):
         part, whole = each.gathered_bytes(axes), _FLOAT_BYTES * each.rows * each.columns
-        if each.num_experts and axes.ep > 1:
-            copies = sharers // axes.ep
-            gather("experts" if copies > 1 else "weights", whole / copies, axes.ep)
-            gather("expert_weights", whole, copies)
+        if each.num_experts:
+            if _spreaders(axes) > 1:
+                gather("expert_weights" if axes.ep > 1 else "weights", part, sharers // axes.ep)
         elif each.split == 1:
             gather("tp", part * axes.tp / sharers, axes.tp)
             gather("weights", part * axes.tp, sharers)

@@ -38,10 +38,11 @@ def gathered(tensor: Tensor) -> Tensor:
 
 
 def as_plain(tensor: Tensor) -> Tensor:
-    """All of an activation as a plain tensor, for a computation in which ranks differ: its gradient
-    is the sum of theirs."""
+    """All of a tensor as a plain one, for a computation in which ranks differ: its gradient is the
+    sum of theirs. That of a parameter which all ranks have is summed later, once."""
     if not isinstance(tensor, DTensor):
         return tensor
-    whole = gathered(tensor)
+    is_whole = all(each.is_replicate() for each in tensor.placements)
+    whole = tensor if is_whole else gathered(tensor)
     assert isinstance(whole, DTensor)
     return whole.to_local(grad_placements=[Partial()] * whole.device_mesh.ndim)

@@ -17,6 +17,7 @@ from bessemer.config.model import ModelConfig
 from bessemer.core.errors import DataError
 from bessemer.model.attention import Attention, Past
 from bessemer.model.dropout import drop
+from bessemer.model.embedding import Embedding
 from bessemer.model.feed_forward import FeedForward
 from bessemer.model.moe import LayerRouting, MixtureOfExperts, Routing, join_routing
 from bessemer.model.norm import RMSNorm
@@ -82,7 +83,7 @@ class Decoder(nn.Module):
                 f"model.vocab_rows: {num_rows} rows are too few for the tokenizer's {vocab_size} "
                 "tokens"
             )
-        self.embed_tokens = nn.Embedding(num_rows, config.hidden_dim)
+        self.embed_tokens = Embedding(num_rows, config.hidden_dim)
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_dim, eps=config.norm_eps)
         self.lm_head = nn.Linear(config.hidden_dim, num_rows, bias=False)

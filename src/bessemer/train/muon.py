@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor, Replicate
 
+from bessemer.model.parts import held_by_this_rank, part_of_this_rank
 from bessemer.train.polar import orthogonalize
 
 _MOST_ELEMENTS = 1 << 23  # of the matrices that are worked on at once: bounds memory
@@ -67,19 +68,20 @@ class Muon(torch.optim.Optimizer):
         scale = (
             0.2 * math.sqrt(max(rows, columns)) if is_adamw else math.sqrt(max(1, rows / columns))
         )
-        directions = orthogonalize(torch.stack([_whole(step) for step in steps]))
+        directions = orthogonalize(torch.stack([_whole_matrices(step) for step in steps]))
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         for parameter, direction in zip(parameters, directions, strict=True):
-            parameter.add_(_share_out(direction, parameter), alpha=-group["lr"] * scale)
+            part = direction[(..., *part_of_this_rank(parameter)[-2:])]
+            held_by_this_rank(parameter).add_(part, alpha=-group["lr"] * scale)
 
 
-def _whole(tensor: Tensor) -> Tensor:
-    """All of a tensor that is shared out among ranks."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-
-
-def _share_out(tensor: Tensor, like: Tensor) -> Tensor:
-    """This rank's share of a tensor that every rank has, as `like` is shared out."""
-    if not isinstance(like, DTensor):
+def _whole_matrices(tensor: Tensor) -> Tensor:
+    """The matrices of which this rank holds a part, whole; of a stack that ranks share out matrix
+    by matrix, those that it holds."""
+    if not isinstance(tensor, DTensor):
         return tensor
-    return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
+    first = tensor.ndim - 2
+    placements = [
+        Replicate() if getattr(each, "dim", -1) >= first else each for each in tensor.placements
+    ]
+    return held_by_this_rank(tensor.redistribute(placements=placements))

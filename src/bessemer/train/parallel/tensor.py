@@ -21,6 +21,7 @@ from torch.distributed.tensor.parallel import (
     parallelize_module,
 )
 
+from bessemer.model.embedding import Embedding
 from bessemer.model.feed_forward import FeedForward
 from bessemer.model.moe import Router
 from bessemer.model.transformer import Decoder
@@ -29,8 +30,9 @@ from bessemer.model.transformer import Decoder
 def split(decoder: Decoder, mesh: DeviceMesh) -> None:
     """Share all parameters of `decoder` but experts out along `mesh`, of one dim, in place. All
     ranks have routers whole, each for its part of the sequence."""
+    # Of what all ranks find, each with its part of the sequence.
+    sums = RowwiseParallel(output_layouts=Shard(1), use_local_output=False)
     ends: dict[str, ParallelStyle] = {
-        "embed_tokens": _rowwise(Replicate()),
         "norm": SequenceParallel(),
         "lm_head": ColwiseParallel(),  # whose weight alone is used, by the loss
     }
@@ -39,13 +41,13 @@ def split(decoder: Decoder, mesh: DeviceMesh) -> None:
         "self_attn.q_proj": ColwiseParallel(),
         "self_attn.k_proj": ColwiseParallel(),
         "self_attn.v_proj": ColwiseParallel(),
-        "self_attn.o_proj": _rowwise(Shard(-1)),
+        "self_attn.o_proj": sums,
         "post_attention_layernorm": SequenceParallel(),
     }
     feed_forward: dict[str, ParallelStyle] = {
         "gate_proj": ColwiseParallel(),
         "up_proj": ColwiseParallel(),
-        "down_proj": _rowwise(Shard(-1)),
+        "down_proj": sums,
     }
     if decoder.config.qk_norm:  # of this rank's heads
         heads = SequenceParallel(sequence_dim=2, use_local_output=True)
@@ -58,16 +60,18 @@ def split(decoder: Decoder, mesh: DeviceMesh) -> None:
     for module in decoder.modules():
         if isinstance(module, FeedForward):  # of a layer, or its shared experts
             parallelize_module(module, mesh, feed_forward)
+        elif isinstance(module, Embedding):
+            _lay_out(module, mesh, Shard(0))
         elif isinstance(module, Router):
-            weight = module.weight.detach()
-            whole = distribute_tensor(weight, mesh, [Replicate()], src_data_rank=None)
-            module.weight = nn.Parameter(whole)
+            _lay_out(module, mesh, Replicate())
     decoder.tie()
 
 
-def _rowwise(inputs: Placement) -> ParallelStyle:
-    """Sums of what all ranks find, each with its part of the sequence."""
-    return RowwiseParallel(input_layouts=inputs, output_layouts=Shard(1), use_local_output=False)
+def _lay_out(module: nn.Module, mesh: DeviceMesh, placement: Placement) -> None:
+    """The weight of a module that knows itself what to do with a part."""
+    weight = module.get_parameter("weight").detach()
+    part = distribute_tensor(weight, mesh, [placement], src_data_rank=None)
+    module.register_parameter("weight", nn.Parameter(part))
 
 
 @torch.no_grad()
