@@ -14,7 +14,8 @@ from bessemer.config.axes import planned_axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.sizes import NAMED_SIZES
-from bessemer.train.parallel.parity import Parity, layouts_to_try, scale_down
+from bessemer.train.parallel.parity import Parity
+from bessemer.train.parallel.parity_layouts import layouts_to_try, scale_down
 
 pytestmark = pytest.mark.dist
 

@@ -21,7 +21,7 @@ from bessemer.train.loss import token_losses
 from bessemer.train.mesh import arrange_ranks
 from bessemer.train.objective import accumulate_gradients
 from bessemer.train.parallel.apply import build
-from bessemer.train.parallel.parity import _batches
+from bessemer.train.parallel.parity_step import make_batches
 from bessemer.train.parallel.traffic import TrafficMeter
 
 EXPERTS = dict(num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1)
@@ -39,13 +39,13 @@ def step(precision, **cluster):
     initialize(decoder, 3)
     begin = 8 * ranks.data_rank
     with TrafficMeter(ranks) as meter:
-        nats, _ = accumulate_gradients(lanes, _batches(begin, begin + 8), ranks)
+        nats, _ = accumulate_gradients(lanes, make_batches(begin, begin + 8), ranks)
     sent = {each.kind: each.sent_bytes for each in meter.traffic() if each.axis == "weights"}
     gradients = {name: each.grad.full_tensor() for name, each in decoder.named_parameters()}
     assert all(each.dtype == torch.float32 for each in decoder.parameters())
     assert all(each.dtype == torch.float32 for each in gradients.values())
     with torch.no_grad():
-        (batch,) = _batches(0, 2)
+        (batch,) = make_batches(0, 2)
         text = token_losses(decoder, batch, torch.ones(64).long(), True, precision).nats.sum()
     return torch.cat(nats), gradients, sent, text
 

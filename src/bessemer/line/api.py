@@ -58,7 +58,8 @@ def parity(run_file: Path | str, overrides: Sequence[str] = ()) -> list[Parity]:
     Raises ConfigError with every fault, and MachineError if the processes fail.
     """
     from bessemer.line.check import load_config
-    from bessemer.train.parallel.parity import compare_layouts, layouts_to_try
+    from bessemer.train.parallel.parity import compare_layouts
+    from bessemer.train.parallel.parity_layouts import layouts_to_try
 
     config = load_config(Path(run_file), overrides)
     layouts = layouts_to_try(config.cluster, config.model)

@@ -175,7 +175,7 @@ def _prepared(config: RunConfig, num_steps: int, cluster: Mapping[str, Any]) -> 
 def _layout(config: RunConfig) -> ClusterConfig:
     """The run's, cut down to two ranks along each axis; two replicas if it has none, or too many
     axes for this machine."""
-    from bessemer.train.parallel.parity import layouts_to_try
+    from bessemer.train.parallel.parity_layouts import layouts_to_try
 
     if planned_axes(config.cluster).num_ranks > 1:
         (cut,) = layouts_to_try(config.cluster, config.model)
@@ -200,7 +200,7 @@ def _run_file(
     config: RunConfig, layout: ClusterConfig, num_steps: int, cluster: Mapping[str, Any]
 ) -> str:
     """The drill's run file: what bears on how a run meets faults is that of `config`."""
-    from bessemer.train.parallel.parity import scale_down
+    from bessemer.train.parallel.parity_layouts import scale_down
 
     train = config.train.model_dump(mode="json", exclude_none=True)
     kept = ("precision", "document_mask", "z_loss", "label_smoothing", "optimizer", "routing")
