@@ -85,10 +85,10 @@ class _Watch:
 
     def begin(self, trainer: Trainer) -> None:
         def logits_of(inputs_WT: Tensor) -> Tensor:
-            logits_WTV: Tensor = trainer.decoder(inputs_WT)
+            logits_WTV: Tensor = trainer.learner.decoder(inputs_WT)
             return logits_WTV
 
-        self.num_parameters = trainer.decoder.num_parameters()
+        self.num_parameters = trainer.learner.decoder.num_parameters()
         self.examiner = Examiner(self.task, logits_of)
         self.clock = Clock()
 

@@ -55,7 +55,7 @@ def main() -> None:
     decoder, lanes = build(model, options.vocab_size, train, cluster, ranks, "fp32", 0, _CPU)
     initialize(decoder, 0)
     (segment,) = make_timetable(train).segments
-    size = microbatch_samples(segment, model.hidden_dim, cluster, axes.num_data_ranks, "cpu")
+    size = microbatch_samples(segment, model.hidden_dim, cluster, axes, "cpu")
     number = segment.batch_samples // axes.num_data_ranks // size
     torch.manual_seed(ranks.data_rank)
     whole = [_batch(size, train.seq_len, options.vocab_size) for _ in range(number)]

@@ -6,6 +6,7 @@ product: nobody waits for the others after every operation.
 
 from __future__ import annotations
 
+from bessemer.config.axes import Axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.pipeline import obstacle_to_schedule
 from bessemer.config.timetable import Segment
@@ -42,22 +43,22 @@ def default_microbatch_tokens(hidden_dim: int, device_type: str) -> int:
 
 
 def microbatch_samples(
-    segment: Segment, hidden_dim: int, cluster: ClusterConfig, num_ranks: int, device_type: str
+    segment: Segment, hidden_dim: int, cluster: ClusterConfig, axes: Axes, device_type: str
 ) -> int:
     """Sequences per forward pass of one rank; a divisor of the rank's share of the batch. If nobody
     asked for a number: no more than give every lane one; for a pipeline microbatches that its
     schedule takes, and if possible so many that its ranks seldom wait."""
-    share = segment.batch_samples // num_ranks
+    share = segment.batch_samples // axes.num_data_ranks
     if cluster.microbatch_tokens is not None:
         return cluster.microbatch_tokens // segment.seq_len
     tokens = default_microbatch_tokens(hidden_dim, device_type)
-    if device_type == "cpu" and cluster.dp_shard * cluster.cp * cluster.tp > 1:
+    if device_type == "cpu" and axes.dp_shard * axes.cp * axes.tp > 1:
         tokens *= _MORE_IF_SHARED
     most = max(1, tokens // segment.seq_len)
-    most = min(most, max(1, share // num_lanes(cluster, num_ranks, device_type)))
+    most = min(most, max(1, share // num_lanes(cluster, axes.num_ranks, device_type)))
     sizes = [size for size in range(1, most + 1) if share % size == 0]
-    if cluster.pp == 1:
+    if axes.pp == 1:
         return max(sizes)
     possible = [size for size in sizes if not obstacle_to_schedule(share // size, cluster)]
-    enough = _MICROBATCHES_PER_STAGE * cluster.pp
+    enough = _MICROBATCHES_PER_STAGE * axes.pp
     return max((size for size in possible if share // size >= enough), default=min(possible))

@@ -6,7 +6,8 @@ token sees at most `window` tokens, itself among them.
 
 Paths, all exact: on a CPU each piece is attended alone, so that nothing is computed for pairs that
 do not see each other; if the pieces are so short that the calls would cost more than that, a mask.
-On a GPU in half precision, PyTorch's variable-length kernel; else the mask.
+On a GPU in half precision, PyTorch's variable-length kernel if it takes the head width; else the
+mask.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from bessemer.model.pieces import Pieces, borders_of_run
 # element that a mask would do in that time (docs/log.md).
 _CALL_PRODUCTS = 400_000
 _HALF = (torch.float16, torch.bfloat16)
+_WIDEST_FLASH = 256  # head width, of multiples of 8 (Dao 2023, the README of flash-attention)
 
 
 def attend(
@@ -34,7 +36,7 @@ def attend(
             return _attend_piece(q_BTHK, k_BTGK, v_BTGK, pieces, window)
         y_BTHK: Tensor = _attend_packed(q_BTHK, k_BTGK, v_BTGK, pieces, window)
         return y_BTHK
-    if q_BTHK.dtype in _HALF:
+    if _is_for_flash(q_BTHK):
         borders_S, longest = pieces.starts_S, max(pieces.lengths)
         return _attend_varlen(q_BTHK, k_BTGK, v_BTGK, (borders_S, borders_S), longest, window)
     return _sdpa(q_BTHK, k_BTGK, v_BTGK, pieces.mask(window, q_BTHK.dtype))
@@ -51,7 +53,7 @@ def attend_run(
     """[B, Q, H, K]: what `attend` gives for the Q tokens from place `begin` of each sequence on.
     Nothing is computed for keys after them, and on a CPU for those before all that they see."""
     end = begin + q_BQHK.shape[1]
-    if q_BQHK.device.type != "cpu" and q_BQHK.dtype in _HALF:
+    if q_BQHK.device.type != "cpu" and _is_for_flash(q_BQHK):
         k_BEGK, v_BEGK = k_BTGK[:, :end], v_BTGK[:, :end]
         longest = min(end, max(pieces.lengths))
         borders = borders_of_run(pieces, begin, end)
@@ -62,6 +64,12 @@ def attend_run(
     queries, keys = slice(begin, end), slice(first, end)
     mask = pieces.mask(window, q_BQHK.dtype, queries, keys)
     return _sdpa(q_BQHK, k_BTGK[:, keys], v_BTGK[:, keys], mask)
+
+
+def _is_for_flash(q_BTHK: Tensor) -> bool:
+    """Whether flash attention on a GPU takes such numbers and heads of such a width."""
+    width = q_BTHK.shape[-1]
+    return q_BTHK.dtype in _HALF and width % 8 == 0 and width <= _WIDEST_FLASH
 
 
 def attend_past(q_B1HK: Tensor, k_BTGK: Tensor, v_BTGK: Tensor) -> Tensor:

@@ -46,8 +46,9 @@ class Attention(nn.Module):
         of it."""
         qkv = project_normed(x_BTD, norm, self.q_proj, self.k_proj, self.v_proj)
         q_BTHK, k_BTGK, v_BTGK = (each.view(*each.shape[:2], -1, self.head_dim) for each in qkv)
-        q_BTHK = rotate(self.q_norm(q_BTHK), *rotary)
-        k_BTGK = rotate(self.k_norm(k_BTGK), *rotary)
+        # On a GPU autocast gives norms in float32, which flash attention does not take.
+        q_BTHK = rotate(self.q_norm(q_BTHK), *rotary).to(v_BTGK.dtype)
+        k_BTGK = rotate(self.k_norm(k_BTGK), *rotary).to(v_BTGK.dtype)
         if past is not None and past.length:
             y_BTHK = attend_past(q_BTHK, *past.append(k_BTGK, v_BTGK, self.window))
         else:

@@ -17,6 +17,8 @@ from bessemer.config.model import ExpertsConfig
 from bessemer.model.dispatch import compute_on_ranks
 from bessemer.model.parts import held_by_this_rank
 
+_ALIGNED = 8  # numbers of half precision in the 16 bytes that grouped_mm wants rows to begin at
+
 
 class Experts(nn.Module):
     """Each row passes the one expert that it is sorted to."""
@@ -42,8 +44,10 @@ class Experts(nn.Module):
     def _compute(self, x_MD: Tensor, counts_E: Tensor) -> Tensor:
         """By the experts that are here, for which alone there are counts."""
         is_half = x_MD.dtype in (torch.float16, torch.bfloat16)
+        widths = self.gate_proj.shape[1:]
+        is_aligned = all(width % _ALIGNED == 0 for width in widths)
         # The kernel is not asked to multiply no rows at all, which a rank may have got.
-        if x_MD.device.type == "cuda" and is_half and len(x_MD):
+        if x_MD.device.type == "cuda" and is_half and is_aligned and len(x_MD):
             return self._grouped(x_MD, counts_E)
         y_MD: Tensor = self._one_by_one(x_MD, counts_E.tolist())
         return y_MD

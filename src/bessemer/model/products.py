@@ -23,6 +23,7 @@ _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)  # None in a torc
 _ATEN = torch.ops.aten
 OPERATORS = {
     *(_ATEN.mm.default, _ATEN.bmm.default, _ATEN.addmm.default),
+    *(_ATEN._grouped_mm.default, _ATEN._scaled_mm.default),  # of experts, of float8
     *([] if _ONEDNN is None else [_ONEDNN.default]),
 }
 """Of torch, those that a layer's matrix products come down to."""

@@ -98,9 +98,7 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
                 ),
             )
             for segment in timetable.segments
-            for size in [
-                microbatch_samples(segment, shape.hidden_dim, cluster, axes.num_data_ranks, device)
-            ]
+            for size in [microbatch_samples(segment, shape.hidden_dim, cluster, axes, device)]
         ),
         key=lambda pair: pair[1].total,
     )

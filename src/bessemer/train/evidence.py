@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -21,7 +22,7 @@ from bessemer.core.layout import EVIDENCE
 from bessemer.core.storage import write_json
 from bessemer.train.guard import Alarm
 from bessemer.train.loader import Batch
-from bessemer.train.mesh import LONE, Ranks
+from bessemer.train.mesh import LONE, Ranks, sum_over_ranks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +56,26 @@ class Incident:
 
     def __str__(self) -> str:
         return f"step {self.step}: {'; '.join(map(str, self.alarms))}"
+
+
+def alarms_of_all_ranks(alarms: Sequence[Alarm], device: torch.device) -> list[Alarm]:
+    """The alarms that any rank has, the same list on every rank, so that all decide alike: what is
+    equal on all ranks of sound machines need not be if one of them computes wrongly.
+
+    One alarm for each signal: of the lowest rank that has it, one that is not finite before others.
+    A collective.
+    """
+    if not int(sum_over_ranks(torch.tensor(len(alarms), device=device))):
+        return []
+    by_rank: list[Sequence[Alarm]] = [alarms]
+    if dist.is_initialized():
+        by_rank *= dist.get_world_size()
+        dist.all_gather_object(by_rank, alarms)
+    first: dict[str, Alarm] = {}
+    found = [each for of_rank in by_rank for each in of_rank]
+    for alarm in sorted(found, key=lambda each: each.is_finite):
+        first.setdefault(alarm.signal, alarm)
+    return list(first.values())
 
 
 def document_losses(

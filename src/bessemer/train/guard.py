@@ -3,8 +3,8 @@
 Each step gives three numbers: loss, gradient norm, and update norm over the learning rate. Each is
 held against the median and the median absolute deviation of the last steps, which a spike that
 slips in does not move (as it would move a mean and a standard deviation; and one NaN in those
-would blind them as long as it stays in the window). All ranks see the same reduced numbers, so all
-take the same decision.
+would blind them as long as it stays in the window). All ranks see the same reduced numbers, unless
+one computes wrongly: alarms are shared before they are acted on, see train/evidence.py.
 """
 
 from __future__ import annotations

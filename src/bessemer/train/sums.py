@@ -55,7 +55,10 @@ def sum_step(
         nats_N = nats_N.double()
         columns = (nats_N, predicted_N, nats_N * (bytes_N > 0), bytes_N)
         rows_N4 = torch.stack([column.double() for column in columns], dim=1)
-        sums_S4.index_add_(0, batch.sources_B.repeat_interleave(batch.labels_BT.shape[1]), rows_N4)
+        rows_B4 = rows_N4.view(*batch.labels_BT.shape, 4).sum(dim=1)
+        # By a product: on a GPU index_add_ would add in no fixed order.
+        is_of_SB = batch.sources_B == torch.arange(len(sources), device=device)[:, None]
+        sums_S4 += is_of_SB.double() @ rows_B4
     flat = ranks.sum_over_tokens(sums_S4.flatten()).tolist()
     rows = {name: flat[4 * index : 4 * index + 4] for index, name in enumerate(sources)}
     total_nats, labels, text_nats, num_bytes = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from typing import Any
@@ -28,44 +28,33 @@ from bessemer.core.layout import METRICS, PROFILES, STATE_DIGESTS
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import write_json
 from bessemer.costs.compute import count_parameters, shape_of, training_flops
-from bessemer.model.hugging_face import read_weights
-from bessemer.model.initialize import initialize
-from bessemer.model.moe import update_balance
 from bessemer.model.rate import measure_matmul_flops
-from bessemer.model.width import lr_multiplier
 from bessemer.tokens.contents import read_token_bytes
 from bessemer.tokens.digest import NO_STEPS, chain_digest
 from bessemer.tokens.order import SampleOrder
-from bessemer.train.average import Average
 from bessemer.train.branch import History, adopt_checkpoint
 from bessemer.train.checkpoints.checkpoint import CheckpointManifest
 from bessemer.train.checkpoints.keeper import Checkpoints
 from bessemer.train.checkpoints.remote import open_store
-from bessemer.train.checkpoints.state import TrainState, digest_state
-from bessemer.train.clip import Gradient, clip_gradients
+from bessemer.train.checkpoints.state import digest_state
+from bessemer.train.clip import Gradient
 from bessemer.train.drill_faults import fault_of_drill
-from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets
-from bessemer.train.evidence import Incident, document_losses
+from bessemer.train.evaluate import make_evaluation_sets
+from bessemer.train.evidence import Incident, alarms_of_all_ranks, document_losses
 from bessemer.train.guard import Alarm, Guard
 from bessemer.train.heap import keep_less_of_what_is_freed
 from bessemer.train.interrupt import Interruption, noticed
 from bessemer.train.job import TrainingJob
-from bessemer.train.lanes import Lanes
 from bessemer.train.launch import Launch
+from bessemer.train.learner import Learner
 from bessemer.train.loader import Batch, Loader
 from bessemer.train.mesh import arrange_ranks, choose_device, peak_bytes, wait_for_ranks
 from bessemer.train.monitor import EvaluationRecord, Monitor, StepRecord
-from bessemer.train.objective import accumulate_gradients, rehearse
-from bessemer.train.optim import make_optimizers
-from bessemer.train.parallel.apply import build
 from bessemer.train.parallel.context import part_of_batch
-from bessemer.train.parallel.data import let_go
-from bessemer.train.precision import resolve_precision
 from bessemer.train.profile import profiled
 from bessemer.train.progress import mark
 from bessemer.train.schedule import first_step_of_decay, rate_of_step
 from bessemer.train.sums import sum_step
-from bessemer.train.updates import UpdateProbe
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,7 +79,7 @@ class Trainer:
             microbatch_samples,
             hidden_dim=job.model.hidden_dim,
             cluster=job.cluster,
-            num_ranks=self.ranks.axes.num_data_ranks,
+            axes=self.ranks.axes,
             device_type=self.device.type,
         )
         self.loader = Loader(
@@ -100,29 +89,8 @@ class Trainer:
             rank=self.ranks.data_rank,
             num_ranks=self.ranks.axes.num_data_ranks,
         )
-        self.precision = resolve_precision(config.precision, self.device)
-        self.decoder, self.lanes = build(
-            job.model,
-            len(token_bytes),
-            config,
-            job.cluster,
-            self.ranks,
-            self.precision,
-            job.seed,
-            self.device,
-        )
+        self.learner = Learner(job, self.ranks, self.token_bytes, self.device)
         self.shape = shape_of(job.model, len(token_bytes))
-        if job.init_from is None:
-            initialize(self.decoder, job.seed)
-        else:
-            read_weights(job.init_from, self.decoder)
-        self.optimizers = make_optimizers(
-            self.decoder, config.optimizer, partial(lr_multiplier, job.model)
-        )
-        self.named_parameters = tuple(self.decoder.named_parameters())  # to find them takes time
-        self.average = Average(self.decoder, config.ema.half_life_tokens) if config.ema else None
-        counted = (each for name, each in self.named_parameters if name not in self.decoder.copied)
-        self.probe = UpdateProbe(counted, self.ranks)
         self.guard = Guard(config=config.guard)
         self.heldout = make_evaluation_sets(
             job.encoded, HELDOUT, config.seq_len, config.evaluate.tokens_per_source, job.seed
@@ -130,7 +98,7 @@ class Trainer:
         self.history = History(
             identity=job.identity, train=config, timetable=self.timetable, order=self.order
         )
-        self.fault.in_gradients_of(self.named_parameters[0][1])
+        self.fault.in_gradients_of(next(self.learner.decoder.parameters()))
         self.branch_step: int | None = None  # where runs of other lengths part from this one
         if config.schedule.kind == "wsd":
             self.branch_step = first_step_of_decay(self.timetable, config.schedule)
@@ -153,7 +121,7 @@ class Trainer:
         """
         job, num_steps = self.job, self.timetable.num_steps
         mark("load the last checkpoint")
-        self._resume()
+        owes_evaluation = self._resume()
         self._rehearse()
         rate = measure_matmul_flops(self.device) * self.launch.num_ranks
         watch: AbstractContextManager[Monitor | None] = nullcontext()
@@ -161,13 +129,13 @@ class Trainer:
             watch = Monitor(job.folder / METRICS, self.step, job.cluster.wandb_project)
         with (
             closing(self.loader),
-            closing(self.lanes),
+            closing(self.learner.lanes),
             closing(self.checkpoints),
             noticed(job.cluster.grace_s) as interruption,
             watch as monitor,
             self.display.bar("train", total=num_steps, done=self.step) as bar,
         ):
-            if self.step == 0:
+            if owes_evaluation:
                 self._evaluate(monitor)
             while self.step < num_steps:
                 is_profiled = monitor is not None and self.step + 1 in job.cluster.profile_steps
@@ -175,7 +143,8 @@ class Trainer:
                     leave = self._train_step(rate, monitor, bar, interruption)
                 is_last = self.step == num_steps
                 bits_per_byte = None
-                if is_last or self.step % job.train.evaluate.every_steps == 0:
+                # Who is asked to leave has little time: what is due comes after the resumption.
+                if is_last or (self._is_evaluated and not leave):
                     bits_per_byte = self._evaluate(monitor)
                 is_due = self.step % job.train.checkpoint.every_steps == 0
                 if is_due or is_last or leave or self.step == self.branch_step:
@@ -186,7 +155,7 @@ class Trainer:
                         f"{self.step} of {num_steps} is saved; the same command goes on from there"
                     )
         mark("digest what was trained")
-        digests = digest_state(self._state())
+        digests = digest_state(self.learner.state())
         if self.launch.rank == 0:
             write_json(job.folder / STATE_DIGESTS, digests)
         return {
@@ -207,38 +176,33 @@ class Trainer:
 
         Returns whether any rank was asked to leave.
         """
-        begin, config = time.perf_counter(), self.job.train
+        begin, config, learner = time.perf_counter(), self.job.train, self.learner
         mark(f"step {self.step + 1}: forward and backward")
         self.fault.before_step(self.step + 1)
         segment = self.timetable.segment_of(self.step)
         if self.step == segment.first_step:  # another mixture or length: another loss
             self.guard.forget()
         factor = rate_of_step(self.step, self.timetable, config.schedule)
-        self.optimizers.set_learning_rate(factor)
+        learner.optimizers.set_learning_rate(factor)
         batches = list(self._microbatches(self.step))
-        nats, expert_tokens_LE = accumulate_gradients(self.lanes, batches, self.ranks)
+        nats, expert_tokens_LE = learner.find_gradients(batches)
         mark(f"step {self.step + 1}: update")
         asked = interruption.is_asked
         sums = sum_step(batches, nats, self.token_bytes, self.order.sources, asked, self.ranks)
-        gradient = clip_gradients(
-            self.named_parameters,
-            config.optimizer.clip_grad_norm,
-            self.ranks,
-            self.decoder.copied,
-        )
-        alarms = self.guard.examine({"loss": sums.loss, "gradient norm": gradient.norm})
+        gradient = learner.clip()
+        alarms = self._alarms({"loss": sums.loss, "gradient norm": gradient.norm})
         action = self.guard.action(alarms)
         update_norm = 0.0
         if action in (None, "record"):
-            update_norm = self._update(expert_tokens_LE, segment.batch_tokens)
+            update_norm = learner.update(expert_tokens_LE, segment.batch_tokens)
             if factor:
-                alarms += self.guard.examine({"update norm": update_norm / factor})
+                alarms += self._alarms({"update norm": update_norm / factor})
             action = self.guard.action(alarms, is_applied=True)
         self.step += 1
         self.samples_digest = chain_digest(self.samples_digest, sums.samples_digest)
         if action is not None:
             self._intervene(action, alarms, gradient, batches, nats, monitor)
-        self.optimizers.zero_grad()
+        learner.optimizers.zero_grad()
         step_s = time.perf_counter() - begin
         tokens_per_s = segment.batch_tokens / step_s
         bar.advance(note=f"loss {sums.loss:.3f}, {tokens_per_s:,.0f} tokens/s")
@@ -266,20 +230,13 @@ class Trainer:
             )
         return sums.leave
 
+    def _alarms(self, signals: Mapping[str, float]) -> list[Alarm]:
+        return alarms_of_all_ranks(self.guard.examine(signals), self.device)
+
     def _microbatches(self, step: int) -> Iterator[Batch]:
         """What this rank computes in `step`."""
         for batch in self.loader.microbatches(step):
             yield part_of_batch(batch, self.ranks).to(self.device)
-
-    def _update(self, expert_tokens_LE: Tensor | None, num_tokens: int) -> float:
-        """Apply the gradients and balance the experts; returns how far the weights moved."""
-        self.probe.remember()
-        self.optimizers.step()
-        if expert_tokens_LE is not None:
-            update_balance(self.decoder, expert_tokens_LE, self.job.train.routing.balance_rate)
-        if self.average is not None:
-            self.average.update(num_tokens)
-        return math.sqrt(float(self.probe.squared_norm()))
 
     def _intervene(
         self,
@@ -320,7 +277,7 @@ class Trainer:
 
     def _rewind(self) -> None:
         """Take weights and optimizer back to the last checkpoint; the data goes on."""
-        found = self.checkpoints.load_latest(self._state())
+        found = self.checkpoints.load_latest(self.learner.state())
         if found is None:
             raise TrainingError(
                 f"step {self.step}: there is no checkpoint to rewind to yet; lower "
@@ -332,26 +289,18 @@ class Trainer:
 
     def _rehearse(self) -> None:
         """One pass forward and back for each shape of microbatch, to no effect."""
-        steps: dict[tuple[int, int], int] = {}
+        steps: dict[tuple[int, ...], int] = {}
         for segment in self.timetable.segments:
             shape = segment.seq_len, self.microbatch_samples(segment)
-            steps.setdefault(shape, segment.first_step)
+            # A pipeline has as many buffers as microbatches.
+            number = segment.batch_samples if self.ranks.axes.pp > 1 else 1
+            steps.setdefault((*shape, number), segment.first_step)
         mark("rehearse all shapes of microbatches")
-        rehearse(self.lanes, map(self._microbatches, steps.values()))
-        self.optimizers.zero_grad()
+        self.learner.rehearse(map(self._microbatches, steps.values()))
 
     def _evaluate(self, monitor: Monitor | None) -> float | None:
         """Held-out bits per byte of every source, on all ranks together; returns their mean."""
-        with self.average.swapped() if self.average else nullcontext():
-            found = bits_per_byte_of_sets(
-                self.decoder if isinstance(self.lanes, Lanes) else self.lanes,
-                self.heldout,
-                self.token_bytes,
-                self.job.train,
-                self.ranks,
-                self.precision,
-            )
-        let_go(self.decoder)
+        found = self.learner.bits_per_byte(self.heldout)
         known = [value for value in found.values() if math.isfinite(value)]
         mean = sum(known) / len(known) if known else None
         if monitor is None:
@@ -375,9 +324,10 @@ class Trainer:
             )
         return mean
 
-    def _state(self) -> TrainState:
-        average = self.average.tensors() if self.average else {}
-        return TrainState(model=self.decoder, optimizers=self.optimizers.parts, average=average)
+    @property
+    def _is_evaluated(self) -> bool:
+        """Whether the weights after this step are."""
+        return self.step % self.job.train.evaluate.every_steps == 0
 
     def _save(self, bits_per_byte: float | None, *, wait: bool) -> None:
         mark(f"step {self.step}: save a checkpoint")
@@ -389,17 +339,21 @@ class Trainer:
             memory={"guard": self.guard.state(), "samples_digest": self.samples_digest},
             bits_per_byte=bits_per_byte,
         )
-        self.checkpoints.save(self._state(), manifest, wait=wait)
+        self.checkpoints.save(self.learner.state(), manifest, wait=wait)
 
-    def _resume(self) -> None:
+    def _resume(self) -> bool:
+        """Load the last checkpoint; returns whether an evaluation of its weights, or of those to
+        begin with, is still to be made."""
         if self.launch.rank == 0:
             adopt_checkpoint(
                 self.job.folder, self.job.earlier, self.history, self.job.cluster.checkpoints
             )
         wait_for_ranks()
-        found = self.checkpoints.load_latest(self._state())
-        if found is not None:
-            self.step = found.step
-            self.guard.load_state(found.memory["guard"])
-            self.samples_digest = found.memory["samples_digest"]
-            _LOG.info("going on from step %d of %d", self.step, self.timetable.num_steps)
+        found = self.checkpoints.load_latest(self.learner.state())
+        if found is None:
+            return True
+        self.step = found.step
+        self.guard.load_state(found.memory["guard"])
+        self.samples_digest = found.memory["samples_digest"]
+        _LOG.info("going on from step %d of %d", self.step, self.timetable.num_steps)
+        return self._is_evaluated and found.bits_per_byte is None

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bessemer.config.axes import Axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.load import parse_sections, read_toml
 from bessemer.config.microbatch import microbatch_samples
@@ -199,7 +200,9 @@ def test_a_microbatch_divides_the_share_and_keeps_within_its_limit(
     tokens = None if given is None else given * seq_len
     device_type, hidden_dim, most = device
     cluster = ClusterConfig(microbatch_tokens=tokens, threads=2)
-    found = microbatch_samples(segment, hidden_dim, cluster, num_ranks, device_type)
+    found = microbatch_samples(
+        segment, hidden_dim, cluster, Axes(dp_replicate=num_ranks), device_type
+    )
     if given is not None:
         assert found == given
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from torch.distributed.pipelining._utils import generate_stage_to_rank_mapping
 
+from bessemer.config.axes import planned_axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.microbatch import microbatch_samples
 from bessemer.config.pipeline import SCHEDULES, num_stages, obstacle_to_schedule, stages_of_rank
@@ -57,4 +58,4 @@ def test_four_microbatches_per_rank_are_made_if_they_can_be(
     train = TrainConfig(seq_len=64, global_batch_tokens=64 * share, total_tokens=64 * share)
     (segment,) = make_timetable(train).segments
     cluster = ClusterConfig(pp=4, pp_schedule=schedule)
-    assert microbatch_samples(segment, 64, cluster, 1, "cuda") == size
+    assert microbatch_samples(segment, 64, cluster, planned_axes(cluster), "cuda") == size

@@ -252,7 +252,7 @@ def test_training_stops_when_nothing_can_be_saved_for_long(
     assert "No space left on device" in str(caught.value)
     assert f"The last good one is that after step 2 in {job.folder}" in str(caught.value)
     assert trainer.step == last
-    assert load_model(job.folder / CHECKPOINTS, trainer.decoder).step == 2
+    assert load_model(job.folder / CHECKPOINTS, trainer.learner.decoder).step == 2
 
 
 def test_a_run_whose_last_state_cannot_be_saved_does_not_end_well(make_job: MakeJob) -> None:
@@ -415,7 +415,7 @@ def test_no_pickle_in_a_checkpoint_is_ever_read(
 def load_model_alone(job: TrainingJob) -> None:
     trainer = Trainer(job, Launch())
     with pytest.raises(IntegrityError):
-        load_model(job.folder / CHECKPOINTS, trainer.decoder)
+        load_model(job.folder / CHECKPOINTS, trainer.learner.decoder)
 
 
 _WATCHERS: list[list[str]] = []
@@ -505,8 +505,8 @@ def test_what_cannot_be_loaded_does_not_push_out_what_can(tmp_path: Path) -> Non
 def test_a_guard_that_stops_training_leaves_the_last_checkpoint_whole(make_job: MakeJob) -> None:
     job = with_checkpoints(make_job())
     trainer = Trainer(job, Launch())
-    weight = trainer.decoder.layers[1].mlp.up_proj.weight
+    weight = trainer.learner.decoder.layers[1].mlp.up_proj.weight
     weight.register_hook(lambda grad: grad * float("nan") if trainer.step == 3 else grad)
     with pytest.raises(TrainingError):
         trainer.run()
-    assert load_model(job.folder / CHECKPOINTS, trainer.decoder).step == 3
+    assert load_model(job.folder / CHECKPOINTS, trainer.learner.decoder).step == 3

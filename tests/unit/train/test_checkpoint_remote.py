@@ -79,7 +79,7 @@ def test_a_run_goes_on_from_a_store_past_what_was_harmed_in_it(
     assert isinstance(store, RemoteStore)
     assert str(store).endswith("://bucket/runs/run") or str(store).endswith(":///bucket/runs/run")
     assert [each.step for each in read_manifests(store)] == [6, 5, 4, 3]
-    assert load_model(store, trainer.decoder).step == 6
+    assert load_model(store, trainer.learner.decoder).step == 6
 
     system, root = fsspec.core.url_to_fs(url)
     shard = f"{root}/run/step-00000006/rank-00000-1.safetensors"
@@ -99,7 +99,7 @@ def test_a_run_goes_on_from_a_store_past_what_was_harmed_in_it(
     assert len(names) == 3  # those of the harmed attempt are gone
     store.remove("")
     with pytest.raises(IntegrityError, match="no sound checkpoint in"):
-        load_model(store, trainer.decoder)
+        load_model(store, trainer.learner.decoder)
 
 
 @pytest.mark.parametrize(("first_is_there", "second_is_there"), [(True, True), (False, True)])

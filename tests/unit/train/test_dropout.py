@@ -23,9 +23,11 @@ def test_microbatches_drop_the_same(make_job: Callable[..., TrainingJob]) -> Non
         cluster = ClusterConfig(device="cpu", threads=1, microbatch_tokens=samples * seq_len)
         with process_group(cluster, Launch(), torch.device("cpu")):
             trainer = Trainer(replace(job, cluster=cluster), Launch())
-            found, _ = accumulate_gradients(trainer.lanes, list(trainer.loader.microbatches(0)))
+            found, _ = accumulate_gradients(
+                trainer.learner.lanes, list(trainer.loader.microbatches(0))
+            )
         nats.append(torch.cat(found))
-        gradients.append([p.grad for p in trainer.decoder.parameters()])
+        gradients.append([p.grad for p in trainer.learner.decoder.parameters()])
         assert len(found) == 8 // samples
     for other, gradient in zip(nats[1:], gradients[1:], strict=True):
         # The same sums of float32 in another order.
@@ -35,5 +37,5 @@ def test_microbatches_drop_the_same(make_job: Callable[..., TrainingJob]) -> Non
     plain = replace(job, model=job.model.model_copy(update={"dropout": 0.0}))
     with process_group(plain.cluster, Launch(), torch.device("cpu")):
         trainer = Trainer(plain, Launch())
-        found, _ = accumulate_gradients(trainer.lanes, list(trainer.loader.microbatches(0)))
+        found, _ = accumulate_gradients(trainer.learner.lanes, list(trainer.loader.microbatches(0)))
     assert not torch.allclose(torch.cat(found), nats[0])

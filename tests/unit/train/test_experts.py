@@ -36,9 +36,9 @@ def with_experts(job: TrainingJob, scoring: str, **cluster: object) -> TrainingJ
 
 def one_step(job: TrainingJob) -> tuple[Trainer, torch.Tensor]:
     trainer = Trainer(job, Launch())
-    _, counts_LE = accumulate_gradients(trainer.lanes, list(trainer.loader.microbatches(0)))
+    _, counts_LE = accumulate_gradients(trainer.learner.lanes, list(trainer.loader.microbatches(0)))
     assert counts_LE is not None
-    trainer._update(counts_LE, num_tokens=128)
+    trainer.learner.update(counts_LE, num_tokens=128)
     return trainer, counts_LE
 
 
@@ -55,12 +55,14 @@ def test_counts_are_those_of_the_batch_however_it_is_cut(
     assert counts_LE.sum(dim=1).tolist() == [2 * 8 * 16] * 2
     whole, expected_LE = one_step(with_experts(make_job(), "sigmoid"))
     assert torch.equal(counts_LE, expected_LE)
-    for layer, counts_E in zip(trainer.decoder.layers, counts_LE, strict=True):
+    for layer, counts_E in zip(trainer.learner.decoder.layers, counts_LE, strict=True):
         bias_E = layer.mlp.gate.e_score_correction_bias
         # Once per step: each bias has moved by the rate, towards what had few.
         assert torch.equal(bias_E, 1e-3 * (counts_E.double().mean() - counts_E).sign().float())
     for (name, one), (_, two) in zip(
-        trainer.decoder.named_parameters(), whole.decoder.named_parameters(), strict=True
+        trainer.learner.decoder.named_parameters(),
+        whole.learner.decoder.named_parameters(),
+        strict=True,
     ):
         torch.testing.assert_close(one.grad, two.grad, atol=1e-6, rtol=1e-4, msg=name)
 
@@ -76,7 +78,7 @@ def test_training_with_experts_resumes_bit_for_bit(make_job: MakeJob, scoring: s
         shutil.rmtree(job.folder / CHECKPOINTS / f"step-{step:08d}")
     again = Trainer(job, Launch())
     again.run()
-    expected, found = whole.decoder.state_dict(), again.decoder.state_dict()
+    expected, found = whole.learner.decoder.state_dict(), again.learner.decoder.state_dict()
     assert any(
         "gate." in name and "weight" not in name for name in expected
     )  # the balance is there

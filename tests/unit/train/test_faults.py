@@ -43,13 +43,15 @@ def make_trainer(job: TrainingJob, fault: float = 1.0, steps: Iterable[int] = ()
     """A trainer whose gradients go wrong in some batches (from 0)."""
     trainer = Trainer(job, Launch())
     faulty = set(steps)
-    weight = trainer.decoder.layers[1].mlp.up_proj.weight
+    weight = trainer.learner.decoder.layers[1].mlp.up_proj.weight
     weight.register_hook(lambda grad: grad * fault if trainer.step in faulty else grad)
     return trainer
 
 
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
-    return {name: each.detach().clone() for name, each in trainer.decoder.named_parameters()}
+    return {
+        name: each.detach().clone() for name, each in trainer.learner.decoder.named_parameters()
+    }
 
 
 def assert_equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> None:
@@ -67,7 +69,7 @@ def test_a_gradient_that_is_not_finite_stops_training_before_it_poisons(make_job
     with pytest.raises(TrainingError, match=r"step 3: gradient norm is nan.*checkpoint is sound"):
         trainer.run()
     left = weights_of(trainer)
-    assert load_model(job.folder / CHECKPOINTS, trainer.decoder).step == 2
+    assert load_model(job.folder / CHECKPOINTS, trainer.learner.decoder).step == 2
     assert_equal(left, weights_of(trainer))
     found = read_json(job.folder / METRICS / EVIDENCE / "step-00000003.json")
     assert found["action"] == "stop"
@@ -85,7 +87,7 @@ def test_evidence_names_every_document_with_its_own_loss(make_job: MakeJob) -> N
     nats: dict[str, list[float]] = {}
     with torch.no_grad():
         for batch in batches:
-            log_p = trainer.decoder(batch.input_ids_BT, batch.documents_BT).log_softmax(-1)
+            log_p = trainer.learner.decoder(batch.input_ids_BT, batch.documents_BT).log_softmax(-1)
             for row, place in (batch.labels_BT >= 0).nonzero().tolist():
                 document = format_doc_id(int(batch.doc_ids_BT[row, place]))
                 label = batch.labels_BT[row, place]
@@ -125,11 +127,11 @@ def train_one(trainer: Trainer) -> None:
     config, segment = trainer.job.train, trainer.timetable.segment_of(trainer.step)
     middle = trainer.timetable.tokens_before(trainer.step) + segment.batch_tokens / 2
     factor = rate_factor(middle, trainer.timetable.num_tokens, config.schedule)
-    trainer.optimizers.set_learning_rate(factor)
-    accumulate_gradients(trainer.lanes, list(trainer.loader.microbatches(trainer.step)))
-    clip_gradients(trainer.decoder.named_parameters(), config.optimizer.clip_grad_norm)
-    trainer.optimizers.step()
-    trainer.optimizers.zero_grad()
+    trainer.learner.optimizers.set_learning_rate(factor)
+    accumulate_gradients(trainer.learner.lanes, list(trainer.loader.microbatches(trainer.step)))
+    clip_gradients(trainer.learner.decoder.named_parameters(), config.optimizer.clip_grad_norm)
+    trainer.learner.optimizers.step()
+    trainer.learner.optimizers.zero_grad()
 
 
 def test_skipped_batches_are_consumed_all_the_same(make_job: MakeJob) -> None:

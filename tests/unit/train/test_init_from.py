@@ -30,9 +30,10 @@ def test_training_begins_with_the_weights_it_is_given(
         started = Trainer(replace(job, model=rows, init_from=tmp_path / "given"), Launch())
         plain = Trainer(job, Launch())
     for (name, wanted), ours in zip(
-        given.named_parameters(), started.decoder.parameters(), strict=True
+        given.named_parameters(), started.learner.decoder.parameters(), strict=True
     ):
         assert torch.equal(wanted, ours), name
     assert not torch.equal(
-        plain.decoder.layers[0].mlp.up_proj.weight, started.decoder.layers[0].mlp.up_proj.weight
+        plain.learner.decoder.layers[0].mlp.up_proj.weight,
+        started.learner.decoder.layers[0].mlp.up_proj.weight,
     )

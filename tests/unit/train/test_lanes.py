@@ -31,9 +31,9 @@ def first_step(
     config = ClusterConfig.model_validate({"device": "cpu", **cluster})
     with process_group(config, LONE, torch.device("cpu")):
         trainer = Trainer(replace(job, cluster=config), LONE)
-        nats, _ = accumulate_gradients(trainer.lanes, list(trainer.loader.microbatches(0)))
+        nats, _ = accumulate_gradients(trainer.learner.lanes, list(trainer.loader.microbatches(0)))
         assert torch.get_num_threads() == config.threads
-    grads = {name: each.grad for name, each in trainer.decoder.named_parameters()}
+    grads = {name: each.grad for name, each in trainer.learner.decoder.named_parameters()}
     return torch.cat(nats), grads, trainer
 
 
@@ -46,8 +46,8 @@ def test_lanes_sum_what_one_after_the_other_sums(
     more = {"microbatch_tokens": 2 * job.train.seq_len, "recompute": recompute}  # four microbatches
     nats, expected, lone = first_step(job, threads=1, **more)
     again, found, trainer = first_step(job, threads=3, lanes=lanes, **more)
-    assert len(lone.lanes.twins) == 0
-    assert len(trainer.lanes.twins) == lanes
+    assert len(lone.learner.lanes.twins) == 0
+    assert len(trainer.learner.lanes.twins) == lanes
     assert torch.equal(again, nats)
     for name, grad in expected.items():
         assert torch.equal(found[name], grad), name

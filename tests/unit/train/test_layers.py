@@ -16,6 +16,7 @@ from bessemer.core.storage import read_json, read_jsonl
 from bessemer.model.products import OPERATORS
 from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
+from bessemer.train.layers import _KEPT
 from bessemer.train.objective import accumulate_gradients
 from bessemer.train.precision import resolve_precision
 from bessemer.train.trainer import Trainer
@@ -27,8 +28,8 @@ def gradients(job: TrainingJob, **cluster: object) -> tuple[torch.Tensor, dict[s
     """Losses of the first batch and the gradient of every parameter."""
     config = ClusterConfig.model_validate({"device": "cpu", "threads": 1, **cluster})
     trainer = Trainer(replace(job, cluster=config), Launch())
-    nats, _ = accumulate_gradients(trainer.lanes, list(trainer.loader.microbatches(0)))
-    grads = {name: each.grad for name, each in trainer.decoder.named_parameters()}
+    nats, _ = accumulate_gradients(trainer.learner.lanes, list(trainer.loader.microbatches(0)))
+    grads = {name: each.grad for name, each in trainer.learner.decoder.named_parameters()}
     assert all(grad is not None for grad in grads.values())
     return torch.cat(nats), grads
 
@@ -55,7 +56,7 @@ def test_less_is_kept_for_the_backward_pass(make_job: MakeJob) -> None:
             lambda tensor, sizes=sizes: sizes.append(tensor.numel()) or tensor,
             lambda tensor: tensor,
         ):
-            trainer.lanes.module(
+            trainer.learner.lanes.module(
                 batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
             )
         kept[mode] = sum(sizes)
@@ -80,12 +81,22 @@ def test_selective_recomputation_computes_no_product_anew(make_job: MakeJob) -> 
         trainer = Trainer(replace(make_job(), cluster=config), Launch())
         (batch,) = trainer.loader.microbatches(0)
         with Products() as products:
-            total, *_ = trainer.lanes.module(
+            total, *_ = trainer.learner.lanes.module(
                 batch.input_ids_BT, batch.labels_BT, batch.documents_BT, batch.samples_B
             )
             total.backward()
         counts[mode] = products.count
     assert counts["none"] == counts["selective"] < counts["full"]
+
+
+def test_selective_recomputation_keeps_what_gpus_multiply_by() -> None:
+    kept = {str(operator) for operator in _KEPT}
+    assert {
+        "aten._grouped_mm.default",
+        "aten._scaled_mm.default",
+        "aten._scaled_dot_product_flash_attention.default",
+        "torch_attn._varlen_attn.default",
+    } <= kept
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns of what it does itself
@@ -112,9 +123,12 @@ def test_bf16_multiplies_coarsely_and_keeps_its_weights_fine(make_job: MakeJob) 
         trainer = Trainer(each, Launch())
         trainer.run()
         rows += [row["loss"] for row in read_jsonl(each.folder / METRICS / STEPS)]
-        for parameter in trainer.decoder.parameters():
+        for parameter in trainer.learner.decoder.parameters():
             assert parameter.dtype == torch.float32
-            assert trainer.optimizers.parts[0].state[parameter]["exp_avg"].dtype == torch.float32
+            assert (
+                trainer.learner.optimizers.parts[0].state[parameter]["exp_avg"].dtype
+                == torch.float32
+            )
     assert coarse_rows != fine_rows
     assert coarse_rows == pytest.approx(fine_rows, rel=0.01)  # bf16 has 8 bits of precision
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import torch
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.train import EmaConfig
-from bessemer.core.errors import IntegrityError, TrainingError
+from bessemer.core.errors import IntegrityError, RequeueError, TrainingError
 from bessemer.core.layout import CHECKPOINTS, EVALUATIONS, METRICS, STATE_DIGESTS, STEPS
 from bessemer.core.schema import HELDOUT
 from bessemer.core.storage import read_jsonl
@@ -24,6 +27,7 @@ from bessemer.tokens.tokenizer import Tokenizer
 from bessemer.train.checkpoints.checkpoint import load_model, read_manifests, sound
 from bessemer.train.checkpoints.store import DiskStore
 from bessemer.train.evaluate import bits_per_byte_of_sets, make_evaluation_sets, measure
+from bessemer.train.interrupt import Interruption, noticed
 from bessemer.train.launch import Launch
 from bessemer.train.mesh import process_group
 from bessemer.train.objective import accumulate_gradients
@@ -48,7 +52,7 @@ def with_optimizer(job: TrainingJob, kind: str, ema: bool = False) -> TrainingJo
 
 
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
-    return {name: p.detach().clone() for name, p in trainer.decoder.named_parameters()}
+    return {name: p.detach().clone() for name, p in trainer.learner.decoder.named_parameters()}
 
 
 def steps_of(job: TrainingJob) -> list[dict[str, float]]:
@@ -88,7 +92,7 @@ def test_resume_after_any_step_is_bit_identical(make_job: MakeJob, kind: str, em
 def test_the_average_is_what_is_evaluated_and_loaded(make_job: MakeJob) -> None:
     job = with_optimizer(make_job(), "adamw", ema=True)
     trainer = train(job)
-    weights, averages = weights_of(trainer), trainer.average.tensors()
+    weights, averages = weights_of(trainer), trainer.learner.average.tensors()
     loaded = Decoder(job.model, Tokenizer.load(job.tokenizer).vocab_size)
     load_model(job.folder / CHECKPOINTS, loaded)
     for name, parameter in loaded.named_parameters():
@@ -103,6 +107,39 @@ def test_the_average_is_what_is_evaluated_and_loaded(make_job: MakeJob) -> None:
     assert found == last
 
 
+def test_who_is_asked_to_leave_saves_at_once_and_evaluates_when_it_goes_on(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interruptions = []
+
+    @contextmanager
+    def noticed_here(grace_s: float) -> Iterator[Interruption]:
+        with noticed(grace_s) as interruption:
+            interruptions.append(interruption)
+            yield interruption
+
+    monkeypatch.setattr("bessemer.train.trainer.noticed", noticed_here)
+    undisturbed, job = make_job("whole"), make_job("asked")
+    train(undisturbed)
+    expected = read_jsonl(undisturbed.folder / METRICS / EVALUATIONS)
+    assert {row["step"] for row in expected} == {0, 3, 6}
+    trainer = Trainer(job, Launch())
+    weight = next(trainer.learner.decoder.parameters())
+
+    def ask(_: torch.Tensor) -> None:
+        if trainer.step == 2 and not interruptions[-1].is_asked:
+            signal.raise_signal(signal.SIGTERM)
+            while not interruptions[-1].is_asked:
+                time.sleep(0.01)
+
+    weight.register_hook(ask)
+    with pytest.raises(RequeueError):
+        trainer.run()
+    assert {row["step"] for row in read_jsonl(job.folder / METRICS / EVALUATIONS)} == {0}
+    train(job)
+    assert read_jsonl(job.folder / METRICS / EVALUATIONS) == expected
+
+
 @pytest.mark.parametrize("micro", [1, 2, 4])
 def test_accumulated_microbatches_equal_the_whole_batch(make_job: MakeJob, micro: int) -> None:
     job = make_job(cluster=ClusterConfig(device="cpu", threads=1, microbatch_tokens=16 * 8))
@@ -111,13 +148,17 @@ def test_accumulated_microbatches_equal_the_whole_batch(make_job: MakeJob, micro
     )
     whole, split = Trainer(job, Launch()), Trainer(parts, Launch())
     nats = [
-        torch.cat(accumulate_gradients(trainer.lanes, list(trainer.loader.microbatches(0)))[0])
+        torch.cat(
+            accumulate_gradients(trainer.learner.lanes, list(trainer.loader.microbatches(0)))[0]
+        )
         for trainer in (whole, split)
     ]
     # Sums of float32 in another order: a few units in the last place.
     torch.testing.assert_close(nats[0], nats[1], atol=1e-6, rtol=1e-6)
     for (name, a), (_, b) in zip(
-        whole.decoder.named_parameters(), split.decoder.named_parameters(), strict=True
+        whole.learner.decoder.named_parameters(),
+        split.learner.decoder.named_parameters(),
+        strict=True,
     ):
         torch.testing.assert_close(a.grad, b.grad, atol=1e-7, rtol=1e-5, msg=name)
 
@@ -127,7 +168,9 @@ def test_the_recorded_loss_is_the_mean_over_predicted_tokens(make_job: MakeJob) 
     trainer = Trainer(job, Launch())
     (batch,) = trainer.loader.microbatches(0)
     with torch.no_grad():
-        log_probabilities = trainer.decoder(batch.input_ids_BT, batch.documents_BT).log_softmax(-1)
+        log_probabilities = trainer.learner.decoder(
+            batch.input_ids_BT, batch.documents_BT
+        ).log_softmax(-1)
     nats, text_nats, num_bytes = [], [], 0
     for row in range(batch.labels_BT.shape[0]):
         for place in range(batch.labels_BT.shape[1]):
@@ -150,7 +193,7 @@ def test_held_out_bits_per_byte_equal_a_document_by_document_count(make_job: Mak
     trainer = Trainer(job, Launch())
     (part, _) = make_evaluation_sets(job.encoded, HELDOUT, 1024, 1 << 20, job.seed)
     losses = measure(
-        trainer.decoder, part, trainer.token_bytes, document_mask=True, microbatch_samples=2
+        trainer.learner.decoder, part, trainer.token_bytes, document_mask=True, microbatch_samples=2
     )
     tokenizer = Tokenizer.load(job.tokenizer)
     bits, num_bytes = 0.0, 0
@@ -159,7 +202,7 @@ def test_held_out_bits_per_byte_equal_a_document_by_document_count(make_job: Mak
         for row in shard.documents().to_pylist():
             ids = shard.tokens[row["token_start"] :][: row["num_tokens"]].astype(int)
             with torch.no_grad():
-                logits = trainer.decoder(torch.tensor(ids[:-1])[None])[0].double()
+                logits = trainer.learner.decoder(torch.tensor(ids[:-1])[None])[0].double()
             nats = -logits.log_softmax(-1)[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]
             bits += float(nats[:-1].sum()) / math.log(2)  # all but the END token
             num_bytes += len(tokenizer.decode(ids.tolist()).encode())
@@ -207,7 +250,7 @@ def test_a_damaged_checkpoint_is_passed_over(
         (path / "checkpoint.json").unlink()
     trainer = Trainer(job, Launch())
     with pytest.raises(IntegrityError, match="no sound checkpoint"):
-        load_model(folder, trainer.decoder)
+        load_model(folder, trainer.learner.decoder)
 
 
 def test_old_checkpoints_go_and_the_latest_stay(make_job: MakeJob) -> None:

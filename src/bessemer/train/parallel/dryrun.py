@@ -161,7 +161,7 @@ def _precision(train: TrainConfig, device_type: str) -> str:
 def _largest_microbatch(config: RunConfig, axes: Axes) -> tuple[Segment, int]:
     """Sequences of the largest microbatch of a run, and the segment that has it."""
     width, cluster = config.model.hidden_dim, config.cluster
-    layout = axes.num_data_ranks, _device_type(config)
+    layout = axes, _device_type(config)
     sizes = [
         (segment, microbatch_samples(segment, width, cluster, *layout))
         for segment in make_timetable(config.train).segments
