@@ -60,7 +60,7 @@ def _shared_weights(train: TrainConfig, cluster: ClusterConfig) -> Iterator[Faul
                 f"cluster.{name}",
                 "is about weights that ranks share out; set cluster.dp_shard, or leave it out",
             )
-    if cluster.gather == "bf16" and train.precision in ("fp32", "float8"):
+    if cluster.gather == "bf16" and train.precision != "bf16":
         yield Fault(
             "cluster.gather",
             f'"bf16" is for train.precision = "bf16", not "{train.precision}"; leave it out',

@@ -251,6 +251,7 @@ ONE_FAULT = [
         'cluster.gather="bf16"',
         "cluster.gather: is about weights that ranks share out; set cluster.dp_shard, or leave it "
         "out",
+        'cluster.gather: "bf16" is for train.precision = "bf16", not "auto"; leave it out',
     ),
     (
         "cluster={pp=4}",
@@ -266,6 +267,10 @@ ONE_FAULT = [
         'cluster.pp_schedule: "zero-bubble" puts off gradients of weights, which '
         'cluster.recompute = "selective" does not allow; take "interleaved", or leave '
         'cluster.recompute = "selective" out',
+    ),
+    (
+        'cluster={dp_shard=2, gather="bf16"}',
+        'cluster.gather: "bf16" is for train.precision = "bf16", not "auto"; leave it out',
     ),
     (
         "cluster={pp=2, microbatch_tokens=512}",
