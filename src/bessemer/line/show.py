@@ -129,7 +129,10 @@ def estimate(found: Estimate) -> None:
                 ("gradients", format_bytes(memory.gradients)),
                 ("optimizer", format_bytes(memory.optimizer)),
                 ("activations", format_bytes(memory.activations)),
-                ("logits", format_bytes(memory.logits)),
+                (
+                    "transient",
+                    f"{format_bytes(memory.transient)} in the loss, or one layer's backward pass",
+                ),
                 ("copies", f"{format_bytes(memory.checkpoint)} of what a checkpoint holds"),
                 ("process", format_bytes(found.memory_bytes - memory.total)),
                 ("total", f"{format_bytes(found.memory_bytes)} at most: {verdict}"),

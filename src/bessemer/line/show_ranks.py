@@ -21,7 +21,7 @@ _PARTS = {  # as counted: as in costs.memory
     "gathered": ("gathered",),
     "gradients": ("gradients",),
     "optimizer": ("optimizer",),
-    "activations": ("activations", "logits"),
+    "activations": ("activations", "transient"),
 }
 
 
@@ -58,6 +58,11 @@ def dry_run(config: RunConfig, axes: Axes, found: Sequence[DryRun]) -> None:
         axes=axes,
         reshard=config.cluster.reshard,
         has_copy=False,
+        cp_exchange=config.cluster.cp_exchange,
+        recompute=config.cluster.recompute,
+        pp_schedule=config.cluster.pp_schedule,
+        num_microbatches=work.number,
+        document_mask=False,
     )
     console.print("[bold]memory[/bold]")
     table = make_table("", *ranks, "formula", right=(*ranks, "formula"))

@@ -95,6 +95,10 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
                     cluster.reshard,
                     config.train.checkpoint.asynchronous,
                     cluster.cp_exchange,
+                    cluster.recompute,
+                    cluster.pp_schedule,
+                    segment.batch_samples // axes.num_data_ranks // size,
+                    config.train.document_mask,
                 ),
             )
             for segment in timetable.segments

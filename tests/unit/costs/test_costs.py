@@ -12,13 +12,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from bessemer.config.axes import Axes
 from bessemer.config.model import ModelConfig
 from bessemer.config.train import OptimizerConfig
-from bessemer.costs.compute import count_parameters, forward_flops, shape_of, training_flops
-from bessemer.costs.memory import (
+from bessemer.costs.activations import (
     LOGIT_CHUNK_TOKENS,
-    optimizer_floats,
+    activations,
+    loss_floats,
     saved_activations,
-    training_memory,
 )
+from bessemer.costs.compute import count_parameters, forward_flops, shape_of, training_flops
+from bessemer.costs.memory import optimizer_floats, training_memory
 from bessemer.costs.stages import layers_of_stages
 from bessemer.model import attend
 from bessemer.model.cross_entropy import linear_cross_entropy
@@ -179,7 +180,7 @@ def test_stages_of_a_pipeline_hold_their_layers_and_one_end(tie: bool) -> None:
     two, alone = (training_memory(shape, 2, 32, axes=Axes(pp=pp)) for pp in (2, 1))
     assert two.weights == two.gradients == 4 * max(held)
     assert two.optimizer == pytest.approx(alone.optimizer * max(held) / (alone.weights / 4))
-    assert (two.gathered, two.activations) == (0, alone.activations)
+    assert two.gathered == 0
     shards = training_memory(shape, 2, 32, axes=Axes(pp=2, dp_shard=2))
     norm = 64  # the last one, which the formula does not count as gathered
     assert shards.gathered == 2 * 4 * (max(held) - norm)
@@ -193,7 +194,6 @@ def test_ranks_share_out_all_but_what_is_gathered() -> None:
     assert four.weights == four.gradients == 4 * (total // 4)
     assert four.gathered == 2 * 4 * (outside // 2 + (total - outside) // 2)
     assert four.optimizer == alone.optimizer // 4
-    assert four.activations == alone.activations
     assert four.checkpoint == alone.checkpoint // 4
     held = training_memory(shape, 2, 32, axes=Axes(dp_shard=2), reshard=False)
     assert (held.weights, held.gathered) == (4 * (total // 2), 2 * 4 * total)
@@ -204,7 +204,7 @@ def test_ranks_share_out_all_but_what_is_gathered() -> None:
     assert (parts.weights, parts.gathered) == (two.weights, two.gathered)
     assert parts.optimizer == alone.optimizer // 2
     assert parts.activations == alone.activations // 2
-    assert parts.logits == training_memory(shape, 1, 32).logits
+    assert parts.transient == training_memory(shape, 1, 32).transient
 
 
 def test_experts_that_are_spread_over_ranks_are_gathered_from_those_that_have_the_same() -> None:
@@ -229,16 +229,19 @@ def test_memory_parts_add_up() -> None:
     assert memory.gathered == 0
     assert memory.optimizer == 2 * memory.weights
     three = training_memory(shape, 2, 32, num_lanes=3)
-    for part in ("activations", "logits"):
+    for part in ("activations", "transient"):
         assert getattr(three, part) == 3 * getattr(memory, part)
     for part in ("weights", "gradients", "optimizer"):
         assert getattr(three, part) == getattr(memory, part)
-    assert memory.logits == 4 * (2 * 32 * 300 + (2 * 32 + 300) * 64)  # fewer than a chunk
-    many = training_memory(shape, 100, 32)
-    assert many.logits == 4 * (LOGIT_CHUNK_TOKENS * 300 + (100 * 32 + 300) * 64)
+    one = activations(shape, 2, 32)
+    assert memory.activations == 4 * one.kept
+    loss = loss_floats(shape, 2 * 32)
+    assert loss == 2 * 32 * 300 + (2 * 32 + 300) * 64  # fewer than a chunk
+    assert loss_floats(shape, 100 * 32) == LOGIT_CHUNK_TOKENS * 300 + (100 * 32 + 300) * 64
+    assert memory.transient == 4 * max(loss, one.transient - one.end)
     assert memory.checkpoint == memory.weights + memory.optimizer
     assert memory.total == sum(
-        (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.logits)
+        (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.transient)
     ) + sum((memory.weights, memory.optimizer))
     assert memory.total - training_memory(shape, 2, 32, has_copy=False).total == memory.checkpoint
 
@@ -288,4 +291,4 @@ def test_the_loss_makes_what_is_counted_as_logits_and_little_else() -> None:
     parts = [4 * LOGIT_CHUNK_TOKENS * 900, 4 * 900 * 64, 4 * 768 * 64]
     assert largest[:3] == parts
     shape = shape_of(ModelConfig(**SHAPES[0]), 900)
-    assert training_memory(shape, 1, 768).logits == sum(parts)
+    assert 4 * loss_floats(shape, 768) == sum(parts)
