@@ -14,8 +14,8 @@ _SCRIPT = """
 import itertools, math, os, random, torch, torch.distributed as dist
 from bessemer.config.axes import Axes
 from bessemer.config.model import ModelConfig
-from bessemer.costs.compute import shape_of
 from bessemer.costs.activations import saved_activations
+from bessemer.costs.compute import shape_of
 from bessemer.model import attend
 from bessemer.model.pieces import find_pieces
 from bessemer.model.transformer import Decoder
@@ -84,13 +84,13 @@ def check_memory(ranks, kind, packed):
         return tensor
 
     ids = torch.zeros(2, LENGTH // ranks.axes.cp, dtype=torch.long)
-    documents = torch.tensor([[0] * 20 + [1] * 12, [2] * LENGTH]) if packed else None
+    documents = torch.tensor([[0] * 20 + [1] * 12, [2] * LENGTH])
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        x_BTD, _ = decoder.hidden_states(ids, documents)
+        x_BTD, _ = decoder.hidden_states(ids, documents, document_mask=packed)
         decoder.lm_head(x_BTD)
     found = sum(tensor.untyped_storage().nbytes() for tensor in kept.values()) / 4
     shape = shape_of(model, 300)
-    counted = saved_activations(shape, 2, LENGTH, packed, ranks.axes, kind)
+    counted = saved_activations(shape, 2, LENGTH, packed, Axes(cp=ranks.axes.cp), kind)
     if kind == "ulysses" or not packed:
         assert found == counted, (found, counted)
     else:  # the first chunks of a sequence have smaller masks; documents may end anywhere

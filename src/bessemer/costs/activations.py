@@ -115,12 +115,6 @@ def loss_floats(shape: Shape, num_tokens: int, tp: int = 1) -> int:
     return (num_tokens + rows) * shape.hidden_dim + max(logits, part)
 
 
-def embedding_floats(shape: Shape) -> int:
-    """Of the embedding's gradient, the last to be found: DTensor makes it whole on each rank along
-    "tp" before it leaves the rank its rows."""
-    return shape.vocab_size * shape.hidden_dim
-
-
 def _parts(
     shape: Shape, seq_len: int, document_mask: bool, axes: Axes, cp_exchange: str
 ) -> Iterator[tuple[_Part, _Part]]:

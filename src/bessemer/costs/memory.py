@@ -13,7 +13,6 @@ from bessemer.costs.activations import (
     FLOAT_BYTES,
     Activations,
     activations,
-    embedding_floats,
     loss_floats,
 )
 from bessemer.costs.compute import Shape, count_parameters
@@ -82,7 +81,8 @@ def _kept_by_pipeline(one: Activations, pp: int, schedule: str, num_microbatches
     first one comes back; of two stages per rank, all microbatches of a round more (Narayanan et al.
     2021, arXiv 2104.04473, section 2.2). Each is kept with what the stage gave. What a stage gets,
     hidden states and gradients, has a place for each microbatch of the step
-    (torch.distributed.pipelining); so inputs are kept there.
+    (torch.distributed.pipelining); so inputs are kept there. Counted as if nothing were put off:
+    "zero-bubble" puts off gradients of weights, and keeps about a quarter more for them.
     """
     stages, most = num_stages(pp, schedule), 0
     each = -(-one.layers // stages) + one.once
@@ -136,12 +136,9 @@ def training_memory(
     if axes.pp > 1:
         kept = _kept_by_pipeline(one, axes.pp, pp_schedule, num_microbatches)
     tokens = num_sequences * seq_len // axes.cp
-    transient = max(
-        loss_floats(shape, tokens, axes.tp),
-        # When layers come back, the last norm is done with; and they are, when the embedding does.
-        one.transient - (one.end if axes.pp == 1 else 0),
-        embedding_floats(shape) - kept,
-    )
+    # When layers come back, the last norm is done with.
+    of_layer = one.transient - (one.end if axes.pp == 1 else 0)
+    transient = max(loss_floats(shape, tokens, axes.tp), of_layer)
     return TrainingMemory(
         weights=weights,
         gathered=gathered,
