@@ -1,11 +1,13 @@
 """Closed formulas for activations, in floats: what a rank keeps of a microbatch from its forward to
 its backward pass, and what it has beside that for a while.
 
-Of the eager decoder in float32 on a CPU. "Per token" is per token that the rank computes: of its
-sequences, or of its part of them along "cp". Of that, the ranks along "tp" share out the residual
-stream and norms by tokens, everything behind a matrix by heads or inner width. Whole on each is
-what they gather before a matrix. It is kept, once per norm; Megatron-LM keeps a rank's part and
-gathers it again (Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.2).
+Of the eager decoder, in float32 on a CPU, or with matrix products in less. "Per token" is per token
+that the rank computes: of its sequences, or of its part of them along "cp". Of that, the ranks
+along "tp" share out the residual stream and norms by tokens, everything behind a matrix by heads or
+inner width. Whole on each is what they gather before a matrix. It is kept, once per norm;
+Megatron-LM keeps a rank's part and gathers it again (Korthikanti et al. 2022, arXiv 2205.05198,
+section 4.2.2). Products in less keep a copy of the norm's output for each matrix instead, and one
+of the matrix.
 """
 
 from __future__ import annotations
@@ -49,6 +51,24 @@ class _Part:
     unused: Fraction = Fraction(0)  # of these, held though nothing is computed from them again
     made: Fraction = Fraction(0)  # at the most, beside what is kept, in the backward pass
     once: int = 0  # the same, once
+    copies: Fraction = Fraction(0)  # of matrices in the precision of products, once
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Matrices:
+    """How the products of a layer are computed."""
+
+    tp: int
+    low: Fraction  # floats that one of their numbers takes
+
+    @property
+    def is_lean(self) -> bool:
+        """Whether model/lean.py makes inputs again instead of keeping them."""
+        return self.tp == 1 and self.low == 1
+
+    def copies(self, num_parameters: int) -> Fraction:
+        """Of matrices, if they are not in the precision of products."""
+        return num_parameters * self.low / self.tp if self.low < 1 else Fraction(0)
 
 
 def activations(
@@ -59,10 +79,12 @@ def activations(
     axes: Axes = _WHOLE,
     cp_exchange: str = "all-gather",
     recompute: str = "none",
+    product_bytes: int = FLOAT_BYTES,
 ) -> Activations:
     """Of a microbatch of `num_sequences` sequences, packed with several documents each if there is
-    a `document_mask`; `recompute` and `cp_exchange` are as in `[cluster]`. Experts get as many
-    tokens each.
+    a `document_mask`; `recompute` and `cp_exchange` are as in `[cluster]`. Numbers in matrix
+    products have `product_bytes`; layers with experts are counted as if these were float32's.
+    Experts get as many tokens each.
 
     A layer that is computed again is then kept as if nothing were to be: with "full" beside the
     inputs of all layers, with "selective" beside the products of all layers. So of those that are
@@ -72,18 +94,20 @@ def activations(
     tokens = num_sequences * seq_len // axes.cp
     stream = Fraction(shape.hidden_dim, axes.tp)
     kept = most = Fraction(0)
-    for attention, feed_forward in _parts(shape, seq_len, document_mask, axes, cp_exchange):
+    low = Fraction(product_bytes, FLOAT_BYTES)
+    for attention, feed_forward in _parts(shape, seq_len, document_mask, axes, cp_exchange, low):
         both = attention.kept + feed_forward.kept
         products = stream + attention.products + feed_forward.products
         stays = {"none": both, "selective": products, "full": stream}[recompute]
-        kept += tokens * stays
+        copies = attention.copies + feed_forward.copies
+        kept += tokens * stays + (copies if recompute == "none" else 0)
         unused = feed_forward.unused if recompute == "selective" else 0
         again = both + unused - stays + feed_forward.made
-        most = max(most, kept + tokens * again + feed_forward.once)
-    once = _kept_once(shape, num_sequences, seq_len, document_mask, axes, cp_exchange)
+        once = feed_forward.once + (copies if recompute != "none" else 0)
+        most = max(most, kept + tokens * again + once)
     return Activations(
         layers=int(kept),
-        once=once,
+        once=_kept_once(shape, num_sequences, seq_len, document_mask, axes, cp_exchange),
         end=int(tokens * _norm(shape.hidden_dim, axes.tp)),
         transient=int(most - kept),
         stream=int(tokens * stream),
@@ -116,16 +140,17 @@ def loss_floats(shape: Shape, num_tokens: int, tp: int = 1) -> int:
 
 
 def _parts(
-    shape: Shape, seq_len: int, document_mask: bool, axes: Axes, cp_exchange: str
+    shape: Shape, seq_len: int, document_mask: bool, axes: Axes, cp_exchange: str, low: Fraction
 ) -> Iterator[tuple[_Part, _Part]]:
     """Attention and feed-forward layer of each layer, in order."""
     copies = axes.cp if axes.cp > 1 and cp_exchange == "all-gather" else 1
-    dense = _dense(shape, axes.tp)
+    matrices = _Matrices(tp=axes.tp, low=low)
+    dense = _dense(shape, matrices)
     mixture = dense if shape.experts is None else _mixture(shape, shape.experts, axes)
     first = shape.num_layers - shape.num_expert_layers
     for layer, window in enumerate(shape.windows):
         is_joined = document_mask or (window or seq_len) < seq_len or axes.cp > 1
-        attention = _attention(shape, axes.tp, is_joined, copies)
+        attention = _attention(shape, matrices, is_joined, copies)
         yield attention, (dense if layer < first else mixture)
 
 
@@ -134,9 +159,12 @@ def _norm(width: int, tp: int) -> Fraction:
     return Fraction(2 * width + 1, tp) + width
 
 
-def _lean_norm(width: int, tp: int) -> Fraction:
-    """Before projections. In one process, without what model/lean.py makes again."""
-    return Fraction(width + 1) if tp == 1 else _norm(width, tp)
+def _inputs(width: int, matrices: _Matrices, number: int) -> Fraction:
+    """A norm before `number` matrices. In one process, without what model/lean.py makes again."""
+    if matrices.is_lean:
+        return Fraction(width + 1)
+    whole = width if matrices.low == 1 else number * width * matrices.low
+    return _norm(width, matrices.tp) - width + whole
 
 
 def _dropout(shape: Shape) -> Fraction:
@@ -144,38 +172,48 @@ def _dropout(shape: Shape) -> Fraction:
     return Fraction(shape.dropout * shape.hidden_dim, FLOAT_BYTES)
 
 
-def _attention(shape: Shape, tp: int, is_joined: bool, copies: int) -> _Part:
+def _attention(shape: Shape, matrices: _Matrices, is_joined: bool, times: int) -> _Part:
     """Kept: the norm's; queries, keys, values, the output and one log-sum per head; with QK-norm,
     queries and keys before it and normalised, and their scales; the output once more if it is
-    joined from several parts; keys and values as often as `copies` says.
+    joined from several parts; keys and values as many `times`.
 
     Products: of four matrices, the output and the log-sum. The last of them is whole on each rank
     along "tp", a term of a sum."""
+    width, tp, low = shape.hidden_dim, matrices.tp, matrices.low
     heads, keys = shape.num_heads * shape.head_dim, shape.num_kv_heads * shape.head_dim
-    kept = 2 * heads + 2 * keys * copies + shape.num_heads + heads * is_joined + _dropout(shape)
+    kept = low * (2 * heads + 2 * keys * times + heads * is_joined) + shape.num_heads
+    kept += _dropout(shape)
     if shape.qk_norm:
         kept += 2 * (heads + keys) + shape.num_heads + shape.num_kv_heads
-    products = Fraction(2 * heads + 2 * keys + shape.num_heads, tp) + shape.hidden_dim
-    return _Part(kept=_lean_norm(shape.hidden_dim, tp) + kept / tp, products=products)
+    products = (low * (2 * heads + 2 * keys) + shape.num_heads) / tp + low * width
+    return _Part(
+        kept=_inputs(width, matrices, 3) + kept / tp,
+        products=products,
+        copies=matrices.copies(2 * width * (heads + keys)),
+    )
 
 
-def _dense(shape: Shape, tp: int) -> _Part:
-    """Kept: the norm's; results of two matrices and, along "tp", what is made of them for the third
-    and on the way.
+def _dense(shape: Shape, matrices: _Matrices) -> _Part:
+    """Kept: the norm's; results of two matrices and, unless made again, what is made of them for
+    the third and on the way.
 
     Made in the backward pass, with the gradient of what the layer gives: three gradients of inner
-    width, of which two are left in place of something kept along "tp", or there one and that of the
-    output whole; and the gradient of the third matrix."""
-    width, inner = shape.hidden_dim, Fraction(shape.ffn_dim, tp)
-    is_split = tp > 1
-    kept = (4 if is_split else 2) * inner + _dropout(shape) / tp
-    made = max(2 * inner, inner + width) if is_split else 3 * inner
+    width, of which two are left if something kept is let go, or there one and that of the output
+    whole; and the gradient of the third matrix. Or, before that, what copies are made of, the
+    gradient of the output and what attention gave."""
+    width, tp, low = shape.hidden_dim, matrices.tp, matrices.low
+    inner, is_lean = low * Fraction(shape.ffn_dim, tp), matrices.is_lean
+    stream = Fraction(width, tp)
+    made = 3 * inner if is_lean else max(2 * inner, inner + low * width)
+    if low < 1:
+        made = max(made, width + low * width + stream - 2 * inner)
     return _Part(
-        kept=_lean_norm(width, tp) + kept,
-        products=2 * inner + width,
-        unused=Fraction(width * is_split),
-        made=Fraction(width, tp) + made,
-        once=width * shape.ffn_dim // tp,
+        kept=_inputs(width, matrices, 2) + (2 if is_lean else 4) * inner + _dropout(shape) / tp,
+        products=2 * inner + low * width,
+        unused=Fraction(0) if is_lean else low * width,
+        made=stream + made,
+        once=int(low * width * shape.ffn_dim / tp),
+        copies=matrices.copies(3 * width * shape.ffn_dim),
     )
 
 

@@ -1,6 +1,6 @@
 """Closed formulas for the memory of one training process, by part, in bytes.
 
-For the eager decoder in float32 on a CPU; activations are those of `costs.activations`.
+For the eager decoder, weights in float32; activations are those of `costs.activations`.
 """
 
 from __future__ import annotations
@@ -112,6 +112,7 @@ def training_memory(
     pp_schedule: str = "1f1b",
     num_microbatches: int = 1,
     document_mask: bool = True,
+    product_bytes: int = FLOAT_BYTES,
 ) -> TrainingMemory:
     """Memory for microbatches of `num_sequences` sequences, of which each lane computes one, and
     all lanes of all ranks `num_microbatches` per rank. Lanes share one gradient. Along `axes` ranks
@@ -131,7 +132,8 @@ def training_memory(
         gathered = weights
     moments = optimizer_floats(shape, optimizer, has_average) * here // parameters
     moments = FLOAT_BYTES * -(-moments // num_parts)
-    one = activations(shape, num_sequences, seq_len, document_mask, axes, cp_exchange, recompute)
+    layout = document_mask, axes, cp_exchange, recompute, product_bytes
+    one = activations(shape, num_sequences, seq_len, *layout)
     kept = one.kept
     if axes.pp > 1:
         kept = _kept_by_pipeline(one, axes.pp, pp_schedule, num_microbatches)

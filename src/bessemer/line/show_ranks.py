@@ -62,7 +62,8 @@ def dry_run(config: RunConfig, axes: Axes, found: Sequence[DryRun]) -> None:
         recompute=config.cluster.recompute,
         pp_schedule=config.cluster.pp_schedule,
         num_microbatches=work.number,
-        document_mask=False,
+        document_mask=False,  # every sequence is one document
+        product_bytes=work.product_bytes,
     )
     console.print("[bold]memory[/bold]")
     table = make_table("", *ranks, "formula", right=(*ranks, "formula"))

@@ -99,6 +99,7 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
                     cluster.pp_schedule,
                     segment.batch_samples // axes.num_data_ranks // size,
                     config.train.document_mask,
+                    _product_bytes(config.train.precision, device),
                 ),
             )
             for segment in timetable.segments
@@ -123,6 +124,12 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
         step_s=_seconds(flops_per_step, matmul_flops),
         total_s=_seconds(total_flops, matmul_flops),
     )
+
+
+def _product_bytes(precision: str, device: str) -> int:
+    """Of a number in matrix products; those of float8 keep what they got in bfloat16."""
+    is_full = device == "cpu" if precision == "auto" else precision == "fp32"
+    return 4 if is_full else 2
 
 
 def _seconds(flops: int, matmul_flops: float | None) -> tuple[float, float, float] | None:

@@ -25,7 +25,7 @@ DENSE = {
 EXPERTS = {"num_experts": 8, "experts_per_token": 2, "ffn_dim": 48}
 
 
-def run_config(model: dict[str, Any], **cluster: Any) -> RunConfig:
+def run_config(model: dict[str, Any], precision: str = "fp32", **cluster: Any) -> RunConfig:
     """Of so many tokens that weights are little beside activations, and as many microbatches as a
     pipeline takes; of others two, as the first finds no gradients."""
     num_microbatches = 8 if cluster["pp"] > 1 else 2
@@ -40,6 +40,7 @@ def run_config(model: dict[str, Any], **cluster: Any) -> RunConfig:
                 "seq_len": SEQ_LEN,
                 "global_batch_tokens": tokens,
                 "total_tokens": tokens,
+                "precision": precision,
             },
             "cluster": {"device": "cpu", "microbatch_tokens": SEQ_LEN, **cluster},
         }
@@ -47,14 +48,19 @@ def run_config(model: dict[str, Any], **cluster: Any) -> RunConfig:
 
 
 @pytest.mark.parametrize(
-    ("axes", "model", "cluster"),
+    ("axes", "model", "more"),
     [
         pytest.param(Axes(), {}, {"recompute": "full"}, id="one process, full"),
         pytest.param(Axes(tp=2), {"ffn_dim": 320}, {"recompute": "full"}, id="TP, full"),
         pytest.param(
             Axes(tp=4), {"qk_norm": True}, {"recompute": "selective"}, id="TP, QK-norm, selective"
         ),
-        pytest.param(Axes(dp_shard=2, tp=2), {"qk_norm": True}, {}, id="FSDP x TP, QK-norm"),
+        pytest.param(
+            Axes(dp_shard=2, tp=2),
+            {"qk_norm": True},
+            {"precision": "bf16"},
+            id="FSDP x TP, bfloat16",
+        ),
         pytest.param(Axes(cp=2, tp=2), {}, {}, id="CP x TP"),
         pytest.param(
             Axes(dp_shard=2, ep=2, tp=2),
@@ -71,12 +77,12 @@ def run_config(model: dict[str, Any], **cluster: Any) -> RunConfig:
     ],
 )
 def test_activations_are_what_a_dry_run_counts(
-    axes: Axes, model: dict[str, Any], cluster: dict[str, Any]
+    axes: Axes, model: dict[str, Any], more: dict[str, Any]
 ) -> None:
     """To 3 %. Left out are a few numbers per token, and that a dry run takes what a collective
     gives for two tensors until the next one."""
     sizes = {name: getattr(axes, name) for name in ("dp_shard", "cp", "tp", "pp", "ep")}
-    config = run_config(model, **sizes, **cluster)
+    config = run_config(model, **sizes, **more)
     (found,) = dry_run(config, axes, [0])  # along "pp" the first keeps most
     expected = training_memory(
         shape_of(config.model, VOCAB_SIZE),
@@ -87,6 +93,7 @@ def test_activations_are_what_a_dry_run_counts(
         pp_schedule=config.cluster.pp_schedule,
         num_microbatches=found.num_microbatches,
         document_mask=False,
+        product_bytes=2 if found.precision == "bf16" else 4,
     )
     counted = found.memory[ACTIVATIONS]
     assert expected.activations + expected.transient == pytest.approx(counted, rel=0.03)
