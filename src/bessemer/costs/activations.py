@@ -4,10 +4,9 @@ its backward pass, and what it has beside that for a while.
 Of the eager decoder, in float32 on a CPU, or with matrix products in less. "Per token" is per token
 that the rank computes: of its sequences, or of its part of them along "cp". Of that, the ranks
 along "tp" share out the residual stream and norms by tokens, everything behind a matrix by heads or
-inner width. Whole on each is what they gather before a matrix. It is kept, once per norm;
-Megatron-LM keeps a rank's part and gathers it again (Korthikanti et al. 2022, arXiv 2205.05198,
-section 4.2.2). Products in less keep a copy of the norm's output for each matrix instead, and one
-of the matrix.
+inner width. Whole on each is what they gather before a matrix. It is kept, once per norm and in the
+precision of products; Megatron-LM keeps a rank's part and gathers it again (Korthikanti et al.
+2022, arXiv 2205.05198, section 4.2.2). Products in less keep a copy of the matrix, too.
 """
 
 from __future__ import annotations
@@ -159,12 +158,11 @@ def _norm(width: int, tp: int) -> Fraction:
     return Fraction(2 * width + 1, tp) + width
 
 
-def _inputs(width: int, matrices: _Matrices, number: int) -> Fraction:
-    """A norm before `number` matrices. In one process, without what model/lean.py makes again."""
+def _inputs(width: int, matrices: _Matrices) -> Fraction:
+    """A norm before matrices. In one process, without what model/lean.py makes again."""
     if matrices.is_lean:
         return Fraction(width + 1)
-    whole = width if matrices.low == 1 else number * width * matrices.low
-    return _norm(width, matrices.tp) - width + whole
+    return _norm(width, matrices.tp) - width + width * matrices.low
 
 
 def _dropout(shape: Shape) -> Fraction:
@@ -187,7 +185,7 @@ def _attention(shape: Shape, matrices: _Matrices, is_joined: bool, times: int) -
         kept += 2 * (heads + keys) + shape.num_heads + shape.num_kv_heads
     products = (low * (2 * heads + 2 * keys) + shape.num_heads) / tp + low * width
     return _Part(
-        kept=_inputs(width, matrices, 3) + kept / tp,
+        kept=_inputs(width, matrices) + kept / tp,
         products=products,
         copies=matrices.copies(2 * width * (heads + keys)),
     )
@@ -199,16 +197,16 @@ def _dense(shape: Shape, matrices: _Matrices) -> _Part:
 
     Made in the backward pass, with the gradient of what the layer gives: three gradients of inner
     width, of which two are left if something kept is let go, or there one and that of the output
-    whole; and the gradient of the third matrix. Or, before that, what copies are made of, the
-    gradient of the output and what attention gave."""
+    whole; and the gradient of the third matrix. Or, before that, the norm's output before it is
+    narrowed, the gradient of the output and what attention gave."""
     width, tp, low = shape.hidden_dim, matrices.tp, matrices.low
     inner, is_lean = low * Fraction(shape.ffn_dim, tp), matrices.is_lean
     stream = Fraction(width, tp)
     made = 3 * inner if is_lean else max(2 * inner, inner + low * width)
     if low < 1:
-        made = max(made, width + low * width + stream - 2 * inner)
+        made = max(made, 2 * stream + low * width - 2 * inner)
     return _Part(
-        kept=_inputs(width, matrices, 2) + (2 if is_lean else 4) * inner + _dropout(shape) / tp,
+        kept=_inputs(width, matrices) + (2 if is_lean else 4) * inner + _dropout(shape) / tp,
         products=2 * inner + low * width,
         unused=Fraction(0) if is_lean else low * width,
         made=stream + made,

@@ -237,11 +237,10 @@ def _tensor_parallel(layout: _Layout) -> Sent:
     """The residual stream, shared out along the sequence, is gathered before attention and before
     the feed-forward layer or shared experts, and what they add to it is reduced to shares; backward
     the other way round (Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.2). Once each, too,
-    after the embedding and before the loss, which sums three numbers of each token. Norms give
-    float32,
-    layers add numbers in the precision of products, and the embedding gives that of gathered
-    weights. A layer that is computed again needs no second reduction at its end. Gradients of norms
-    and routers are added up once per step, or whenever FSDP2 reduces them."""
+    after the embedding and before the loss, which sums three numbers of each token. Layers take and
+    add numbers in the precision of products, and the embedding gives that of gathered weights. A
+    layer that is computed again needs no second reduction at its end. Gradients of norms and
+    routers are added up once per step, or whenever FSDP2 reduces them."""
     axes, work, held = layout.axes, layout.work, layout.held
     if axes.tp == 1:
         return {}
@@ -250,8 +249,8 @@ def _tensor_parallel(layout: _Layout) -> Sent:
     blocks = sum(each.split == 1 for each in parameters)  # one ends each of them
     ends = held.has_begin * part + held.has_end
     narrow = work.product_bytes / _FLOAT_BYTES
-    gathered = blocks * (1 + again + narrow) + ends
-    reduced = blocks * (narrow + 1) + len(held.layers) * again * narrow + ends
+    gathered = blocks * (2 + again) * narrow + ends
+    reduced = (2 * blocks + len(held.layers) * again) * narrow + ends
     numbers = held.has_end * (3 + (layout.train.label_smoothing > 0))
     losses = numbers * _FLOAT_BYTES * work.num_tokens // axes.cp
     norms = [each for each in (*layout.outside(), *parameters) if each.is_whole]

@@ -29,8 +29,12 @@ def project_normed(
     """Each of `projections` of `norm(x_BTD)`, [B, T, P]; what is kept is x and a scale per token.
     Without a norm, of x itself."""
     if not _is_plain(x_BTD, *projections):
-        # Ranks that share out the sequence gather it once for all projections.
-        normed_BTD = gathered(x_BTD if norm is None else norm(x_BTD))
+        normed_BTD = x_BTD if norm is None else norm(x_BTD)
+        # Once for all projections, each of which autocast would give a copy of its own; ranks that
+        # share out the sequence then gather, and keep, the narrow one.
+        if torch.is_autocast_enabled(x_BTD.device.type):
+            normed_BTD = normed_BTD.to(torch.get_autocast_dtype(x_BTD.device.type))
+        normed_BTD = gathered(normed_BTD)
         return tuple(each(normed_BTD) for each in projections)
     x_ND, weights = x_BTD.flatten(0, 1), [each.weight for each in projections]
     if norm is None:
