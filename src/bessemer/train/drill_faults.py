@@ -13,12 +13,11 @@ import sys
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from torch import Tensor
 
 from bessemer.core.errors import ConfigError
-from bessemer.train.checkpoints.store import Store
+from bessemer.train.checkpoints.store import Store, Writable
 from bessemer.train.launch import Launch
 
 VARIABLE = "BESSEMER_DRILL_FAULT"
@@ -84,7 +83,7 @@ class _SlowStore(Store):
     def list(self, folder: str = "") -> list[str]:
         return self._store.list(folder)
 
-    def writing(self, name: str) -> AbstractContextManager[BinaryIO]:
+    def writing(self, name: str) -> AbstractContextManager[Writable]:
         time.sleep(_SLOW_S)
         return self._store.writing(name)
 

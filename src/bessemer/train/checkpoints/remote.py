@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import fsspec
 import xxhash
@@ -13,7 +13,7 @@ from fsspec.spec import AbstractFileSystem
 
 from bessemer.core.errors import BessemerError, IntegrityError, MachineError
 from bessemer.core.layout import CHECKPOINTS
-from bessemer.train.checkpoints.store import DiskStore, Store
+from bessemer.train.checkpoints.store import DiskStore, Store, Writable
 
 _LOCAL = "file://"
 _FETCHED_BYTES = 1 << 23  # at a time
@@ -21,7 +21,10 @@ _SENT_BYTES = 1 << 26  # at a time: S3 takes 10,000 parts of a file at most
 
 
 class RemoteStore(Store):
-    """A folder in an object store. One object takes the place of another whole or not at all."""
+    """A folder in an object store. One object takes the place of another whole or not at all.
+
+    fsspec's `exists` and `isdir` are not asked: to them, a network that is down is an absence.
+    """
 
     def __init__(self, system: AbstractFileSystem, path: str) -> None:
         self._system, self._path = system, path.rstrip("/")
@@ -32,20 +35,30 @@ class RemoteStore(Store):
     def list(self, folder: str = "") -> list[str]:
         path = self._of(folder)
         with self._named("list", path):
-            if not self._system.isdir(path):
+            try:
+                found = self._system.ls(path, detail=False)
+            except FileNotFoundError:
                 return []
-            found = self._system.ls(path, detail=False)
         names = {str(each).rstrip("/").rpartition("/")[2] for each in found}
         return sorted(names - {"", path.rpartition("/")[2]})
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[BinaryIO]:
+    def writing(self, name: str) -> Iterator[Writable]:
         path = self._of(name)
-        with (
-            self._named("write", path),
-            self._system.open(path, "wb", block_size=_SENT_BYTES) as file,
-        ):
-            yield file
+
+        def named() -> AbstractContextManager[None]:
+            return self._named("write", path)
+
+        with named():
+            file = self._system.open(path, "wb", block_size=_SENT_BYTES)
+        try:
+            yield _NamedFile(file, named)
+        except BaseException:
+            with suppress(Exception):
+                file.close()
+            raise
+        with named():
+            file.close()
 
     def replace(self, name: str, data: bytes) -> None:
         path = self._of(name)
@@ -63,9 +76,10 @@ class RemoteStore(Store):
     def digest(self, name: str) -> tuple[int, str] | None:
         path, state = self._of(name), xxhash.xxh3_128()
         with self._named("read", path):
-            if not self._system.exists(path):
+            try:
+                num_bytes = int(self._system.info(path)["size"])
+            except FileNotFoundError:
                 return None
-            num_bytes = int(self._system.size(path))
             for start in range(0, num_bytes, _FETCHED_BYTES):
                 state.update(self._system.cat_file(path, start=start, end=start + _FETCHED_BYTES))
         return num_bytes, state.hexdigest()
@@ -73,8 +87,11 @@ class RemoteStore(Store):
     def remove(self, name: str) -> None:
         path = self._of(name)
         with self._named("delete", path):
-            if self._system.exists(path):
-                self._system.rm(path, recursive=True)
+            try:
+                self._system.info(path)
+            except FileNotFoundError:
+                return
+            self._system.rm(path, recursive=True)
 
     def _of(self, name: str) -> str:
         return f"{self._path}/{name}".rstrip("/")
@@ -91,6 +108,17 @@ class RemoteStore(Store):
             if verb == "read" and isinstance(error, FileNotFoundError):
                 raise IntegrityError(f"{url} is missing") from error
             raise MachineError(f"cannot {verb} {url}: {error}") from error
+
+
+class _NamedFile:
+    """A file whose errors say which it is; those of whoever writes to it stay what they are."""
+
+    def __init__(self, file: Any, named: Callable[[], AbstractContextManager[None]]) -> None:
+        self._file, self._named = file, named
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        with self._named():
+            self._file.write(data)
 
 
 def open_store(run: Path, url: str | None) -> Store:

@@ -11,11 +11,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 from bessemer.core.errors import IntegrityError, MachineError
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.storage import TEMPORARY, write_bytes
+
+
+class Writable(Protocol):
+    """A file that is being written."""
+
+    def write(self, data: bytes | memoryview, /) -> object:
+        """Put bytes at its end."""
 
 
 class Store(ABC):
@@ -29,7 +36,7 @@ class Store(ABC):
         """Names in a folder, sorted; none if it is not there."""
 
     @abstractmethod
-    def writing(self, name: str) -> AbstractContextManager[BinaryIO]:
+    def writing(self, name: str) -> AbstractContextManager[Writable]:
         """A new file, safe when the block ends."""
 
     @abstractmethod
@@ -61,11 +68,14 @@ class DiskStore(Store):
     def list(self, folder: str = "") -> list[str]:
         path = self.folder / folder
         with _named("read", path):
-            names = [each.name for each in path.iterdir()] if path.is_dir() else []
+            try:
+                names = [each.name for each in path.iterdir()]
+            except (FileNotFoundError, NotADirectoryError):
+                names = []
         return sorted(name for name in names if not name.startswith(TEMPORARY))
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[BinaryIO]:
+    def writing(self, name: str) -> Iterator[Writable]:
         path = self.folder / name
         with _named("write", path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +99,10 @@ class DiskStore(Store):
     def digest(self, name: str) -> tuple[int, str] | None:
         path = self.folder / name
         with _named("read", path):
-            return (path.stat().st_size, digest_file(path)) if path.exists() else None
+            try:
+                return path.stat().st_size, digest_file(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def remove(self, name: str) -> None:
         path = self.folder / name
