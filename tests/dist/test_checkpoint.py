@@ -121,6 +121,21 @@ if rank == 3:
 dist.barrier()
 assert keeper.load_latest(again).step == 8
 assert digest_state(again) == digest_state(good)
+
+
+# One rank's storage does not answer: all know, and none takes an older checkpoint.
+class Deaf(DiskStore):
+    def digest(self, name):
+        raise MachineError(f"cannot read {name}")
+
+
+deaf = Checkpoints(Deaf(folder) if rank == 2 else DiskStore(folder), CheckpointConfig())
+try:
+    deaf.load_latest(again)
+    raise SystemExit("an older checkpoint was loaded")
+except MachineError as error:
+    assert "rank 2 cannot load a checkpoint: cannot read step-" in str(error), error
+deaf.close()
 keeper.close()
 dist.barrier()
 if rank == 0:

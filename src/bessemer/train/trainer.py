@@ -277,7 +277,7 @@ class Trainer:
 
     def _rewind(self) -> None:
         """Take weights and optimizer back to the last checkpoint; the data goes on."""
-        found = self.checkpoints.load_latest(self.learner.state())
+        found = self.checkpoints.load_latest(self.learner.state(), up_to=self.step - 1)
         if found is None:
             raise TrainingError(
                 f"step {self.step}: there is no checkpoint to rewind to yet; lower "

@@ -3,7 +3,7 @@
 A checkpoint is `step-<number>/`. The manifest is what makes it one: until it is there, and when a
 step is saved again until it takes the place of the old one, new files are beside the point. Loading
 takes the newest checkpoint whose files are what its manifest says, and says aloud which ones it
-passed over.
+passed over as damaged. Storage that does not answer is no damage, and is raised.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bessemer.core.errors import BessemerError, IntegrityError, MachineError
+from bessemer.core.errors import BessemerError, IntegrityError
 from bessemer.core.manifest import FileRecord
 from bessemer.train.checkpoints.index import read_index
 from bessemer.train.checkpoints.read import fill
@@ -31,6 +31,7 @@ from bessemer.train.checkpoints.store import DiskStore, Store
 _LOG = logging.getLogger(__name__)
 _RECORD = "checkpoint.json"
 _PREFIX = "step-"
+_FOLDER = re.compile(rf"{_PREFIX}[0-9]+")
 _FILE = re.compile(r"[a-z]+-[0-9-]+\.(json|safetensors)")
 _FORMAT = 2  # 1 was DCP's own, which has a pickle in it
 
@@ -60,11 +61,22 @@ def folder_of(step: int) -> str:
     return f"{_PREFIX}{step:08d}"
 
 
+def step_of(folder: str) -> int:
+    """After which step the checkpoint in a folder is, by its name."""
+    return int(folder.removeprefix(_PREFIX))
+
+
 def commit(store: Store, manifest: CheckpointManifest) -> None:
-    """Write the manifest, which makes its files a checkpoint, and clear away what is not in it."""
+    """Write the manifest, which makes its files a checkpoint, and clear away what is not in it.
+
+    The checkpoint is good even if storage does not let go of the rest.
+    """
     data = json.dumps(asdict(manifest), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     store.replace(f"{manifest.folder}/{_RECORD}", data.encode())
-    clear_away(store, manifest.step)
+    try:
+        clear_away(store, manifest.step)
+    except BessemerError as error:
+        _LOG.warning("cannot delete what is beside checkpoint %s: %s", manifest.folder, error)
 
 
 def clear_away(store: Store, step: int) -> None:
@@ -81,27 +93,37 @@ def clear_away(store: Store, step: int) -> None:
 
 
 def thin_out(
-    store: Store, up_to: int, keep: int, keep_best: int, is_lasting: Callable[[int], bool]
+    store: Store,
+    up_to: int,
+    keep: int,
+    keep_best: int,
+    is_lasting: Callable[[int], bool],
+    damaged: Collection[int] = (),
 ) -> None:
     """Delete checkpoints up to a step, save the last `keep`, the `keep_best` with the fewest bits
-    per byte, and those after a step that is lasting; and what is left of saves cut short."""
+    per byte, and those after a step that is lasting; and what is left of saves cut short.
+
+    Those after `damaged` steps count for nothing and go, too.
+    """
     found = []
     for folder in _folders(store):
         try:
             manifest = _read_manifest(store, folder)
         except _HalfWrittenError:
-            if int(folder.removeprefix(_PREFIX)) < up_to:
+            if step_of(folder) < up_to:
                 store.remove(folder)
         except IntegrityError:
             continue  # of another version, perhaps
         else:
             if manifest.step <= up_to:
                 found.append(manifest)
-    rated = [each for each in found if each.bits_per_byte is not None]
+    good = [each for each in found if each.step not in damaged]
+    rated = [each for each in good if each.bits_per_byte is not None]
     rated.sort(key=lambda each: (each.bits_per_byte, -each.step))
-    held = {each.step for each in (*found[-keep:], *rated[:keep_best])}
+    held = {each.step for each in (*good[-keep:], *rated[:keep_best])}
+    held |= {each.step for each in good if is_lasting(each.step)}
     for each in found:
-        if each.step not in held and not is_lasting(each.step):
+        if each.step not in held:
             store.remove(each.folder)
 
 
@@ -143,26 +165,37 @@ def verify(store: Store, manifest: CheckpointManifest, files: Iterable[FileRecor
 def sound(
     checkpoints: Iterable[tuple[Store, CheckpointManifest]],
 ) -> Iterator[tuple[Store, CheckpointManifest]]:
-    """Those whose files are what their manifests say, in the order given."""
+    """Those whose files are what their manifests say, in the order given.
+
+    Raises MachineError if storage does not let itself be read.
+    """
     for store, manifest in checkpoints:
         try:
             verify(store, manifest, manifest.files)
-        except (IntegrityError, MachineError) as error:
+        except IntegrityError as error:
             _pass_over(store, manifest.folder, error)
             continue
         yield store, manifest
 
 
-def load_model(where: Store | Path, model: nn.Module, num_averaged: int = 1) -> CheckpointManifest:
+def load_model(
+    where: Store | Path, model: nn.Module, *, step: int | None = None, num_averaged: int = 1
+) -> CheckpointManifest:
     """Load the weights of the newest sound checkpoint; their average instead if it keeps one.
 
     Whatever layout it was trained in. With `num_averaged`, the mean of so many of the newest (LAWA:
     Kaddour 2022, arXiv 2209.14981); what are no real numbers is the newest one's. Returns that
-    one's manifest. Raises IntegrityError if there are not enough sound checkpoints.
+    one's manifest. Raises IntegrityError if there are not enough sound checkpoints, or the newest
+    is not that after `step`, if given; MachineError if storage does not let itself be read.
     """
     store = DiskStore(where) if isinstance(where, Path) else where
     found = sound((store, manifest) for manifest in read_manifests(store))
     newest = [manifest for _, manifest in islice(found, num_averaged)]
+    if step is not None and (not newest or newest[0].step != step):
+        raise IntegrityError(
+            f"the checkpoint after step {step} in {store}, where training ended, is not sound or "
+            "not there; `bessemer run RUN.toml --from train` trains anew"
+        )
     if len(newest) < num_averaged:
         what = f"not {num_averaged} sound checkpoints" if newest else "no sound checkpoint"
         raise IntegrityError(f"{what} in {store}; run the train stage again")
@@ -222,4 +255,4 @@ def _pass_over(store: Store, folder: str, error: BessemerError) -> None:
 
 def _folders(store: Store) -> list[str]:
     """Of checkpoints, whole or not, by step, oldest first."""
-    return [name for name in store.list() if name[len(_PREFIX) :].isdigit()]
+    return sorted(filter(_FOLDER.fullmatch, store.list()), key=step_of)

@@ -24,13 +24,15 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict_saver import save as dcp_save
 
 from bessemer.config.train import CheckpointConfig
-from bessemer.core.errors import BessemerError, MachineError
+from bessemer.core.errors import BessemerError, IntegrityError, MachineError
 from bessemer.core.manifest import FileRecord
 from bessemer.train.checkpoints.checkpoint import (
     CheckpointManifest,
     clear_away,
     commit,
+    complete_checkpoints,
     read_manifests,
+    step_of,
     thin_out,
     verify,
 )
@@ -68,6 +70,7 @@ class Checkpoints:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: tuple[int, Future[str | None]] | None = None
         self.saved_step = 0  # the newest good checkpoint known to this run; 0 for none
+        self._damaged: set[int] = set()  # steps whose checkpoints were passed over
 
     def save(self, state: TrainState, manifest: CheckpointManifest, *, wait: bool = False) -> None:
         """Save the state after `manifest.step` steps, in the background unless told to `wait`.
@@ -116,27 +119,41 @@ class Checkpoints:
             self.saved_step = step
         return problem
 
-    def load_latest(self, state: TrainState) -> CheckpointManifest | None:
-        """Load the newest sound checkpoint into `state`; None if there is none.
+    def load_latest(
+        self, state: TrainState, *, up_to: int | None = None
+    ) -> CheckpointManifest | None:
+        """Load the newest sound checkpoint (up to a step, if given) into `state`; None if there is
+        none at all, saves cut short aside.
 
-        Ranks share the work of verifying out, and each reads what it holds.
+        Ranks share the work of verifying out, and each reads what it holds. Raises IntegrityError
+        if there are checkpoints and none is sound, and MachineError if storage does not let itself
+        be read: to begin at an older step, or at none, would overwrite what may be sound.
         """
         self.settle()
-        is_touched = False
-        for manifest in self._from_first(lambda: list(read_manifests(self._store))):
-            problem = self._agree(lambda: self._verify(manifest))  # noqa: B023  (called at once)
-            if problem is None:
-                problem = self._agree(lambda: self._fill(state, manifest))  # noqa: B023
-                is_touched = True
-            if problem is None:
+        folders, manifests = self._from_first(
+            lambda: (complete_checkpoints(self._store), list(read_manifests(self._store)))
+        )
+        if up_to is not None:
+            folders = [each for each in folders if step_of(each) <= up_to]
+            manifests = [each for each in manifests if each.step <= up_to]
+        for manifest in manifests:
+            damage = self._agree(lambda: self._verify(manifest))  # noqa: B023  (called at once)
+            if damage is None:
+                damage = self._agree(lambda: self._fill(state, manifest))  # noqa: B023
+            if damage is None:
                 self.saved_step = manifest.step
                 return manifest
+            self._damaged.add(manifest.step)
             if self._rank == 0:
                 _LOG.warning(
-                    "passing over checkpoint %s/%s: %s", self._store, manifest.folder, problem
+                    "passing over checkpoint %s/%s: %s", self._store, manifest.folder, damage
                 )
-        if is_touched:  # weights are neither here nor there
-            raise MachineError(f"no checkpoint in {self._store} could be read; run again")
+        if folders:
+            raise IntegrityError(
+                f"no sound checkpoint in {self._store}, {len(folders)} damaged (the log says what "
+                "is wrong with each); `bessemer run RUN.toml --from train` deletes all and starts "
+                "over"
+            )
         return None
 
     def close(self) -> None:
@@ -171,8 +188,11 @@ class Checkpoints:
 
     def _thin_out(self, step: int) -> None:
         config = self._config
+        self._damaged.discard(step)  # it was saved again
         try:
-            thin_out(self._store, step, config.keep, config.keep_best, self._is_lasting)
+            thin_out(
+                self._store, step, config.keep, config.keep_best, self._is_lasting, self._damaged
+            )
         except _STORAGE as error:
             _LOG.warning("cannot delete old checkpoints: %s", error)
 
@@ -213,14 +233,23 @@ class Checkpoints:
         return result
 
     def _agree(self, work: Callable[[], None]) -> str | None:
-        """What storage did to `work` on any rank; None if all went well on all."""
-        problem = None
+        """What `work` found damaged on any rank; None if nothing on all.
+
+        Raises MachineError, on all ranks, if storage did not let itself be read on one.
+        """
+        problem: Exception | None = None
         try:
             work()
         except _STORAGE as error:
-            problem = str(error)
-        problems: list[str | None] = [problem]
+            problem = error
+        problems: list[Exception | None] = [problem]
         if self._group is not None:
             problems = [None] * self._num_ranks
             dist.all_gather_object(problems, problem, group=self._group)
-        return next((each for each in problems if each is not None), None)
+        for rank, each in enumerate(problems):
+            if each is not None and not isinstance(each, IntegrityError):
+                raise MachineError(
+                    f"rank {rank} cannot load a checkpoint: {each}. It may be sound all the same: "
+                    "mend the storage, then run again; or delete it if it is lost for good"
+                )
+        return next((str(each) for each in problems if each is not None), None)
