@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from bessemer.config.model import ModelConfig
+from bessemer.config.timetable import make_timetable
 from bessemer.config.train import DiagnoseConfig, TrainConfig
 from bessemer.core.events import Display
 from bessemer.core.keyed import derive_key
@@ -66,7 +67,7 @@ def diagnose(exam: Examination, folder: Path, display: Display) -> StageResult:
     """Examine the model and write `diagnosis.json`."""
     tokenizer = Tokenizer.load(exam.tokenizer)
     model = Decoder(exam.model, tokenizer.vocab_size)
-    load_model(exam.checkpoints, model)
+    load_model(exam.checkpoints, model, step=make_timetable(exam.train).num_steps)
     order = SampleOrder(exam.encoded, exam.plan, exam.seed, exam.packed)
     heldout = make_evaluation_sets(
         exam.encoded, HELDOUT, exam.train.seq_len, exam.diagnose.tokens_per_source, exam.seed

@@ -37,6 +37,7 @@ class Export:
     export: ExportConfig
     init_from: Path | None  # folder of the weights that training began with
     seq_len: int
+    num_steps: int  # of training; the checkpoint after the last one is exported
     checkpoints: Store
     tokenizer: Path  # tokenizer.json
     corpus: Corpus
@@ -47,7 +48,7 @@ def export_model(job: Export, folder: Path) -> StageResult:
     """Write `model/`, load it back, compare with the trained model, and write the card."""
     tokenizer = Tokenizer.load(job.tokenizer)
     model = Decoder(job.model, tokenizer.vocab_size)
-    load_model(job.checkpoints, model)
+    load_model(job.checkpoints, model, step=job.num_steps)
     dtypes = choose_dtypes(model, job.export, job.init_from)
     native = not job.export.transformers
     write_model(model, tokenizer, job.seq_len, folder / MODEL, dtypes=dtypes, native=native)

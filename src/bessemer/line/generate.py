@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bessemer.config.timetable import make_timetable
 from bessemer.core.layout import TOKENIZER
 from bessemer.line.workspace import Workspace
 from bessemer.model.generate import generate
@@ -25,8 +26,8 @@ def continue_text(
     """Yield what the model writes after `prompt`, each character once all its bytes are there."""
     tokenizer = Tokenizer.load(workspace.require("tokenizer") / TOKENIZER)
     model = Decoder(workspace.config.model, tokenizer.vocab_size)
-    url = workspace.config.cluster.checkpoints
-    load_model(open_store(workspace.require("train"), url), model)
+    store = open_store(workspace.require("train"), workspace.config.cluster.checkpoints)
+    load_model(store, model, step=make_timetable(workspace.config.train).num_steps)
     tokens = generate(
         model,
         [tokenizer.begin_id, *tokenizer.encode(prompt)],

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bessemer.config.run import RunConfig
-from bessemer.config.timetable import mixed_tokens
+from bessemer.config.timetable import make_timetable, mixed_tokens
 from bessemer.core.errors import IntegrityError
 from bessemer.core.layout import BASELINES, CHECKPOINTS, DOCUMENTS, METRICS, SPLITS, TOKENIZER
 from bessemer.core.manifest import StageResult
@@ -280,6 +280,7 @@ def run_export(work: Work) -> StageResult:
         export=work.config.export,
         init_from=work.init_from,
         seq_len=work.config.train.seq_len,
+        num_steps=make_timetable(work.config.train).num_steps,
         checkpoints=open_store(work.inputs["train"], work.config.cluster.checkpoints),
         tokenizer=_tokenizer_file(work),
         corpus=_corpus(work),
