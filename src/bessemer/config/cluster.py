@@ -98,7 +98,7 @@ class ClusterConfig(Section):
     checkpoints: Annotated[str, AfterValidator(_require_url)] | None = None
     """Where training keeps its checkpoints, each run in a folder of its own: in any store that
     fsspec knows (`s3://...`, with `bessemer[s3]`), or on another disk (`file:///...`); absent means
-    in the root folder."""
+    in the root folder. The same run file with a new root folder takes over what is there."""
     branch_from: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Root folders of other runs, relative to the run file. Training goes on from their furthest
     checkpoint up to which they are the same run as this one: the same tokens in the same order at

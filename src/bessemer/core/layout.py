@@ -17,6 +17,7 @@ PHASES = "phases.parquet"  # mix: a row per phase and source
 TURNS = "turns.parquet"  # mix: the order of sources, block by block
 BASELINES = "baselines.json"  # baselines
 CHECKPOINTS = "checkpoints"  # train
+OWNER = "owner.json"  # train: that it owns its checkpoints, if they are kept elsewhere; there, too
 STATE_DIGESTS = "state.json"  # train: digest of every final tensor, weights and moments
 METRICS = "metrics"  # train: holds what follows, and TensorBoard's files
 STEPS = "steps.jsonl"

@@ -117,12 +117,12 @@ def _start_anew(workspace: Workspace, stages: tuple[Stage, ...]) -> None:
         for name in stage.inputs:
             if name not in names:
                 workspace.require(name)
-    for name in names:
-        shutil.rmtree(workspace.folder(name), ignore_errors=True)
-    if "train" in names:
+    if "train" in names:  # first: they may be another run's, and then nothing is deleted
         from bessemer.train.checkpoints.remote import open_store
 
         open_store(workspace.folder("train"), workspace.config.cluster.checkpoints).remove("")
+    for name in names:
+        shutil.rmtree(workspace.folder(name), ignore_errors=True)
 
 
 def publish(workspace: Workspace, stage: str) -> None:

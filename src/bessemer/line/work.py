@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 from bessemer.config.run import RunConfig
 from bessemer.config.timetable import make_timetable, mixed_tokens
 from bessemer.core.errors import IntegrityError
-from bessemer.core.layout import BASELINES, CHECKPOINTS, DOCUMENTS, METRICS, SPLITS, TOKENIZER
+from bessemer.core.layout import (
+    BASELINES,
+    CHECKPOINTS,
+    DOCUMENTS,
+    METRICS,
+    OWNER,
+    SPLITS,
+    TOKENIZER,
+)
 from bessemer.core.manifest import StageResult
 from bessemer.engine.tasks import Engine
 from bessemer.train.launch import Launch
@@ -245,7 +253,7 @@ def run_train(work: Work) -> StageResult:
         watched(launch, work.folder / METRICS, config.cluster.hang_timeout_s),
     ):
         summary = Trainer(job, launch, work.engine.display).run()
-    return StageResult(summary=summary, irreproducible=(METRICS, CHECKPOINTS))
+    return StageResult(summary=summary, irreproducible=(METRICS, CHECKPOINTS, OWNER))
 
 
 def run_diagnose(work: Work) -> StageResult:

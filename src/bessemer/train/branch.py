@@ -28,6 +28,7 @@ from bessemer.train.checkpoints.checkpoint import (
     read_manifests,
     sound,
 )
+from bessemer.train.checkpoints.owner import OwnedStore
 from bessemer.train.checkpoints.remote import copy_file, open_store
 from bessemer.train.checkpoints.store import DiskStore, Store
 from bessemer.train.schedule import first_step_of_decay
@@ -93,9 +94,12 @@ def adopt_checkpoint(
     """Copy the furthest checkpoint up to which another run in `others` is this one to `folder`,
     with the metrics up to there; nothing if there is none or this run has any of its own.
 
-    Runs have their checkpoints in their folders or, with `url`, in that store.
+    Runs have their checkpoints in their folders or, with `url`, in that store, which this run
+    claims. Raises MachineError if it is another's (see `checkpoints.owner`).
     """
     ours = open_store(folder, url)
+    if isinstance(ours, OwnedStore):
+        ours.claim()
     if holds_any(ours):
         return
 

@@ -15,7 +15,7 @@ from bessemer.core.errors import IntegrityError, MachineError
 from bessemer.core.layout import CHECKPOINTS, METRICS, STATE_DIGESTS, STEPS
 from bessemer.core.storage import read_jsonl
 from bessemer.train.checkpoints.checkpoint import load_model, read_manifests
-from bessemer.train.checkpoints.remote import RemoteStore, open_store
+from bessemer.train.checkpoints.remote import open_store
 from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
 from bessemer.train.trainer import Trainer
@@ -76,7 +76,6 @@ def test_a_run_goes_on_from_a_store_past_what_was_harmed_in_it(
     assert digests_of(job) == digests_of(expected)
     assert not (job.folder / CHECKPOINTS).exists()
     store = open_store(job.folder, url)
-    assert isinstance(store, RemoteStore)
     assert str(store).endswith("://bucket/runs/run") or str(store).endswith(":///bucket/runs/run")
     assert [each.step for each in read_manifests(store)] == [6, 5, 4, 3]
     assert load_model(store, trainer.learner.decoder).step == 6
@@ -122,10 +121,21 @@ def test_runs_share_checkpoints_wherever_they_are(
 def test_a_store_that_refuses_is_like_a_disk_that_is_full(
     make_job: MakeJob, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = elsewhere(make_job("run"), url.replace("bucket", "nowhere"), most_steps_unsaved=2)
+    job = elsewhere(make_job("run"), url, most_steps_unsaved=2)
+    trainer = Trainer(job, Launch())
+    store = trainer.checkpoints._store.place
+    store._path = store._path.replace("bucket", "nowhere")  # it was deleted while training went on
     with pytest.raises(MachineError, match=r"after step 3: cannot write s3://nowhere/runs/run/"):
-        train(job)
+        trainer.run()
     assert caplog.text.count("cannot save a checkpoint after step") == 3
+
+
+@pytest.mark.parametrize("url", ["s3"], indirect=True)
+def test_a_store_that_refuses_is_found_out_before_training(make_job: MakeJob, url: str) -> None:
+    job = elsewhere(make_job("run"), url.replace("bucket", "nowhere"))
+    with pytest.raises(MachineError, match=r"cannot write s3://nowhere/runs/run/owner.json"):
+        train(job)
+    assert not (job.folder / METRICS).exists()
 
 
 def test_a_store_without_its_library_is_one_clear_error(make_job: MakeJob) -> None:

@@ -13,6 +13,7 @@ from fsspec.spec import AbstractFileSystem
 
 from bessemer.core.errors import BessemerError, IntegrityError, MachineError
 from bessemer.core.layout import CHECKPOINTS
+from bessemer.train.checkpoints.owner import OwnedStore
 from bessemer.train.checkpoints.store import DiskStore, Store, Writable
 
 _LOCAL = "file://"
@@ -123,16 +124,19 @@ class _NamedFile:
 
 def open_store(run: Path, url: str | None) -> Store:
     """The checkpoints of the run in a folder: in it, or under its name in the store that
-    `cluster.checkpoints` names. MachineError if no library for that kind of store is installed."""
+    `cluster.checkpoints` names, which a run that trains is to claim (see `owner`).
+
+    Raises MachineError if no library for that kind of store is installed.
+    """
     if url is None:
         return DiskStore(run / CHECKPOINTS)
     if url.startswith(_LOCAL):
-        return DiskStore(Path(url.removeprefix(_LOCAL)) / run.name)
+        return OwnedStore(DiskStore(Path(url.removeprefix(_LOCAL)) / run.name), run)
     try:
         system, path = fsspec.core.url_to_fs(url, use_listings_cache=False)  # others write, too
     except (ImportError, ValueError) as error:
         raise MachineError(f"cannot open cluster.checkpoints = {url!r}: {error}") from error
-    return RemoteStore(system, f"{path.rstrip('/')}/{run.name}")
+    return OwnedStore(RemoteStore(system, f"{path.rstrip('/')}/{run.name}"), run)
 
 
 def copy_file(source: Store, target: Store, name: str) -> None:
