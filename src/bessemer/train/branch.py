@@ -130,12 +130,25 @@ def adopt_checkpoint(
     for name in (STEPS, EVALUATIONS, GUARD, EVIDENCE):
         _copy(other / METRICS / name, folder / METRICS / name)
     # Last: then all is there.
-    if isinstance(store, DiskStore) and isinstance(ours, DiskStore):
-        _copy(store.folder / manifest.folder, ours.folder / manifest.folder)
+    here, there = _disk_folder(store), _disk_folder(ours)
+    if here is not None and there is not None and _on_one_file_system(here, there):
+        _copy(here / manifest.folder, there / manifest.folder)
     else:
         for file in manifest.files:
-            copy_file(store, ours, f"{manifest.folder}/{file.path}")
+            copy_file(store, ours, manifest.folder, file)
         commit(ours, manifest)
+
+
+def _disk_folder(store: Store) -> Path | None:
+    """Where a store is on a disk; None if it is elsewhere."""
+    place = store.place if isinstance(store, OwnedStore) else store
+    return place.folder if isinstance(place, DiskStore) else None
+
+
+def _on_one_file_system(folder: Path, other: Path) -> bool:
+    """Whether the files of a folder can be linked to another, which is made: nothing is copied."""
+    other.mkdir(parents=True, exist_ok=True)
+    return folder.stat().st_dev == other.stat().st_dev
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -152,5 +165,5 @@ def _copy(source: Path, target: Path) -> None:
 def _link_or_copy(source: str, target: str) -> None:
     try:
         os.link(source, target)
-    except OSError:  # on another file system
+    except OSError:  # on another file system, or one without links
         shutil.copyfile(source, target)

@@ -10,6 +10,7 @@ import resource
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -35,6 +36,7 @@ from bessemer.train.checkpoints.state import TrainState
 from bessemer.train.checkpoints.store import DiskStore, Writable
 from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
+from bessemer.train.progress import last_mark
 from bessemer.train.trainer import Trainer
 
 MakeJob = Callable[..., TrainingJob]
@@ -162,6 +164,32 @@ def test_a_save_waits_for_the_one_before(tmp_path: Path) -> None:
     assert (tmp_path / "step-00000001" / "checkpoint.json").exists()
     keeper.close()
     assert (tmp_path / "step-00000002" / "checkpoint.json").exists()
+
+
+class SlowStore(DiskStore):
+    """A disk that takes a second and more for every block."""
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Writable]:
+        with super().writing(name) as file:
+
+            class Slow:
+                def write(self, data: bytes) -> None:
+                    time.sleep(1.2)
+                    file.write(data)
+
+            yield Slow()
+
+
+def test_training_that_waits_for_a_save_leaves_marks_while_bytes_are_written(
+    tmp_path: Path,
+) -> None:
+    keeper = Checkpoints(SlowStore(tmp_path), CheckpointConfig())
+    before = last_mark().number
+    keeper.save(odd_state(1), at_step(1), wait=True)
+    keeper.close()
+    assert last_mark().number >= before + 2
+    assert last_mark().doing == "write the checkpoint of step 1"
 
 
 @contextmanager

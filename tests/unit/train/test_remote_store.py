@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from bessemer.core.errors import MachineError
-from bessemer.train.checkpoints.remote import RemoteStore
+from bessemer.core.errors import IntegrityError, MachineError
+from bessemer.core.fingerprint import digest_bytes
+from bessemer.core.manifest import FileRecord
+from bessemer.train.checkpoints.remote import RemoteStore, copy_file
+from bessemer.train.checkpoints.store import DiskStore
+from bessemer.train.progress import last_mark
 
 
 class FlakySystem(MemoryFileSystem):
@@ -98,3 +103,47 @@ def test_an_error_while_a_file_is_sent_names_it(
         remote.writing("x"),
     ):
         pass
+
+
+class CountingStore(DiskStore):
+    """A disk that counts the bytes that are read from it."""
+
+    num_bytes = 0
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        data = super().read(name, start, stop)
+        self.num_bytes += len(data)
+        return data
+
+    def digest(self, name: str) -> tuple[int, str] | None:
+        found = super().digest(name)
+        self.num_bytes += found[0] if found else 0
+        return found
+
+
+def test_a_file_is_copied_once_and_leaves_marks_meanwhile(
+    remote: RemoteStore, tmp_path: Path
+) -> None:
+    source, data = CountingStore(tmp_path), bytes(range(256)) * (1 << 16)  # two blocks
+    source.replace("step-00000002/a", data)
+    file = FileRecord(
+        path="a",
+        num_bytes=len(data),
+        num_rows=None,
+        digest=digest_bytes(data),
+        reproducible=False,
+    )
+    before = last_mark().number
+    copy_file(source, remote, "step-00000002", file)
+    assert remote.read("step-00000002/a") == data
+    assert source.num_bytes == len(data)
+    assert last_mark().number >= before + 2
+    copy_file(source, remote, "step-00000002", file)  # after a kill: it is there
+    assert source.num_bytes == len(data)
+    remote.replace("step-00000002/a", data[:-1])
+    copy_file(source, remote, "step-00000002", file)
+    assert remote.read("step-00000002/a") == data
+    remote.remove("step-00000002")
+    source.replace("step-00000002/a", data[:-1] + b"?")
+    with pytest.raises(IntegrityError, match="step-00000002/a was changed after it was written"):
+        copy_file(source, remote, "step-00000002", file)

@@ -27,6 +27,7 @@ from bessemer.train.checkpoints.index import read_index
 from bessemer.train.checkpoints.read import fill
 from bessemer.train.checkpoints.state import average_tensors, model_tensors
 from bessemer.train.checkpoints.store import DiskStore, Store
+from bessemer.train.progress import mark
 
 _LOG = logging.getLogger(__name__)
 _RECORD = "checkpoint.json"
@@ -156,6 +157,7 @@ def verify(store: Store, manifest: CheckpointManifest, files: Iterable[FileRecor
     """Raise IntegrityError if one of a checkpoint's files is not what the manifest says."""
     for file in files:
         name = f"{manifest.folder}/{file.path}"
+        mark(f"verify {name}")
         found = store.digest(name)
         if found != (file.num_bytes, file.digest):
             what = "is missing" if found is None else "was changed after it was written"

@@ -41,6 +41,7 @@ from bessemer.train.checkpoints.read import fill
 from bessemer.train.checkpoints.state import Snapshot, TrainState, parts_of_this_rank
 from bessemer.train.checkpoints.store import Store
 from bessemer.train.checkpoints.write import BoxWriter, SnapshotPlanner
+from bessemer.train.progress import mark
 
 T = TypeVar("T")
 
@@ -48,6 +49,7 @@ _LOG = logging.getLogger(__name__)
 _STORAGE = (OSError, BessemerError)  # what storage can do to us; all else is a bug of ours
 _TIMEOUT = timedelta(hours=1)  # by which ranks may write longer than others
 _PATIENCE_S = 30.0  # between complaints that storage is slow
+_LOOK_S = 1.0  # between looks at whether a save gets on
 
 
 class Checkpoints:
@@ -69,6 +71,7 @@ class Checkpoints:
         self._snapshot = Snapshot()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: tuple[int, Future[str | None]] | None = None
+        self._writer: BoxWriter | None = None  # the thread's latest
         self.saved_step = 0  # the newest good checkpoint known to this run; 0 for none
         self._damaged: set[int] = set()  # steps whose checkpoints were passed over
 
@@ -105,13 +108,19 @@ class Checkpoints:
         if self._pending is None:
             return None
         step, job = self._pending
-        begin = time.monotonic()
-        while not wait_for([job], timeout=_PATIENCE_S).done:
-            if self._rank == 0:
+        begin = complained = time.monotonic()
+        num_bytes = 0
+        while not wait_for([job], timeout=_LOOK_S).done:
+            now = time.monotonic()
+            if self._writer is not None and self._writer.num_bytes != num_bytes:
+                num_bytes = self._writer.num_bytes
+                mark(f"write the checkpoint of step {step}")  # here alone training waits for it
+            if self._rank == 0 and now - complained > _PATIENCE_S:
+                complained = now
                 _LOG.warning(
                     "training has waited for %.0f s until the checkpoint of step %d is written; "
                     "storage is slower than train.checkpoint.every_steps = %d allows for",
-                    *(time.monotonic() - begin, step, self._config.every_steps),
+                    *(now - begin, step, self._config.every_steps),
                 )
         self._pending = None
         problem = job.result()
@@ -170,7 +179,7 @@ class Checkpoints:
             commit(self._store, replace(manifest, files=files))
             self._thin_out(manifest.step)
 
-        writer = BoxWriter(self._store, manifest.folder, finish)
+        self._writer = writer = BoxWriter(self._store, manifest.folder, finish)
         planner = SnapshotPlanner(copies)
         try:
             dcp_save(tensors, storage_writer=writer, planner=planner, process_group=self._group)

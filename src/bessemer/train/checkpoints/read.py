@@ -30,6 +30,7 @@ from torch.futures import Future
 from bessemer.core.errors import IntegrityError
 from bessemer.train.checkpoints.index import SavedTensor
 from bessemer.train.checkpoints.store import Store
+from bessemer.train.progress import mark
 
 
 def fill(
@@ -99,6 +100,7 @@ class BoxReader(StorageReader):
     def read_data(self, plan: LoadPlan, planner: LoadPlanner) -> Future[None]:
         """Fill all tensors of the plan."""
         for item in plan.items:
+            mark(f"read {item.storage_index.fqn} of {self._folder}")
             target = planner.resolve_tensor(item)
             target.copy_(self._read(item))
             planner.commit_tensor(item, target)

@@ -13,8 +13,10 @@ from fsspec.spec import AbstractFileSystem
 
 from bessemer.core.errors import BessemerError, IntegrityError, MachineError
 from bessemer.core.layout import CHECKPOINTS
+from bessemer.core.manifest import FileRecord
 from bessemer.train.checkpoints.owner import OwnedStore
 from bessemer.train.checkpoints.store import DiskStore, Store, Writable
+from bessemer.train.progress import mark
 
 _LOCAL = "file://"
 _FETCHED_BYTES = 1 << 23  # at a time
@@ -139,11 +141,20 @@ def open_store(run: Path, url: str | None) -> Store:
     return OwnedStore(RemoteStore(system, f"{path.rstrip('/')}/{run.name}"), run)
 
 
-def copy_file(source: Store, target: Store, name: str) -> None:
-    """Copy a file of a checkpoint from one store to another, a block at a time."""
-    held = source.digest(name)
-    if held is None:
-        raise IntegrityError(f"{source}/{name} is missing")
-    with target.writing(name) as file:
-        for start in range(0, held[0], _FETCHED_BYTES):
-            file.write(source.read(name, start, min(held[0], start + _FETCHED_BYTES)))
+def copy_file(source: Store, target: Store, folder: str, file: FileRecord) -> None:
+    """Copy a file of the checkpoint in `folder`, a block at a time, unless it is there already.
+
+    Raises IntegrityError if its bytes are not those that were recorded.
+    """
+    name, state = f"{folder}/{file.path}", xxhash.xxh3_128()
+    mark(f"copy {name}")
+    if target.digest(name) == (file.num_bytes, file.digest):
+        return
+    with target.writing(name) as copy:
+        for start in range(0, file.num_bytes, _FETCHED_BYTES):
+            mark(f"copy {name}")
+            block = source.read(name, start, min(file.num_bytes, start + _FETCHED_BYTES))
+            state.update(block)
+            copy.write(block)
+    if state.hexdigest() != file.digest:
+        raise IntegrityError(f"{source}/{name} was changed after it was written")

@@ -66,6 +66,7 @@ class BoxWriter(StorageWriter):
     ) -> None:
         self._store, self._folder, self._commit = store, folder, commit
         self._attempt = 1
+        self.num_bytes = 0  # written so far on this rank
 
     def reset(self, checkpoint_id: str | PathLike[str] | None = None) -> None:
         """Nothing is kept between checkpoints."""
@@ -129,6 +130,7 @@ class BoxWriter(StorageWriter):
                     block = data[first : first + _WRITE_BYTES]
                     digest.update(block)
                     file.write(block)
+                    self.num_bytes += len(block)
                 stop = start + len(data)
                 boxes.append(
                     Box(
