@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ from torch.distributed.checkpoint import save as dcp_save
 
 from bessemer.config.train import CheckpointConfig
 from bessemer.core.errors import IntegrityError, MachineError, TrainingError
-from bessemer.core.fingerprint import digest_file
+from bessemer.core.fingerprint import canonical_json, digest_bytes, digest_file
 from bessemer.core.layout import CHECKPOINTS, STATE_DIGESTS
 from bessemer.core.manifest import record_files
 from bessemer.core.storage import read_json, write_json
@@ -316,10 +317,22 @@ def damage_the_manifest(folder: Path) -> None:
     path.write_text(path.read_text()[:-20])
 
 
+def change_the_manifest(folder: Path) -> None:
+    record = read_json(folder / "checkpoint.json")
+    write_json(folder / "checkpoint.json", record | {"next_sample": record["next_sample"] + 1})
+
+
+def sign(folder: Path, record: dict[str, Any]) -> None:
+    """Write a manifest with the digest that it should have."""
+    said = {key: value for key, value in record.items() if key != "digest"}
+    digest = digest_bytes(canonical_json(said).encode())
+    write_json(folder / "checkpoint.json", said | {"digest": digest})
+
+
 def reach_outside(folder: Path) -> None:
     record = read_json(folder / "checkpoint.json")
     record["files"][0]["path"] = "../../../secret.json"
-    write_json(folder / "checkpoint.json", record)
+    sign(folder, record)
 
 
 def forge(folder: Path, name: str, data: bytes) -> None:
@@ -329,7 +342,7 @@ def forge(folder: Path, name: str, data: bytes) -> None:
     for file in record["files"]:
         if file["path"] == name:
             file |= {"num_bytes": len(data), "digest": digest_file(folder / name)}
-    write_json(folder / "checkpoint.json", record)
+    sign(folder, record)
 
 
 def forge_the_index(folder: Path) -> None:
@@ -362,6 +375,7 @@ def leave_out_a_tensor(folder: Path) -> None:
         lose_the_shard,
         lose_the_manifest,
         damage_the_manifest,
+        change_the_manifest,
         reach_outside,
         forge_the_index,
         shorten_a_tensor,
@@ -479,7 +493,7 @@ def test_a_checkpoint_of_the_format_before_is_passed_over(
     with unpickled() as found, pytest.raises(IntegrityError, match=r"no sound .* 1 damaged"):
         keeper.load_latest(odd_state(3))
     assert found == []
-    assert "step-00000007: it has format 1, this bessemer reads 2" in caplog.text
+    assert "step-00000007: it has format 1, this bessemer reads 3" in caplog.text
     keeper.save(odd_state(3), at_step(8), wait=True)
     keeper.close()
     assert (folder / ".metadata").exists()  # what others wrote is not ours to delete

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from bessemer.core.errors import BessemerError, IntegrityError
+from bessemer.core.fingerprint import canonical_json, digest_bytes
 from bessemer.core.manifest import FileRecord
 from bessemer.train.checkpoints.index import read_index
 from bessemer.train.checkpoints.read import fill
@@ -34,7 +35,7 @@ _RECORD = "checkpoint.json"
 _PREFIX = "step-"
 _FOLDER = re.compile(rf"{_PREFIX}[0-9]+")
 _FILE = re.compile(r"[a-z]+-[0-9-]+\.(json|safetensors)")
-_FORMAT = 2  # 1 was DCP's own, which has a pickle in it
+_FORMAT = 3  # 1 was DCP's own, which has a pickle in it; 2 had no digest of the manifest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,8 +73,7 @@ def commit(store: Store, manifest: CheckpointManifest) -> None:
 
     The checkpoint is good even if storage does not let go of the rest.
     """
-    data = json.dumps(asdict(manifest), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    store.replace(f"{manifest.folder}/{_RECORD}", data.encode())
+    store.replace(f"{manifest.folder}/{_RECORD}", _encode(asdict(manifest)))
     try:
         clear_away(store, manifest.step)
     except BessemerError as error:
@@ -227,6 +227,17 @@ def _load_weights(store: Store, manifest: CheckpointManifest, model: nn.Module) 
         fill(average, store, manifest.folder, index)
 
 
+def _encode(record: dict[str, Any]) -> bytes:
+    """A manifest as JSON, with its own digest."""
+    record = {**record, "digest": _digest(record)}
+    return (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _digest(record: dict[str, Any]) -> str:
+    """Of what a manifest says, however it is laid out."""
+    return digest_bytes(canonical_json(record).encode())
+
+
 class _HalfWrittenError(IntegrityError):
     """No manifest: the save was cut short."""
 
@@ -241,6 +252,9 @@ def _read_manifest(store: Store, folder: str) -> CheckpointManifest:
             raise IntegrityError(
                 f"it has format {record.get('format', 1)}, this bessemer reads {_FORMAT}"
             )
+        digest = record.pop("digest")
+        if digest != _digest(record):
+            raise ValueError("its digest is another")
         record["files"] = tuple(FileRecord(**file) for file in record["files"])
         manifest = CheckpointManifest(**record)
         wrong = [file.path for file in manifest.files if not _FILE.fullmatch(file.path)]

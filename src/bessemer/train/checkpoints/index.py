@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from bessemer.core.errors import IntegrityError
@@ -89,17 +90,48 @@ def read_index(store: Store, folder: str, files: tuple[FileRecord, ...]) -> dict
             for key, tensor in json.loads(store.read(f"{folder}/{name}")).items()
         }
         for key, tensor in index.items():
-            held = sum(math.prod(box.shape) for box in tensor.boxes)
-            if held != math.prod(tensor.shape):
-                raise ValueError(f"boxes of {held} elements for {key} of shape {tensor.shape}")
             for box in tensor.boxes:
-                if box.stop - box.start != math.prod(box.shape) * tensor.dtype.itemsize:
-                    raise ValueError(f"a box of {box.shape} in {box.stop - box.start} bytes")
-                if box.file not in names:
-                    raise ValueError(f"a box in {box.file!r}")
+                _check_box(box, tensor, names)
+            if not _fill_exactly(tensor):
+                raise ValueError(f"boxes that do not fill {key} of shape {tensor.shape}, each once")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise IntegrityError(f"{store}/{folder} has no index that can be read: {error}") from error
     return index
+
+
+def _check_box(box: Box, tensor: SavedTensor, files: Sequence[str]) -> None:
+    """ValueError if a box is not inside its tensor, or its bytes cannot be there."""
+    numbers = (*tensor.shape, *box.offsets, *box.shape, box.start, box.stop)
+    if any(type(each) is not int or each < 0 for each in numbers):
+        raise ValueError(f"{box} in a tensor of shape {tensor.shape}: a number is none of ours")
+    ends = [offset + length for offset, length in zip(box.offsets, box.shape, strict=True)]
+    if any(end > length for end, length in zip(ends, tensor.shape, strict=True)):
+        raise ValueError(f"{box} reaches out of a tensor of shape {tensor.shape}")
+    if box.stop - box.start != math.prod(box.shape) * tensor.dtype.itemsize:
+        raise ValueError(f"a box of {box.shape} in {box.stop - box.start} bytes")
+    if box.file not in files:
+        raise ValueError(f"a box in {box.file!r}")
+
+
+def _fill_exactly(tensor: SavedTensor) -> bool:
+    """Whether the boxes, all of them inside, hold every element once.
+
+    The borders of all boxes cut the tensor into cells: as many as there are boxes where they lie in
+    a grid, and never more than elements.
+    """
+    if sum(math.prod(box.shape) for box in tensor.boxes) != math.prod(tensor.shape):
+        return False
+    borders = []
+    for dim, length in enumerate(tensor.shape):
+        begins = {box.offsets[dim] for box in tensor.boxes}
+        ends = {box.offsets[dim] + box.shape[dim] for box in tensor.boxes}
+        borders.append(sorted({0, length} | begins | ends))
+    places = [{border: place for place, border in enumerate(each)} for each in borders]
+    num_held = np.zeros([len(each) - 1 for each in borders], np.int32)
+    for box in tensor.boxes:
+        spans = zip(places, box.offsets, box.shape, strict=True)
+        num_held[tuple(slice(place[at], place[at + length]) for place, at, length in spans)] += 1
+    return bool((num_held == 1).all())
 
 
 def _box(data: Mapping[str, Any]) -> Box:
