@@ -180,6 +180,17 @@ def test_rewinding_takes_weights_and_optimizer_back_to_the_checkpoint(make_job: 
     assert_equal(weights_of(trainer), weights_of(hand))
 
 
+def test_rewinding_never_goes_to_the_future(
+    make_job: MakeJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = with_guard(make_job(num_steps=8), every_steps=4, nonfinite="rewind")
+    make_trainer(job).run()  # leaves one of step 8, which training came back from
+    trainer = make_trainer(job)
+    trainer.step = 8
+    trainer._rewind()
+    assert "weights are those after step 4" in caplog.text
+
+
 def test_rewinding_without_a_checkpoint_stops(make_job: MakeJob) -> None:
     job = with_guard(make_job(), every_steps=4, nonfinite="rewind")
     with pytest.raises(TrainingError, match="no checkpoint to rewind to yet"):

@@ -59,7 +59,7 @@ class OwnedStore(Store):
         """
         ours, theirs = self._ours(), self._theirs()
         if theirs is not None and ours is not None:
-            self._refuse(theirs, ours)
+            self._require_us(theirs, ours)
             return
         if theirs is not None:
             _LOG.warning(
@@ -98,10 +98,10 @@ class OwnedStore(Store):
     def _look(self) -> None:
         theirs = self._theirs()
         if theirs is not None:
-            self._refuse(theirs, self._ours())
+            self._require_us(theirs, self._ours())
 
-    def _refuse(self, theirs: Owner, ours: Owner | None) -> None:
-        """MachineError if they are not we."""
+    def _require_us(self, theirs: Owner, ours: Owner | None) -> None:
+        """MachineError if the owner is not the run in this folder."""
         if ours is not None and ours.id == theirs.id:
             return
         if ours is None:
