@@ -25,7 +25,7 @@ from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from bessemer.config.train import CheckpointConfig
-from bessemer.core.errors import MachineError
+from bessemer.core.errors import MachineError, TrainingError
 from bessemer.train.checkpoints.checkpoint import CheckpointManifest
 from bessemer.train.checkpoints.keeper import Checkpoints
 from bessemer.train.checkpoints.state import TrainState, digest_state
@@ -121,6 +121,15 @@ if rank == 3:
 dist.barrier()
 assert keeper.load_latest(again).step == 8
 assert digest_state(again) == digest_state(good)
+
+# One of the ranks that have the same numbers has others.
+if rank == 2:
+    again.model.layers["1"].bias[0] += 1
+try:
+    digest_state(again)
+    raise SystemExit("that should have been noticed")
+except TrainingError as error:
+    assert "ranks differ in model.layers.1.bias" in str(error), error
 
 
 # One rank's storage does not answer: all know, and none takes an older checkpoint.

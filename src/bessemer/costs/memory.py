@@ -101,6 +101,7 @@ def training_memory(
     shape: Shape,
     num_sequences: int,
     seq_len: int,
+    *,
     num_lanes: int = 1,
     optimizer: str = "adamw",
     has_average: bool = False,

@@ -118,8 +118,9 @@ def estimate(found: Estimate) -> None:
     )
     have = found.machine.memory_bytes
     verdict = {True: "fits", False: "does not fit", None: "unknown whether it fits"}[found.fits]
+    whose = "one process" if found.num_ranks == 1 else f"each of {found.num_ranks} processes"
     console.print(
-        f"[bold]memory of one process[/bold] (microbatch of {found.microbatch_samples} sequences)"
+        f"[bold]memory of {whose}[/bold] (microbatch of {found.microbatch_samples} sequences)"
     )
     console.print(
         make_facts(

@@ -43,6 +43,8 @@ class Estimate:
 
     machine: Machine
     parameters: Parameters
+    device: str  # "cpu" or "cuda"
+    num_ranks: int
     steps: int
     tokens: int
     flops_per_step: int
@@ -62,9 +64,12 @@ class Estimate:
 
     @property
     def fits(self) -> bool | None:
-        """Whether that is less than the machine has; None if nobody knows."""
+        """Whether all processes together take less than this machine has; None if nobody knows, as
+        of GPUs, which may be elsewhere."""
         have = self.machine.memory_bytes
-        return None if have is None else self.memory_bytes < have
+        if have is None or self.device != "cpu":
+            return None
+        return self.num_ranks * self.memory_bytes < have
 
 
 def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
@@ -88,18 +93,18 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
                     shape,
                     size,
                     segment.seq_len,
-                    lanes,
-                    optimizer,
-                    has_average,
-                    axes,
-                    cluster.reshard,
-                    config.train.checkpoint.asynchronous,
-                    cluster.cp_exchange,
-                    cluster.recompute,
-                    cluster.pp_schedule,
-                    segment.batch_samples // axes.num_data_ranks // size,
-                    config.train.document_mask,
-                    _product_bytes(config.train.precision, device),
+                    num_lanes=lanes,
+                    optimizer=optimizer,
+                    has_average=has_average,
+                    axes=axes,
+                    reshard=cluster.reshard,
+                    has_copy=config.train.checkpoint.asynchronous,
+                    cp_exchange=cluster.cp_exchange,
+                    recompute=cluster.recompute,
+                    pp_schedule=cluster.pp_schedule,
+                    num_microbatches=segment.batch_samples // axes.num_data_ranks // size,
+                    document_mask=config.train.document_mask,
+                    product_bytes=_product_bytes(config.train.precision, device),
                 ),
             )
             for segment in timetable.segments
@@ -111,6 +116,8 @@ def estimate(config: RunConfig, matmul_flops: float | None) -> Estimate:
     return Estimate(
         machine=describe_machine(),
         parameters=parameters,
+        device=device,
+        num_ranks=axes.num_ranks,
         steps=timetable.num_steps,
         tokens=timetable.num_tokens,
         flops_per_step=flops_per_step,

@@ -16,6 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from bessemer.core.errors import TrainingError
 from bessemer.core.fingerprint import digest_bytes
 from bessemer.model.parts import held_by_this_rank
 from bessemer.train.checkpoints.index import SavedTensor
@@ -108,6 +109,7 @@ def digest_state(state: TrainState) -> dict[str, str]:
     """xxh3-128 of the bytes of every tensor of weights, optimizer state and average, by name.
 
     Called by all ranks, and the same on all: what they share out is gathered, a tensor at a time.
+    Raises TrainingError if ranks that should hold the same tensor do not: one computes wrongly.
     """
     digests = {}
     for name, value in sorted(state.tensors().items()):
@@ -116,7 +118,15 @@ def digest_state(state: TrainState) -> dict[str, str]:
     if dist.is_initialized():
         by_rank: list[dict[str, str]] = [{}] * dist.get_world_size()
         dist.all_gather_object(by_rank, digests)
-        digests = {name: each for found in by_rank for name, each in found.items()}
+        digests = {name: digest for found in by_rank for name, digest in found.items()}
+        for name, digest in digests.items():
+            others = [r for r, found in enumerate(by_rank) if found.get(name, digest) != digest]
+            if others:
+                raise TrainingError(
+                    f"ranks differ in {name}, which they should have alike, rank {others[0]} from "
+                    "the last of them: a machine computes wrongly. Replace it and go on from the "
+                    "last checkpoint that was saved before"
+                )
     return dict(sorted(digests.items()))
 
 
