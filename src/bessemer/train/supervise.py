@@ -32,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 _HOST = "localhost"
 _POLL_S = 0.05
 _TO_END_S = 5.0  # for ranks that cannot go on without another, to notice, tell and end
-# Whatever is said on purpose would be said again.
+# Whatever is said on purpose would be said again, after a requeue as well: it comes first.
 _FINAL = tuple(
     kind.exit_code for kind in (ConfigError, DataError, MachineError, TrainingError, RequeueError)
 )
@@ -59,8 +59,9 @@ class Supervisor:
         self._asked = ""  # the signal that asked all to leave
 
     def run(self) -> int:
-        """The exit code of the job: 0, or that of the error which ended it, or 1 if no restart
-        helped. Call it in the main thread."""
+        """The exit code of the job: 0, or that of the error which ended it; 75 if a signal asked
+        for its end and nothing worse came of it; 1 if no restart helped. Call it in the main
+        thread."""
         number = used = 0
         reached = self._progress()
         with self._signals_passed_on():
@@ -72,12 +73,12 @@ class Supervisor:
                 codes = self._wait()
                 if not any(codes):
                     return 0
-                if self._asked:
-                    return RequeueError.exit_code
-                for code in codes:
-                    if code in _FINAL:
+                for code in _FINAL:
+                    if code in codes:
                         return code
                 before, reached = reached, self._progress()
+                if self._asked:
+                    return RequeueError.exit_code
                 used = used + 1 if reached == before else 1
                 what = _tell(codes)
                 if used > self._restarts:
@@ -98,14 +99,18 @@ class Supervisor:
             "TORCHELASTIC_USE_AGENT_STORE": "True",
             "TORCHELASTIC_RESTART_COUNT": str(number),
         }
-        self._ranks = [
-            subprocess.Popen(
-                self._command,
-                env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-                start_new_session=True,  # Ctrl-C reaches it through this process alone
+        self._ranks = []
+        for rank in range(self._num_ranks):
+            self._ranks.append(
+                subprocess.Popen(
+                    self._command,
+                    env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                    start_new_session=True,  # Ctrl-C reaches it through this process alone
+                )
             )
-            for rank in range(self._num_ranks)
-        ]
+        if self._asked:  # by a signal that came since the ranks before: not all of these had it
+            for each in self._ranks:
+                each.kill()  # nothing is to be saved yet
 
     def _wait(self) -> list[int]:
         """The exit codes of all ranks, once all have succeeded or one has failed. No process of
@@ -153,7 +158,8 @@ def _tell(codes: Sequence[int]) -> str:
 
 def _how(code: int) -> str:
     if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
+        known = -code in {each.value for each in signal.Signals}  # those of real time have no names
+        return f"was killed by {signal.Signals(-code).name if known else f'signal {-code}'}"
     if code == LostRankError.exit_code:
         return "could not go on without the others"
     return f"failed with exit code {code}"
