@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -29,6 +29,7 @@ from bessemer.train.progress import last_mark, main_place, main_stack, mark
 
 _LOG = logging.getLogger(__name__)
 _TO_LEARN_S = 2.5  # how long to ask who is gone before an error is taken for one's own
+_TO_RECORD_S = 2.0  # for storage, which may be what hangs; short of what a launcher waits for ranks
 
 
 @contextmanager
@@ -105,7 +106,7 @@ class _Watchdog:
 
     def _end_all(self) -> NoReturn:
         """Put this rank on record, have the lowest one alive say what is the matter, and end."""
-        self._record()
+        recording = _begin(self._record)
         before = self._heartbeats.read()
         until = time.monotonic() + 5 * self._interval_s
         while time.monotonic() < until:
@@ -114,16 +115,19 @@ class _Watchdog:
         after = self._heartbeats.read()
         silent = [rank for rank, each in after.items() if _is_silent(each, before[rank])]
         live = [each for rank, each in after.items() if each is not None and rank not in silent]
+        report = ""
         if live and live[0].rank == self._launch.rank:
             report = self._report(after, silent)
             _LOG.error("%s", report)
-            self._append(report)
             for rank in silent:
                 _kill(after[rank], host=live[0].host)
             self._heartbeats.say_reported()
         until = time.monotonic() + 5 * self._interval_s
         while not self._heartbeats.is_reported() and time.monotonic() < until:
             time.sleep(self._interval_s / 2)
+        recording.join(_TO_RECORD_S)
+        if report:
+            _begin(lambda: self._append(report)).join(_TO_RECORD_S)
         _end("")
 
     def _report(self, found: Mapping[int, Heartbeat | None], silent: Sequence[int]) -> str:
@@ -157,10 +161,17 @@ class _Watchdog:
         self._append(f"{utc_now()}, restart {self._launch.restart}: {text}")
 
     def _append(self, text: str) -> None:
-        with suppress(OSError):  # storage may be what hangs or is full
+        with suppress(OSError):  # storage may be what is full
             self._folder.mkdir(parents=True, exist_ok=True)
             with (self._folder / f"rank-{self._launch.rank}.txt").open("a") as file:
                 file.write(text + "\n")
+
+
+def _begin(work: Callable[[], None]) -> threading.Thread:
+    """Do `work` in a thread that the process does not wait for when it ends."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
 
 
 def _is_silent(now: Heartbeat | None, before: Heartbeat | None) -> bool:
