@@ -24,6 +24,7 @@ from bessemer.train.launch import Launch
 
 T = TypeVar("T")
 _TO_MEET = timedelta(minutes=10)
+_TO_ASK = timedelta(seconds=2)  # by a rank that fails, of a store that may be gone
 _PATIENCE = timedelta(days=30)
 
 
@@ -157,16 +158,18 @@ def await_announcement(launch: Launch, stage: str) -> str:
 
 
 def is_news(launch: Launch, text: str) -> bool:
-    """Whether no other rank has asked this of `text`: the first one is to say it."""
+    """Whether no other rank has asked this of `text`: the first one is to say it. True if that
+    cannot be known within seconds."""
     try:
-        return int(connect_to_store(launch).add(_key(launch, f"said/{text}"), 1)) == 1
-    except RuntimeError:  # whoever keeps the store is gone
+        store = connect_to_store(launch, _TO_ASK)
+        return int(store.add(_key(launch, f"said/{text}"), 1)) == 1
+    except (RuntimeError, ValueError):  # whoever keeps it is gone, or nobody said where it is
         return True
 
 
-def connect_to_store(launch: Launch) -> Any:
+def connect_to_store(launch: Launch, timeout: timedelta = _TO_MEET) -> Any:
     """A client of its own to the key-value store that is kept for the ranks of one launch."""
-    return next(rendezvous("env://", launch.rank, launch.num_ranks, timeout=_TO_MEET))[0]
+    return next(rendezvous("env://", launch.rank, launch.num_ranks, timeout=timeout))[0]
 
 
 def _key(launch: Launch, stage: str) -> str:
