@@ -8,6 +8,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
+LAUNCHER = "BESSEMER_LAUNCHER"  # the process that started this one as a rank, if bessemer did
 _PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 
 
@@ -43,3 +44,5 @@ def end_with_parent() -> None:
     it would train on, and hold the folder that the next start needs. Linux alone can."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.environ.get(LAUNCHER, str(os.getppid())) != str(os.getppid()):  # it died before
+            os.kill(os.getpid(), signal.SIGKILL)

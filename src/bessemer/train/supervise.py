@@ -27,6 +27,7 @@ from bessemer.core.errors import (
     TrainingError,
 )
 from bessemer.train.interrupt import LEAVE_SIGNALS
+from bessemer.train.launch import LAUNCHER
 
 _LOG = logging.getLogger(__name__)
 _HOST = "localhost"
@@ -98,6 +99,7 @@ class Supervisor:
             "LOCAL_WORLD_SIZE": str(self._num_ranks),
             "TORCHELASTIC_USE_AGENT_STORE": "True",
             "TORCHELASTIC_RESTART_COUNT": str(number),
+            LAUNCHER: str(os.getpid()),
         }
         self._ranks = []
         for rank in range(self._num_ranks):
