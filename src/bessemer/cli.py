@@ -143,7 +143,12 @@ def drill(
 def run(
     run_file: RunFile,
     first: Annotated[
-        str | None, typer.Option("--from", help="Make this stage and all after it anew.")
+        str | None,
+        typer.Option(
+            "--from",
+            help="Make this stage and all after it anew. To go on with what that began, give the "
+            "command without it.",
+        ),
     ] = None,
     last: Annotated[str | None, typer.Option("--to", help="Stop after this stage.")] = None,
     overrides: Overrides = None,

@@ -130,6 +130,15 @@ def test_a_killed_rank_costs_nothing_but_time(prepared: Path, undisturbed: Path)
     assert_equal_ends(prepared, undisturbed)
 
 
+def test_made_anew_once_restarts_go_on(prepared: Path, undisturbed: Path) -> None:
+    with started(prepared, *LONG, "--from", "train") as job:
+        job.wait_for_step(10)
+        os.kill(job.rank(1), signal.SIGKILL)
+        assert job.finish() == 0, job.said
+    assert re.search(r"going on from step [1-9]\d* of 100", job.said)
+    assert_equal_ends(prepared, undisturbed)
+
+
 def test_a_hanging_rank_is_named_with_its_stack(prepared: Path, undisturbed: Path) -> None:
     with started(prepared, *LONG, "--set", "cluster.hang_timeout_s=8", fault="hang:1:33") as job:
         assert job.finish() == 0, job.said

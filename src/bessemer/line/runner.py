@@ -31,16 +31,17 @@ from bessemer.core.manifest import (
     verify_files,
     write_manifest,
 )
-from bessemer.core.storage import SCRATCH, write_bytes
+from bessemer.core.storage import SCRATCH, read_json, write_bytes, write_json
 from bessemer.core.units import format_bytes, format_seconds
 from bessemer.engine.tasks import Engine, prepare_folder
 from bessemer.line.stages import STAGES, Stage
 from bessemer.line.work import Work
 from bessemer.line.workspace import Workspace, save_workspace, stage_settings
-from bessemer.train.launch import Launch
+from bessemer.train.launch import NAMELESS, Launch
 
 _LOG = logging.getLogger(__name__)
 _TOGETHER = "together"
+_ANEW = ".cache/anew.json"  # folder of a stage -> the start that last deleted it
 _PRODUCTS = {"train": METRICS, "export": MODEL, "report": REPORT}
 
 
@@ -62,9 +63,13 @@ def run_stages(
 ) -> list[StageOutcome]:
     """Bring the stages from `first` to `last` (names, both included) up to date.
 
-    `first` itself and what follows is made anew; what comes before it must be finished. Of several
-    ranks rank 0 does it all, and the others join it in the stages that train. Ranks that are
-    started anew after a fault go on with what they had begun.
+    `first` itself and what follows is made anew, once in a start: when that is started again, by
+    whoever started its ranks or by a scheduler, it goes on with what it had begun. What comes
+    before `first` must be finished. Of several ranks rank 0 does it all, and the others join it in
+    the stages that train.
+
+    Raises ConfigError if these ranks cannot train together, or cannot tell whether they were
+    started again.
     """
     launch = launch or Launch()
     stages = _select(first, last)
@@ -76,8 +81,8 @@ def run_stages(
     outcomes = []
     with _sole_worker(workspace.root):
         save_workspace(workspace)
-        if first is not None and launch.restart == 0:
-            _start_anew(workspace, stages)
+        if first is not None:
+            _start_anew(workspace, stages, launch)
         for stage in stages:
             manifest = _reusable(workspace, stage)
             reused = manifest is not None
@@ -110,19 +115,33 @@ def needs_all_ranks(workspace: Workspace, first: str | None, last: str | None) -
     )
 
 
-def _start_anew(workspace: Workspace, stages: tuple[Stage, ...]) -> None:
-    """Delete the output of `stages`, once all that they build on is there."""
+def _start_anew(workspace: Workspace, stages: tuple[Stage, ...], launch: Launch) -> None:
+    """Delete the output of `stages`, once all that they build on is there; not what this start has
+    deleted before."""
+    if launch.start == NAMELESS:
+        raise ConfigError(
+            "--from deletes what was made before, once in a start, and torchrun did not say which "
+            "start this is; give it an --rdzv-id that no other start has, or leave --from out"
+        )
     names = [stage.name for stage in stages]
     for stage in stages:
         for name in stage.inputs:
             if name not in names:
                 workspace.require(name)
+    record = workspace.root / _ANEW
+    if launch.start is not None:
+        starts = read_json(record) if record.exists() else {}
+        places = {name: f"{name}/{workspace.fingerprints[name]}" for name in names}
+        names = [name for name in names if starts.get(places[name]) != launch.start]
+        starts |= {places[name]: launch.start for name in names}
     if "train" in names:  # first: they may be another run's, and then nothing is deleted
         from bessemer.train.checkpoints.remote import open_store
 
         open_store(workspace.folder("train"), workspace.config.cluster.checkpoints).remove("")
     for name in names:
         shutil.rmtree(workspace.folder(name), ignore_errors=True)
+    if launch.start is not None:
+        write_json(record, starts)
 
 
 def publish(workspace: Workspace, stage: str) -> None:

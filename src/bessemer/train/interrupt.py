@@ -44,8 +44,8 @@ class Interruption:
         if not self._is_over.wait(self._grace_s):
             sys.stderr.write(
                 f"error: {self.signal_name} asked to leave, and the step at hand was not finished "
-                f"and saved within cluster.grace_s = {self._grace_s:g} s; the same command goes on "
-                "from the last checkpoint\n"
+                f"and saved within cluster.grace_s = {self._grace_s:g} s; the same command, "
+                "without --from, goes on from the last checkpoint\n"
             )
             sys.stderr.flush()
             os._exit(RequeueError.exit_code)

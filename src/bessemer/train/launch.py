@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 
 LAUNCHER = "BESSEMER_LAUNCHER"  # the process that started this one as a rank, if bessemer did
+NAMELESS = "none"  # what torchrun says without --rdzv-id
 _PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 
 
@@ -21,6 +22,9 @@ class Launch:
     num_ranks: int = 1
     num_local_ranks: int = 1
     restart: int = 0  # how often all ranks have been started anew
+    start: str | None = None
+    """The name of what was started, the same whenever that is started again; NAMELESS if it has
+    none. None for a lone process, each of which is a start of its own."""
 
 
 def is_started_as_rank() -> bool:
@@ -36,6 +40,7 @@ def read_launch() -> Launch:
         num_ranks=int(os.environ.get("WORLD_SIZE", "1")),
         num_local_ranks=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         restart=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")),
+        start=os.environ.get("TORCHELASTIC_RUN_ID", NAMELESS) if is_started_as_rank() else None,
     )
 
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
+from uuid import uuid4
 
 from torch._C._distributed_c10d import TCPStore
 
@@ -57,6 +58,7 @@ class Supervisor:
         self._command, self._num_ranks = list(command), num_ranks
         self._restarts, self._grace_s, self._progress = restarts, grace_s, progress
         self._ranks: list[subprocess.Popen[bytes]] = []
+        self._name = str(uuid4())  # of this start
         self._asked = ""  # the signal that asked all to leave
 
     def run(self) -> int:
@@ -99,6 +101,7 @@ class Supervisor:
             "LOCAL_WORLD_SIZE": str(self._num_ranks),
             "TORCHELASTIC_USE_AGENT_STORE": "True",
             "TORCHELASTIC_RESTART_COUNT": str(number),
+            "TORCHELASTIC_RUN_ID": self._name,
             LAUNCHER: str(os.getpid()),
         }
         self._ranks = []
