@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,8 +28,9 @@ _REBUILD = "delete its stage's folder and run again"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path to write to; renamed to `path` when the block ends without an error."""
-    temporary = path.parent / f"{TEMPORARY}{os.getpid()}-{path.name}"
+    """A temporary path to write to, which no other writer has, be it in another pod with the same
+    process id; renamed to `path` when the block ends without an error."""
+    temporary = path.parent / f"{TEMPORARY}{uuid4().hex}-{path.name}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

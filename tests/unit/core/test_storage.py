@@ -88,6 +88,16 @@ def test_a_file_takes_its_name_by_a_rename_and_not_by_a_copy(tmp_path: Path) -> 
     assert (tmp_path / "a").stat().st_ino == written
 
 
+def test_two_writers_do_not_meet_in_a_temporary(tmp_path: Path) -> None:
+    """Processes of different pods may have the same id."""
+    with atomic_path(tmp_path / "a") as one, atomic_path(tmp_path / "a") as two:
+        assert one != two
+        one.write_text("one")
+        two.write_text("two")
+    assert (tmp_path / "a").read_text() == "one"  # whose block ended last
+    assert names(tmp_path) == ["a"]
+
+
 def test_a_folder_is_written_whole_too(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "saved") as temporary:
         (temporary / "deep").mkdir(parents=True)
