@@ -38,8 +38,9 @@ class ClusterConfig(Section):
     """Seconds without progress after which ranks are taken to hang: they put on record where each
     of them is, and end, to be started anew. Above the longest checkpoint, and compilation."""
     grace_s: float = Field(default=120.0, gt=0)
-    """Seconds from a signal that asks to leave (SIGTERM, SIGUSR1, SIGINT) within which the step at
-    hand is finished and saved; after that the process ends as it is, with the last checkpoint."""
+    """Seconds from a signal that asks to leave (SIGTERM, SIGUSR1, SIGINT, SIGHUP) within which the
+    step at hand is finished and saved; after that the process ends as it is, with the last
+    checkpoint."""
     dp_replicate: int | None = Field(default=None, ge=1)
     """Groups of ranks that hold all weights, each for other samples; absent means as many as there
     are ranks for: those that torchrun started, or one for each GPU of the machine."""

@@ -17,7 +17,14 @@ from types import FrameType
 
 from bessemer.core.errors import RequeueError
 
-LEAVE_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+LEAVE_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
+# SIGQUIT is none of them: whoever presses Ctrl-\ wants an end at once.
+
+
+def signals_to_catch() -> list[signal.Signals]:
+    """LEAVE_SIGNALS without those that whoever started this process has it ignore, as nohup does
+    with SIGHUP."""
+    return [each for each in LEAVE_SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
 
 
 class Interruption:
@@ -72,7 +79,7 @@ def noticed(grace_s: float) -> Iterator[Interruption]:
     here, there = socket.socketpair()
     there.setblocking(False)
     wakeup_before = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
-    before = {number: signal.signal(number, _go_on) for number in LEAVE_SIGNALS}
+    before = {number: signal.signal(number, _go_on) for number in signals_to_catch()}
     listener = threading.Thread(target=interruption._listen, args=(here,), daemon=True)
     listener.start()
     try:

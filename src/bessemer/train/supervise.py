@@ -27,7 +27,7 @@ from bessemer.core.errors import (
     RequeueError,
     TrainingError,
 )
-from bessemer.train.interrupt import LEAVE_SIGNALS
+from bessemer.train.interrupt import signals_to_catch
 from bessemer.train.launch import LAUNCHER
 
 _LOG = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ class Supervisor:
                 if rank.poll() is None:
                     rank.send_signal(number)
 
-        before = {number: signal.signal(number, pass_on) for number in LEAVE_SIGNALS}
+        before = {number: signal.signal(number, pass_on) for number in signals_to_catch()}
         try:
             yield
         finally:
