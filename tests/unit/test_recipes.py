@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,3 +113,69 @@ def test_everybody_waits_longer_than_ranks_take_to_save(manifest: dict[str, Any]
     assert min(torchrun) > grace_s
     assert int(re.search(r"--signal=B:USR1@(\d+)", script)[1]) > max(torchrun)
     assert pod["terminationGracePeriodSeconds"] > max(torchrun)
+
+
+SRUN = """#!/bin/bash
+trap 'exit $CODE_WHEN_ASKED' USR1
+touch "$TOOLS/started"
+while true; do sleep 0.05; done
+"""
+SCONTROL = """#!/bin/bash
+if [ "$1" = show ]; then echo localhost; else echo "$@" >> "$TOOLS/log"; fi
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code_when_asked", "is_requeued"),
+    [
+        (signal.SIGUSR1, 1, True),  # torchrun's code, whatever the ranks ended with
+        (signal.SIGUSR1, 0, False),  # it was done
+        (signal.SIGTERM, 1, False),  # scancel
+    ],
+)
+def test_a_slurm_job_goes_back_to_the_queue_only_to_go_on(
+    tmp_path: Path, number: signal.Signals, code_when_asked: int, is_requeued: bool
+) -> None:
+    for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "TOOLS": str(tmp_path),
+        "CODE_WHEN_ASKED": str(code_when_asked),
+        "SLURM_JOB_NODELIST": "node1",
+        "SLURM_NNODES": "1",
+        "SLURM_JOB_ID": "7",
+    }
+    job = subprocess.Popen(
+        ["bash", LAUNCH / "slurm.sbatch", "run.toml"], env=os.environ | environment
+    )
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "started").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    job.send_signal(number)
+    code = job.wait(30)
+    assert (tmp_path / "log").exists() == is_requeued
+    if is_requeued:
+        assert (tmp_path / "log").read_text() == "requeue 7\n"
+    else:
+        assert code == code_when_asked
+
+
+def test_no_root_folder_is_in_a_bucket() -> None:
+    """A mounted bucket has no links, and nothing can be added to a file in it."""
+    task = yaml.safe_load((LAUNCH / "skypilot.yaml").read_text())
+    assert not [each for each in task.get("file_mounts", {}).values() if isinstance(each, dict)]
+    assert r"cluster.checkpoints=\"$CHECKPOINTS\"" in task["run"]
+    assert task["envs"]["CHECKPOINTS"].startswith("s3://")
+
+
+def test_a_pod_finds_the_run_file_beside_its_data(manifest: dict[str, Any]) -> None:
+    """Paths in a run file begin at its folder, and a configMap holds nothing else."""
+    pod = manifest["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    run_file = Path(container["command"][container["command"].index("run") + 1])
+    (mount,) = [m for m in container["volumeMounts"] if run_file.is_relative_to(m["mountPath"])]
+    (volume,) = [v for v in pod["volumes"] if v["name"] == mount["name"]]
+    assert "persistentVolumeClaim" in volume
