@@ -1,12 +1,16 @@
 """Metrics of a training run: JSON lines, TensorBoard, and Weights & Biases if asked for.
 
-On resume, lines after the checkpoint are cut off, so that each step stands in the files once.
+On resume, lines after the checkpoint are cut off, so that each step stands in the files once. What
+storage refuses is kept in memory and written when it can be: whether training goes on without
+storage is for checkpoints to say.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +22,9 @@ from bessemer.core.errors import MachineError
 from bessemer.core.layout import EVALUATIONS, GUARD, STEPS
 from bessemer.core.storage import read_jsonl, write_text
 from bessemer.train.evidence import Incident, write_evidence
+from bessemer.train.row_file import RowFile
 
+_LOG = logging.getLogger(__name__)
 _TENSORBOARD = "tensorboard"
 
 
@@ -64,8 +70,10 @@ class Monitor:
         for name in (STEPS, EVALUATIONS, GUARD):
             kept = [row for row in read_jsonl(folder / name) if row["step"] <= resume_step]
             write_text(folder / name, "".join(json.dumps(row) + "\n" for row in kept))
-            self._files[name] = (folder / name).open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(folder / _TENSORBOARD), purge_step=resume_step + 1)
+            self._files[name] = RowFile(folder / name)
+        self._incidents: list[Incident] = []  # whose evidence is not written
+        self._problem = ""  # what storage refuses the latest records with
+        self._board: SummaryWriter | None = self._open_board(purge_step=resume_step + 1)
         self._wandb = _start_wandb(wandb_project, folder) if wandb_project else None
 
     def __enter__(self) -> Self:
@@ -77,40 +85,83 @@ class Monitor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._write()
+        if self._problem:
+            num_rows = sum(file.num_kept for file in self._files.values())
+            _LOG.error(
+                "lost, as storage still refuses it (%s): %d rows of metrics, %d files of evidence",
+                *(self._problem, num_rows, len(self._incidents)),
+            )
         for file in self._files.values():
             file.close()
-        self._board.close()
+        self._close_board()
         if self._wandb is not None:
             self._wandb.finish(exit_code=0 if error is None else 1)
 
     def step(self, record: StepRecord) -> None:
         """Record one update of the weights."""
         row = asdict(record)
-        self._write(STEPS, row)
+        self._add(STEPS, row)
         self._draw(record.step, dict(_scalars("train", row)))
 
     def evaluation(self, record: EvaluationRecord) -> None:
         """Record one source's evaluation."""
-        self._write(EVALUATIONS, asdict(record))
+        self._add(EVALUATIONS, asdict(record))
         name = f"heldout_bits_per_byte/{record.source}"
         self._draw(record.step, {name: record.bits_per_byte})
 
     def guard(self, incident: Incident) -> None:
         """Record a step that the guard noticed, and write its evidence."""
-        write_evidence(self._folder, incident)
+        self._incidents.append(incident)
         alarms = list(map(str, incident.alarms))
         row = {"step": incident.step, "action": incident.action, "alarms": alarms}
-        self._write(GUARD, row | {"evidence": incident.evidence})
+        self._add(GUARD, row | {"evidence": incident.evidence})
 
-    def _write(self, name: str, row: Mapping[str, Any]) -> None:
-        self._files[name].write(json.dumps(row) + "\n")
-        self._files[name].flush()
+    def _add(self, name: str, row: Mapping[str, Any]) -> None:
+        self._files[name].add(row)
+        self._write()
+
+    def _write(self) -> None:
+        """Put on file what is not there yet, as far as storage takes it."""
+        try:
+            for file in self._files.values():
+                file.write()
+            while self._incidents:
+                write_evidence(self._folder, self._incidents[0])
+                del self._incidents[0]
+        except (OSError, MachineError) as error:
+            if not self._problem:
+                _LOG.warning(
+                    "cannot write metrics: %s; they are kept in memory until it can be done, "
+                    "without TensorBoard's",
+                    error,
+                )
+            self._problem = str(error)
+        else:
+            if self._problem:
+                _LOG.warning("metrics are written again, with those that were kept")
+            self._problem = ""
 
     def _draw(self, step: int, scalars: Mapping[str, float]) -> None:
-        for name, value in scalars.items():
-            self._board.add_scalar(name, value, step)
+        try:
+            if self._board is None and not self._problem:
+                self._board = self._open_board()
+            if self._board is not None:
+                for name, value in scalars.items():
+                    self._board.add_scalar(name, value, step)
+        except OSError:  # its thread ended with it, and writes no more: a new one is needed
+            self._close_board()
         if self._wandb is not None:
             self._wandb.log(dict(scalars), step=step)
+
+    def _open_board(self, **options: Any) -> SummaryWriter:
+        return SummaryWriter(str(self._folder / _TENSORBOARD), **options)
+
+    def _close_board(self) -> None:
+        if self._board is not None:
+            with suppress(OSError):  # there is nobody to keep its curves
+                self._board.close()
+        self._board = None
 
 
 def _scalars(prefix: str, row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
