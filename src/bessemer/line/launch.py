@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bessemer.config.axes import planned_axes
 from bessemer.config.check import faults_with_replicas
@@ -12,6 +14,9 @@ from bessemer.config.run import RunConfig
 from bessemer.core.errors import BessemerError
 from bessemer.line.runner import needs_all_ranks
 from bessemer.line.workspace import Workspace
+
+if TYPE_CHECKING:
+    from bessemer.train.checkpoints.store import Store
 
 
 def supervise_ranks(
@@ -25,25 +30,34 @@ def supervise_ranks(
     num_ranks = _num_local_ranks(workspace.config)
     if num_ranks == 1:
         return None
-    from bessemer.train.checkpoints.checkpoint import complete_checkpoints
     from bessemer.train.checkpoints.remote import open_store
     from bessemer.train.supervise import Supervisor
 
     store = open_store(workspace.folder("train"), cluster.checkpoints)
-
-    def progress() -> list[str]:
-        try:
-            return complete_checkpoints(store)
-        except BessemerError:  # the ranks will say so, too
-            return []
 
     return Supervisor(
         command,
         num_ranks,
         restarts=cluster.restarts,
         grace_s=cluster.grace_s,
-        progress=progress,
+        progress=_progress_in(store),
     ).run()
+
+
+def _progress_in(store: Store) -> Callable[[], list[str]]:
+    """A function that says which checkpoints there are, as last seen: a store that does not answer
+    for once has lost none."""
+    from bessemer.train.checkpoints.checkpoint import complete_checkpoints
+
+    seen: list[str] = []
+
+    def progress() -> list[str]:
+        nonlocal seen
+        with suppress(BessemerError):  # the ranks will say so, too
+            seen = complete_checkpoints(store)
+        return seen
+
+    return progress
 
 
 def _num_local_ranks(config: RunConfig) -> int:

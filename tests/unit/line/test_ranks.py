@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from bessemer.core.errors import ConfigError
+from bessemer.core.errors import ConfigError, MachineError
 from bessemer.core.events import Silent
 from bessemer.line import launch
 from bessemer.line.runner import run_stages
 from bessemer.line.workspace import plan_workspace
+from bessemer.train.checkpoints.store import DiskStore
 from bessemer.train.launch import Launch
 
 
@@ -20,6 +21,33 @@ def test_ranks_that_cannot_share_a_batch_evenly_are_refused_before_any_work(run_
     with pytest.raises(ConfigError, match="3 ranks cannot share a batch of 8 sequences evenly"):
         run_stages(workspace, Silent(), Launch(num_ranks=3))
     assert not workspace.folder("ingest").exists()
+
+
+class _Flaky(DiskStore):
+    """Does not answer while it is told not to."""
+
+    is_silent = False
+
+    def list(self, folder: str = "") -> list[str]:
+        if self.is_silent:
+            raise MachineError("no answer")
+        return super().list(folder)
+
+
+def test_a_store_that_does_not_answer_for_once_is_no_progress(tmp_path: Path) -> None:
+    """It would be so twice: when checkpoints are gone, and when they are back."""
+    (tmp_path / "step-00000005").mkdir()
+    (tmp_path / "step-00000005" / "checkpoint.json").touch()
+    store = _Flaky(tmp_path)
+    progress = launch._progress_in(store)
+    assert progress() == ["step-00000005"]
+    store.is_silent = True
+    assert progress() == ["step-00000005"]
+    store.is_silent = False
+    (tmp_path / "step-00000009").mkdir()
+    assert progress() == ["step-00000005"]
+    (tmp_path / "step-00000009" / "checkpoint.json").touch()
+    assert progress() == ["step-00000005", "step-00000009"]
 
 
 @pytest.mark.parametrize(
