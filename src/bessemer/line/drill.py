@@ -42,7 +42,7 @@ class DrillResult:
     """What became of a run that met one kind of fault, or many kills."""
 
     name: str
-    detected_s: float | None = None  # until the run said so
+    detected_s: float | None = None  # until the run said so, if it did
     lost_steps: int = 0  # that were computed again
     recovered: str = ""  # how it went on
     is_equal: bool = False  # all tensors and all losses, to the bit
@@ -74,7 +74,7 @@ def drill_kills(config: RunConfig, num_kills: int, seed: int) -> DrillResult:
         reference = ground.undisturbed()
         with ground.job("kills") as job:
             job.start()
-            detected, lost, furthest = [], 0, 0
+            detected, lost, furthest, written_before = [], 0, 0, 0
             for number in range(num_kills):
                 if number and draw.random() < _WHILE_STARTING:
                     time.sleep(draw.uniform(0.0, _START_S))
@@ -86,7 +86,9 @@ def drill_kills(config: RunConfig, num_kills: int, seed: int) -> DrillResult:
                 job.kill_rank(draw.randrange(ground.num_ranks))
                 detected.append(job.wait_for_line(RESTART) - job.moment)
                 furthest = max(furthest, job.steps_done())
-                lost += job.steps_done() - job.saved_step()
+                if (written := job.steps_written_ns()) != written_before:  # it trained since then
+                    lost += job.steps_done() - job.saved_step()
+                written_before = written
             code = job.finish()
             return DrillResult(
                 name=f"{num_kills} kills, seed {seed}",
@@ -110,7 +112,7 @@ def _disturb(job: DrillJob, kind: Kind, reference: object) -> DrillResult:
         done = job.steps_done()
         job.start()
         recovered = "same command again"
-    when = job.wait_for_line(kind.says)
+    when = job.wait_for_line(kind.says) if kind.says else None
     if not kind.exit_code:
         done = job.steps_done()
     code = job.finish()
@@ -122,7 +124,7 @@ def _disturb(job: DrillJob, kind: Kind, reference: object) -> DrillResult:
         lost = done - (int(found[1][1]) if found else 0)
     return DrillResult(
         name=kind.name,
-        detected_s=when - job.moment,
+        detected_s=None if when is None else when - job.moment,
         lost_steps=lost,
         recovered=recovered,
         is_equal=code == 0 and job.outcome() == reference,

@@ -120,6 +120,12 @@ class DrillJob:
         rows = self._rows()
         return rows[-1][0] if rows else 0
 
+    def steps_written_ns(self) -> int:
+        """When the metrics of steps were last written; 0 if there are none. A start writes them
+        anew, without the steps that it will compute again."""
+        path = self.folder / METRICS / STEPS
+        return path.stat().st_mtime_ns if path.exists() else 0
+
     def outcome(self) -> tuple[object, object]:
         """What the run came to: digests of every tensor at its end, and the loss of every step."""
         path = self.folder / STATE_DIGESTS

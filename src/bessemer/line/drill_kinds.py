@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bessemer.core.layout import CHECKPOINTS
+from bessemer.core.layout import CHECKPOINTS, METRICS, STEPS
 from bessemer.line.drill_job import DrillJob
 
 FAULT_STEP = 20  # a fault comes soon after the checkpoint of this step
@@ -26,7 +26,7 @@ class Kind:
     name: str
     inject: Callable[[DrillJob], None]
     """Called while the job trains, past FAULT_STEP; it strikes the job."""
-    says: str  # a pattern of what the job says once it has noticed
+    says: str = ""  # a pattern of what the job says once it has noticed; "" if it need not
     exit_code: int = 0  # after which, if it is not 0, the same command is given again
     inside: str = ""  # a fault of train.drill_faults that the job is started with
 
@@ -106,8 +106,10 @@ def _leave_half(checkpoint: Path) -> None:
 
 
 def _fill_disk(job: DrillJob) -> None:
-    """No file may grow as large as those of checkpoints are, until a save has failed."""
-    most = _largest(job.checkpoints()[-1]).stat().st_size // 2
+    """Until a save has failed, no file may grow beyond the size that the metrics of steps have now:
+    rows are refused as well as shards, as on a full disk."""
+    shard = _largest(job.checkpoints()[-1])
+    most = min((job.folder / METRICS / STEPS).stat().st_size, shard.stat().st_size // 2)
     ranks = job.ranks()
     _, hard = resource.prlimit(ranks[0], resource.RLIMIT_FSIZE)
 
@@ -168,5 +170,5 @@ KINDS = (
     Kind(name="half a checkpoint", inject=_spoiling(_leave_half), says=_PASSES_OVER, exit_code=-9),
     Kind(name="disk full", inject=_fill_disk, says=_CANNOT_SAVE),
     Kind(name="no folder to write to", inject=_take_folder_away, says=_CANNOT_SAVE),
-    Kind(name="slow storage", inject=_await_inside, says=STRUCK, inside="slow:0:0"),
+    Kind(name="slow storage", inject=_await_inside, inside="slow:0:0"),
 )

@@ -31,4 +31,6 @@ def drill(found: Iterable[DrillResult]) -> list[DrillResult]:
 
 
 def _end(result: DrillResult) -> str:
+    if result.problem:
+        return "not judged"
     return "equal" if result.is_equal else "DIFFERS"

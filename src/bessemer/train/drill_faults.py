@@ -2,7 +2,7 @@
 
 `BESSEMER_DRILL_FAULT=KIND:RANK:STEP` makes that rank, at its first start, fail to start ("start"),
 hang before a step ("hang"), have a gradient that is not a number or far too large in a step ("nan",
-"spike"), or wait a second for every file of checkpoints that it writes ("slow").
+"spike"), or wait for all that it asks of where checkpoints are kept ("slow").
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bessemer.train.launch import Launch
 VARIABLE = "BESSEMER_DRILL_FAULT"
 _FACTORS = {"nan": math.nan, "spike": 1e8}
 KINDS = ("start", "hang", *_FACTORS, "slow")
-_SLOW_S = 1.0
+_SLOW_S = 0.2
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class DrillFault:
 
 
 class _SlowStore(Store):
-    """One that takes its time to begin a file."""
+    """One that takes its time."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -81,6 +81,7 @@ class _SlowStore(Store):
         return str(self._store)
 
     def list(self, folder: str = "") -> list[str]:
+        time.sleep(_SLOW_S)
         return self._store.list(folder)
 
     def writing(self, name: str) -> AbstractContextManager[Writable]:
@@ -88,15 +89,19 @@ class _SlowStore(Store):
         return self._store.writing(name)
 
     def replace(self, name: str, data: bytes) -> None:
+        time.sleep(_SLOW_S)
         self._store.replace(name, data)
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        time.sleep(_SLOW_S)
         return self._store.read(name, start, stop)
 
     def digest(self, name: str) -> tuple[int, str] | None:
+        time.sleep(_SLOW_S)
         return self._store.digest(name)
 
     def remove(self, name: str) -> None:
+        time.sleep(_SLOW_S)
         self._store.remove(name)
 
 
