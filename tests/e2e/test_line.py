@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from bessemer.core.layout import (
     DIAGNOSIS,
     EVALUATIONS,
+    GUARD,
     METRICS,
     PARITY,
     SHARDS,
@@ -338,3 +339,15 @@ def test_light_verbs_load_no_torch(verb: str, finished_run: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert done.returncode == 0
+
+
+def test_metrics_are_at_their_place_as_soon_as_training_begins(
+    run_file: Path, bessemer: Bessemer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when it is over: they tell why it is, and messages send people there."""
+    monkeypatch.setenv("BESSEMER_DRILL_FAULT", "nan:0:3")
+    for _ in range(2):
+        done = bessemer("run", str(run_file), "--to", "train")
+        assert done.returncode == 5, done.stderr
+        rows = read_jsonl(run_file.parent / "out" / METRICS / GUARD)
+        assert [row["step"] for row in rows] == [3]

@@ -213,6 +213,9 @@ def _run_stage(
 ) -> StageManifest:
     folder = workspace.folder(stage.name)
     prepare_folder(folder)
+    if _PRODUCTS.get(stage.name) == METRICS:  # which people look at while they grow
+        (folder / METRICS).mkdir(exist_ok=True)
+        publish(workspace, stage.name)
     started, clock = utc_now(), time.monotonic()
     work = _make_work(workspace, stage, display, launch)
     if not anew:
