@@ -55,6 +55,8 @@ class Heartbeats:
     def send(self, end: str = "") -> None:
         """Say what the main thread does, or what it ends with."""
         mark, place = last_mark(), main_place()
+        if mark.number != self._mine.marks:
+            self._store.set(self._name("latest"), f"{self._launch.rank}: {mark.number}")
         self._mine = replace(
             self._mine,
             number=self._mine.number + 1,
@@ -74,6 +76,12 @@ class Heartbeats:
             is_there = self._store.check([key])
             found[rank] = Heartbeat(**json.loads(self._store.get(key))) if is_there else None
         return found
+
+    def latest_mark(self) -> str:
+        """Which mark of any rank was sent last; "" if there was none."""
+        key = self._name("latest")
+        found: bytes = self._store.get(key) if self._store.check([key]) else b""
+        return found.decode()
 
     def raise_alarm(self) -> None:
         """Tell all ranks that one of them does not get on."""

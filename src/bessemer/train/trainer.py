@@ -152,7 +152,8 @@ class Trainer:
                 if leave and not is_last:
                     raise RequeueError(
                         f"{interruption.signal_name or 'another rank'} asked to leave: step "
-                        f"{self.step} of {num_steps} is saved; the same command goes on from there"
+                        f"{self.step} of {num_steps} is saved; the same command, without --from, "
+                        "goes on from there"
                     )
         mark("digest what was trained")
         digests = digest_state(self.learner.state())

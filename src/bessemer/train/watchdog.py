@@ -1,9 +1,10 @@
 """Whether all ranks get on: each tells the others what it does, and all end if one does not.
 
-A thread of each rank sends a heartbeat with the latest mark of its main thread. If a rank leaves no
-mark for too long, every rank puts on record where it is, the lowest one alive names those that the
-others wait for, and all end with the exit code of LostRankError: whoever started them starts them
-anew. If a collective fails because a rank is gone, the error says which.
+A thread of each rank sends a heartbeat with the latest mark of its main thread. If no rank leaves a
+mark for too long (one that waits for another at work leaves none, either), every rank puts on
+record where it is, the lowest one alive names those that the others wait for, and all end with the
+exit code of LostRankError: whoever started them starts them anew. If a collective fails because a
+rank is gone, the error says which.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class _Watchdog:
         self._launch, self._folder, self._timeout_s = launch, folder / HANGS, hang_timeout_s
         self._interval_s = min(max(hang_timeout_s / 100, 0.2), 5.0)
         self._heartbeats = Heartbeats(connect_to_store(launch), launch)
+        self._latest, self._latest_at_s = "", time.monotonic()  # mark of any rank, when seen
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -96,13 +98,20 @@ class _Watchdog:
         try:
             while not self._is_over.wait(self._interval_s):
                 self._heartbeats.send()
-                if time.monotonic() - last_mark().at_s > self._timeout_s:
+                if self._is_stuck():
                     self._heartbeats.raise_alarm()
                 if self._heartbeats.is_alarmed():
                     self._end_all()
         except RuntimeError as error:  # what torch raises when the store does not answer
             if not self._is_over.is_set():
                 _end(f"the process that started the ranks is gone ({error})")
+
+    def _is_stuck(self) -> bool:
+        """Whether no rank has left a mark for too long."""
+        now, latest = time.monotonic(), self._heartbeats.latest_mark()
+        if latest != self._latest:
+            self._latest, self._latest_at_s = latest, now
+        return now - max(last_mark().at_s, self._latest_at_s) > self._timeout_s
 
     def _end_all(self) -> NoReturn:
         """Put this rank on record, have the lowest one alive say what is the matter, and end."""
