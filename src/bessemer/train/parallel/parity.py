@@ -31,7 +31,12 @@ from bessemer.config.train import TrainConfig
 from bessemer.core.errors import MachineError
 from bessemer.core.storage import read_json, write_json
 from bessemer.train.mesh import LONE, arrange_ranks
-from bessemer.train.parallel.parity_layouts import name_layout, scale_down, scale_down_training
+from bessemer.train.parallel.parity_layouts import (
+    batch_samples,
+    name_layout,
+    scale_down,
+    scale_down_training,
+)
 from bessemer.train.parallel.parity_step import Step, take_step
 
 # Float32 sums in another order differ by less; a factor or a term that is wrong by more.
@@ -77,7 +82,7 @@ def compare_layouts(
     """
     job: dict[str, Any] = {
         "model": scale_down(model).model_dump(mode="json"),
-        "train": scale_down_training(train).model_dump(mode="json"),
+        "train": scale_down_training(train, batch_samples(layouts)).model_dump(mode="json"),
     }
     found: list[Parity] = []
     with tempfile.TemporaryDirectory() as name:

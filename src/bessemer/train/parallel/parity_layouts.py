@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -10,12 +11,14 @@ from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.pipeline import (
     SCHEDULES,
+    num_stages,
     obstacles_to_two_passes,
     shards_what_two_stages_have,
 )
 from bessemer.config.train import OptimizerConfig, TrainConfig
 
-VOCAB_SIZE, SEQ_LEN, BATCH, MICROBATCH = 64, 16, 16, 2
+VOCAB_SIZE, SEQ_LEN, MICROBATCH = 64, 16, 2
+_FEWEST_MICROBATCHES = 2  # so that sums over several of them are compared, too
 _MOST_ALONG_AXIS = 4
 _NUM_LAYERS = 4  # two stages for each of two ranks
 
@@ -31,7 +34,7 @@ _LAYOUTS: tuple[dict[str, Any], ...] = (
     {"dp_shard": 2, "tp": 2},
     {"dp_replicate": 2, "tp": 2},
     {"dp_replicate": 2, "dp_shard": 2},
-    {"pp": 4},
+    {"pp": 4, "pp_schedule": "1f1b"},
     {"pp": 2, "dp_replicate": 2},
     *({"pp": 2, "dp_shard": 2, "pp_schedule": kind} for kind in SCHEDULES),
     {"pp": 2, "tp": 2, "pp_schedule": "interleaved"},
@@ -75,6 +78,18 @@ def _lay_out(cluster: ClusterConfig, **changes: Any) -> ClusterConfig:
     return ClusterConfig(**{name: getattr(cluster, name) for name in kept} | changes)
 
 
+def batch_samples(layouts: Iterable[ClusterConfig]) -> int:
+    """Sequences of a batch that is large enough for each of these layouts. Axes have two or four
+    ranks, so all share it out evenly, and no schedule wants more microbatches than stages."""
+
+    def least(layout: ClusterConfig) -> int:
+        stages = num_stages(layout.pp, layout.pp_schedule)
+        number = max(_FEWEST_MICROBATCHES, stages)
+        return planned_axes(layout).num_data_ranks * number * MICROBATCH
+
+    return max(map(least, layouts))
+
+
 def scale_down(model: ModelConfig) -> ModelConfig:
     """The same kind of decoder, as small as four ranks can share: what is computed stays, how
     often and how wide does not."""
@@ -101,9 +116,9 @@ def scale_down(model: ModelConfig) -> ModelConfig:
     return ModelConfig.model_validate(model.model_dump() | small)
 
 
-def scale_down_training(train: TrainConfig) -> TrainConfig:
-    """One step that has all terms of the loss and the same optimizer."""
-    batch = BATCH * SEQ_LEN
+def scale_down_training(train: TrainConfig, num_samples: int) -> TrainConfig:
+    """One step on so many sequences that has all terms of the loss and the same optimizer."""
+    batch = num_samples * SEQ_LEN
     return TrainConfig(
         seq_len=SEQ_LEN,
         global_batch_tokens=batch,

@@ -25,7 +25,7 @@ from bessemer.train.objective import accumulate_gradients
 from bessemer.train.optim import make_optimizers
 from bessemer.train.parallel.apply import build
 from bessemer.train.parallel.context import part_of_batch
-from bessemer.train.parallel.parity_layouts import BATCH, MICROBATCH, SEQ_LEN, VOCAB_SIZE
+from bessemer.train.parallel.parity_layouts import MICROBATCH, SEQ_LEN, VOCAB_SIZE
 from bessemer.train.updates import UpdateProbe
 
 _SEED = 3
@@ -49,7 +49,7 @@ def take_step(model: ModelConfig, train: TrainConfig, layout: ClusterConfig, ran
         model, VOCAB_SIZE, train, layout, ranks, "fp32", _SEED, torch.device("cpu")
     )
     initialize(decoder, _SEED)
-    share = BATCH // ranks.axes.num_data_ranks
+    share = train.global_batch_tokens // SEQ_LEN // ranks.axes.num_data_ranks
     begin = ranks.data_rank * share
     batches = [part_of_batch(batch, ranks) for batch in make_batches(begin, begin + share)]
     named = dict(decoder.named_parameters())
@@ -126,6 +126,7 @@ def _make_sample(number: int) -> Sample:
     ids = generator.integers(0, VOCAB_SIZE, SEQ_LEN + 1)
     pieces = np.sort(generator.integers(0, 3, SEQ_LEN))
     labels = np.where(np.diff(pieces, append=pieces[-1]) == 0, ids[1:], IGNORED)
-    padding = np.arange(SEQ_LEN) >= SEQ_LEN - number
+    # An odd number of lengths: however many samples a rank has, others are padded to others.
+    padding = np.arange(SEQ_LEN) >= SEQ_LEN - number % (SEQ_LEN - 1)
     labels[padding], pieces[padding] = IGNORED, -1
     return Sample(input_ids=ids[:-1], labels=labels, doc_ids=pieces, pieces=pieces, source=0)

@@ -1,0 +1,59 @@
+"""What parity compares with one process is what a run may ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bessemer.config.axes import planned_axes
+from bessemer.config.check import faults_with_replicas
+from bessemer.config.cluster import ClusterConfig
+from bessemer.config.model import ModelConfig
+from bessemer.config.pipeline import SCHEDULES
+from bessemer.config.train import TrainConfig
+from bessemer.train.parallel.parity_layouts import (
+    MICROBATCH,
+    SEQ_LEN,
+    batch_samples,
+    layouts_to_try,
+    scale_down,
+    scale_down_training,
+)
+
+EXPERTS = {"num_experts": 8, "experts_per_token": 2, "ffn_dim": 64}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize(
+    ("axes", "experts"),
+    [
+        ({}, None),
+        ({}, EXPERTS),
+        ({"pp": 2}, None),
+        ({"dp_replicate": 2, "dp_shard": 2, "pp": 2}, None),
+        ({"dp_replicate": 2, "dp_shard": 8, "pp": 4, "ep": 4}, EXPERTS),
+        ({"dp_replicate": 2, "dp_shard": 8, "cp": 2, "tp": 2, "pp": 4}, None),
+    ],
+)
+def test_layouts_pass_the_checks_of_a_run_on_the_batch_they_get(
+    schedule: str, axes: dict[str, int], experts: dict[str, Any] | None
+) -> None:
+    model = ModelConfig(
+        num_layers=8,
+        hidden_dim=64,
+        num_heads=8,
+        num_kv_heads=4,
+        ffn_dim=64,
+        tie_embeddings=False,
+        experts=experts,
+    )
+    train = TrainConfig(seq_len=64, global_batch_tokens=64 * 256, total_tokens=64 * 256)
+    cluster = ClusterConfig(pp_schedule=schedule, **axes)
+    assert not faults_with_replicas(model, train, cluster, cluster.dp_replicate or 1)
+    layouts = layouts_to_try(cluster, model)
+    small = scale_down_training(train, batch_samples(layouts))
+    for each in layouts:
+        layout = each.model_copy(update={"microbatch_tokens": MICROBATCH * SEQ_LEN})
+        replicas = planned_axes(layout).dp_replicate
+        assert not faults_with_replicas(scale_down(model), small, layout, replicas), layout
