@@ -114,7 +114,7 @@ class Pipeline:
             objective = make_objective(decoder.part(layers[index]))
             objective.differentiates_again = schedule in TWO_PASSES
             self.stages.append(Stage(objective, index))
-        self._schedules: dict[tuple[int, ...], Any] = {}
+        self._made: tuple[tuple[int, ...], Any] | None = None  # the last schedule, and for what
 
     def parameters(self) -> Sequence[Tensor]:
         """Those of this rank."""
@@ -146,7 +146,8 @@ class Pipeline:
         ]
 
     def close(self) -> None:
-        """Nothing is held beyond a step."""
+        """Let go of the schedule, and of the hidden states that it has room for."""
+        self._made = None
 
     @torch.no_grad()
     def token_nats(self, batch: Batch, document_mask: bool) -> Tensor:
@@ -189,17 +190,21 @@ class Pipeline:
         return batch, length // self.ranks.axes.tp, self.config.hidden_dim
 
     def _schedule(self, num_microbatches: int, like_BT: Tensor) -> Any:
-        """The schedule for so many microbatches of one shape, made once."""
+        """The schedule for so many microbatches of one shape. It keeps room for the hidden states
+        of all that neighbours send, and for their gradients: so there is only the last one."""
         key = num_microbatches, *like_BT.shape
-        if key not in self._schedules:
-            stages = [self._torch_stage(stage, like_BT) for stage in self.stages]
-            self._schedules[key] = _SCHEDULES[self.kind](
-                stages[0] if self.kind == "1f1b" else stages,
-                n_microbatches=num_microbatches,
-                loss_fn=lambda loss_1, _: loss_1.sum(),
-                scale_grads=False,  # losses are divided by the tokens of the global batch
-            )
-        return self._schedules[key]
+        if self._made is not None and self._made[0] == key:
+            return self._made[1]
+        self._made = None  # its room is free before the next one takes some
+        stages = [self._torch_stage(stage, like_BT) for stage in self.stages]
+        schedule = _SCHEDULES[self.kind](
+            stages[0] if self.kind == "1f1b" else stages,
+            n_microbatches=num_microbatches,
+            loss_fn=lambda loss_1, _: loss_1.sum(),
+            scale_grads=False,  # losses are divided by the tokens of the global batch
+        )
+        self._made = key, schedule
+        return schedule
 
     def _torch_stage(self, stage: Stage, like_BT: Tensor) -> PipelineStage:
         hidden = torch.empty(self._hidden_shape(like_BT), device="meta", requires_grad=True)
