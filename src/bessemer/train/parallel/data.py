@@ -31,7 +31,8 @@ from bessemer.train.parallel.experts import placement_of_experts
 
 def replicate(objective: nn.Module) -> DistributedDataParallel:
     """Whole weights on every rank, which each has filled alike."""
-    parallel = DistributedDataParallel(objective, init_sync=False)
+    # Buffers are alike already: each rank finds them from what all ranks counted.
+    parallel = DistributedDataParallel(objective, init_sync=False, broadcast_buffers=False)
     # DDP inspects annotations at run time and refuses postponed ones: a lambda has none.
     parallel.register_comm_hook(None, lambda _, bucket: _sum_over_ranks(bucket))
     return parallel
