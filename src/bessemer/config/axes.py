@@ -10,8 +10,9 @@ neighbours along `dp_shard` have different experts instead of a share of each.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from itertools import product
+from itertools import islice, product
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.core.errors import ConfigError, Fault
@@ -45,6 +46,14 @@ class Axes:
         """Whether no rank holds all weights."""
         return self.num_ranks > self.dp_replicate
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether FSDP2 keeps the weights: also of replicas that are parts of matrices or of
+        layers, as DDP knows no such parameters and no pipelines. Ranks along "cp" could all hold
+        them whole, but need not."""
+        is_replicated_part = self.dp_replicate > 1 and self.tp * self.pp > 1
+        return self.dp_shard * self.cp > 1 or is_replicated_part
+
     def __str__(self) -> str:
         used = [f"{name} {size}" for name, size in asdict(self).items() if size > 1]
         return " x ".join(used) or "one rank"
@@ -62,11 +71,14 @@ def planned_axes(cluster: ClusterConfig) -> Axes:
     )
 
 
-def axes_of_launch(cluster: ClusterConfig, num_ranks: int) -> Axes:
+def axes_of_launch(
+    cluster: ClusterConfig, num_ranks: int, is_possible: Callable[[Axes], bool] = lambda _: True
+) -> Axes:
     """The axes of ranks that were started; as many replicas as there are ranks for, if the run file
     does not say how many.
 
-    Raises ConfigError, with layouts that are possible, if the axes need another number of ranks.
+    Raises ConfigError if the axes need another number of ranks, with layouts for these ranks of
+    which `is_possible` is true.
     """
     axes = planned_axes(cluster)
     if cluster.dp_replicate is None and num_ranks % axes.num_ranks == 0:
@@ -75,15 +87,19 @@ def axes_of_launch(cluster: ClusterConfig, num_ranks: int) -> Axes:
         return axes
     given = {name: size for name, size in asdict(replace(axes, ep=1)).items() if size > 1}
     key = next(iter(given), "dp_replicate")
-    proposals = "; or ".join(_as_settings(each) for each in _proposals(axes, num_ranks))
+    possible = islice(filter(is_possible, _proposals(axes, num_ranks)), _MOST_PROPOSALS)
+    proposals = "; or ".join(_as_settings(each) for each in possible)
+    if proposals:
+        instead = f"; or, for {num_ranks}, set {proposals}"
+    else:
+        instead = f"; this run cannot be shared out among {num_ranks}"
     raise ConfigError(
         [
             Fault(
                 f"cluster.{key}",
                 f"the layout is {' x '.join(f'{k} {v}' for k, v in given.items()) or 'one rank'} = "
                 f"{axes.num_ranks} ranks, and {num_ranks} were started. Start as many: torchrun "
-                f"--nproc-per-node {axes.num_ranks} -m bessemer run RUN.toml; or, for {num_ranks}, "
-                f"set {proposals}",
+                f"--nproc-per-node {axes.num_ranks} -m bessemer run RUN.toml{instead}",
             )
         ]
     )
@@ -105,7 +121,7 @@ def _proposals(axes: Axes, num_ranks: int) -> list[Axes]:
         before, after = asdict(axes), asdict(other)
         return sum(before[name] != after[name] for name in before)
 
-    return sorted(found, key=changes)[:_MOST_PROPOSALS]
+    return sorted(found, key=changes)
 
 
 def _as_settings(axes: Axes) -> str:

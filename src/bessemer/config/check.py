@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
+from bessemer.config.axes import Axes, axes_of_launch
 from bessemer.config.check_layout import LAYOUT_CHECKS, uneven_batches
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.data import CurateConfig, MixConfig, SourceConfig, TokenizerConfig
@@ -17,7 +19,7 @@ from bessemer.config.export import ExportConfig
 from bessemer.config.hugging_face import obstacles
 from bessemer.config.model import ExpertsConfig, ModelConfig
 from bessemer.config.train import TrainConfig
-from bessemer.core.errors import Fault
+from bessemer.core.errors import ConfigError, Fault
 
 
 def cross_check(sections: dict[str, Any]) -> list[Fault]:
@@ -40,6 +42,25 @@ def faults_with_replicas(
     there."""
     cluster = cluster.model_copy(update={"dp_replicate": dp_replicate})
     return cross_check({"model": model, "train": train, "cluster": cluster})
+
+
+def axes_of_run(
+    model: ModelConfig, train: TrainConfig, cluster: ClusterConfig, num_ranks: int
+) -> Axes:
+    """The axes of ranks that were started for a training.
+
+    Raises ConfigError if the layout needs another number of ranks, with layouts that pass all
+    checks; or with every fault of a training on so many replicas.
+    """
+
+    def is_possible(axes: Axes) -> bool:
+        there = cluster.model_copy(update=asdict(axes))
+        return not cross_check({"model": model, "train": train, "cluster": there})
+
+    axes = axes_of_launch(cluster, num_ranks, is_possible)
+    if faults := faults_with_replicas(model, train, cluster, axes.dp_replicate):
+        raise ConfigError(faults)
+    return axes
 
 
 def _source_names(names: list[str]) -> Iterator[Fault]:

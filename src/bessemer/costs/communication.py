@@ -134,14 +134,7 @@ class _Layout:
     @property
     def gathered_part(self) -> float:
         """Of float32, what gathered weights take, and what the embedding gives."""
-        return 0.5 if self.cluster.gather == "bf16" and self.is_sharded else 1
-
-    @property
-    def is_sharded(self) -> bool:
-        """Whether FSDP2 keeps the weights: see train.parallel.apply."""
-        axes = self.axes
-        is_replicated_part = axes.dp_replicate > 1 and axes.tp * axes.pp > 1
-        return _sharers(axes) > 1 or is_replicated_part
+        return 0.5 if self.cluster.gather == "bf16" and self.axes.is_sharded else 1
 
     @property
     def num_exchanges(self) -> int:
@@ -254,7 +247,7 @@ def _tensor_parallel(layout: _Layout) -> Sent:
     numbers = held.has_end * (3 + (layout.train.label_smoothing > 0))
     losses = numbers * _FLOAT_BYTES * work.num_tokens // axes.cp
     norms = [each for each in (*layout.outside(), *parameters) if each.is_whole]
-    added = losses + part * _bytes(norms, axes) * (layout.num_exchanges if layout.is_sharded else 1)
+    added = losses + part * _bytes(norms, axes) * (layout.num_exchanges if axes.is_sharded else 1)
     stream = layout.stream_bytes
     return {
         ("tp", "all-gather"): sent_bytes("all-gather", stream * gathered, axes.tp),

@@ -79,15 +79,16 @@ def dry_run(
     Returns the run as it would be there, too. Raises ConfigError with every fault, and MachineError
     if a step cannot be taken.
     """
-    from bessemer.config.axes import axes_of_launch, planned_axes
+    from bessemer.config.axes import planned_axes
+    from bessemer.config.check import axes_of_run
     from bessemer.line.check import load_config
     from bessemer.train.parallel.dryrun import dry_run as take_step
 
     config = load_config(Path(run_file), overrides)
-    axes = axes_of_launch(config.cluster, world or planned_axes(config.cluster).num_ranks)
-    # With as many replicas, batches may not be shared out evenly any more.
-    replicas = f"cluster.dp_replicate={axes.dp_replicate}"
-    config = load_config(Path(run_file), [*overrides, replicas])
+    num_ranks = world or planned_axes(config.cluster).num_ranks
+    axes = axes_of_run(config.model, config.train, config.cluster, num_ranks)
+    there = config.cluster.model_copy(update={"dp_replicate": axes.dp_replicate})
+    config = config.model_copy(update={"cluster": there})
     numbers = [axes.num_ranks - 1 if rank == "last" else int(rank) for rank in ranks]
     if wrong := [number for number in numbers if not 0 <= number < axes.num_ranks]:
         raise ConfigError(f"there is no rank {wrong[0]}: ranks are 0 to {axes.num_ranks - 1}")

@@ -18,8 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bessemer.config.axes import axes_of_launch
-from bessemer.config.check import faults_with_replicas
+from bessemer.config.check import axes_of_run
 from bessemer.core.errors import ConfigError, MachineError
 from bessemer.core.events import Display
 from bessemer.core.hardware import num_usable_cores, peak_memory_bytes
@@ -77,7 +76,8 @@ def run_stages(
         _follow(workspace, stages, display, launch)
         return []
     if needs_all_ranks(workspace, first, last):
-        _refuse_what_does_not_fit(workspace, launch)  # before anything is done
+        config = workspace.config  # what its ranks cannot train is refused before anything is done
+        axes_of_run(config.model, config.train, config.cluster, launch.num_ranks)
     outcomes = []
     with _sole_worker(workspace.root):
         save_workspace(workspace)
@@ -96,15 +96,6 @@ def run_stages(
             publish(workspace, stage.name)
             outcomes.append(StageOutcome(stage=stage.name, reused=reused, manifest=manifest))
     return outcomes
-
-
-def _refuse_what_does_not_fit(workspace: Workspace, launch: Launch) -> None:
-    """Raise ConfigError if these ranks cannot train together what is asked for."""
-    config = workspace.config
-    axes = axes_of_launch(config.cluster, launch.num_ranks)
-    faults = faults_with_replicas(config.model, config.train, config.cluster, axes.dp_replicate)
-    if faults:
-        raise ConfigError(faults)
 
 
 def needs_all_ranks(workspace: Workspace, first: str | None, last: str | None) -> bool:

@@ -56,21 +56,21 @@ def build(
         here = stages_of_rank(ranks.along("pp").get_local_rank(), axes.pp, cluster.pp_schedule)
         decoder.keep([layer for index in here for layer in stages[index]])
     prepare_layers(decoder.layers, cluster, precision)
-    if is_sharded(axes):
+    if axes.is_sharded:
         # A stage needs its weights for one microbatch after another.
         shard_layers(decoder, ranks, cluster, reshard=cluster.reshard and axes.pp == 1)
     make_objective = partial(Objective, config=train, precision=precision, seed=seed)
     if axes.pp == 1:
-        if is_sharded(axes):
+        if axes.is_sharded:
             shard(decoder, ranks, cluster)
         _allocate(decoder, axes, cluster, device)
         objective = make_objective(decoder)
-        is_replica = axes.num_data_ranks > 1 and not is_sharded(axes)
+        is_replica = axes.num_data_ranks > 1 and not axes.is_sharded
         lanes = num_lanes(cluster, axes.num_ranks, device.type)
         return decoder, Lanes(replicate(objective) if is_replica else objective, lanes)
     _allocate(decoder, axes, cluster, device)
     pipeline = Pipeline(decoder, make_objective, stages, ranks, cluster.pp_schedule)
-    for stage in pipeline.stages if is_sharded(axes) else ():
+    for stage in pipeline.stages if axes.is_sharded else ():
         shard(stage, ranks, cluster)
     return decoder, pipeline
 
@@ -83,11 +83,3 @@ def _allocate(decoder: Decoder, axes: Axes, cluster: ClusterConfig, device: torc
     for module in decoder.modules():  # which are not offloaded
         for name, buffer in module.named_buffers(recurse=False):
             module.register_buffer(name, buffer.to(device))
-
-
-def is_sharded(axes: Axes) -> bool:
-    """Whether FSDP2 keeps the weights: also of replicas that are parts of matrices or of layers, as
-    DDP knows no such parameters and no pipelines. Ranks along "cp" could all hold them whole, but
-    need not."""
-    is_replicated_part = axes.dp_replicate > 1 and (axes.tp > 1 or axes.pp > 1)
-    return axes.dp_shard > 1 or axes.cp > 1 or is_replicated_part
