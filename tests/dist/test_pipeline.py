@@ -36,11 +36,11 @@ def torch_stages():
 
 dist.init_process_group("gloo")
 ranks = arrange_ranks(Axes(pp=2), CPU)
-for schedule in ("1f1b", "interleaved"):
+for schedule, numbers in (("1f1b", (4, 6, 4)), ("interleaved", (4, 1, 3))):
     layout = ClusterConfig(pp=2, pp_schedule=schedule)
     decoder, pipeline = build(MODEL, VOCAB_SIZE, TRAIN, layout, ranks, "fp32", 3, CPU)
     initialize(decoder, 3)
-    for number in (4, 6, 4):
+    for number in numbers:
         pipeline.differentiate(make_batches(0, 2 * number), divisor=1.0)
         made = torch_stages()
         assert len(made) == len(pipeline.stages), (schedule, number)

@@ -5,15 +5,17 @@ What does not go together is refused with the reason; all else runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from bessemer.config.axes import planned_axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.pipeline import (
+    fewest_microbatches,
     num_stages,
     obstacle_to_schedule,
     obstacles_to_two_passes,
+    possible_microbatches,
     shards_what_two_stages_have,
 )
 from bessemer.config.timetable import Segment, list_changes, make_timetable
@@ -53,9 +55,9 @@ def _layout(train: TrainConfig, cluster: ClusterConfig) -> Iterator[Fault]:
 
 
 def _shared_weights(train: TrainConfig, cluster: ClusterConfig) -> Iterator[Fault]:
-    is_shared = cluster.dp_shard * cluster.cp > 1
+    is_sharded = planned_axes(cluster).is_sharded
     for name, is_used in (("gather", cluster.gather == "bf16"), ("offload", cluster.offload)):
-        if is_used and not is_shared:
+        if is_used and not is_sharded:
             yield Fault(
                 f"cluster.{name}",
                 "is about weights that ranks share out; set cluster.dp_shard, or leave it out",
@@ -117,17 +119,38 @@ def _pipeline(model: ModelConfig, train: TrainConfig, cluster: ClusterConfig) ->
     if any(uneven_batches(train)) or any(_layout(train, cluster)):
         return
     num_ranks = planned_axes(cluster).num_data_ranks
-    for segment in make_timetable(train).segments:
-        share = segment.batch_samples // num_ranks
-        size = (cluster.microbatch_tokens or segment.seq_len) // segment.seq_len
-        if obstacle := obstacle_to_schedule(share // size, cluster):
+    segments = make_timetable(train).segments
+    shares = [segment.batch_samples // num_ranks for segment in segments]
+    needs, least = f'"{cluster.pp_schedule}" on {cluster.pp} ranks ', fewest_microbatches(cluster)
+    for segment, share in zip(segments, shares, strict=True):
+        if share < least:
             yield Fault(
                 "cluster.pp_schedule",
-                f'"{cluster.pp_schedule}" on {cluster.pp} ranks {obstacle} microbatches per step, '
-                f"and a rank's share of the batch makes {share // size} (in train, a larger "
-                "global_batch_tokens; in cluster, fewer microbatch_tokens)",
+                f"{needs}needs at least {least} microbatches per step, and of a batch of "
+                f"{segment.batch_samples} sequences a rank has {share}; batches must be of "
+                f"{least * num_ranks * segment.seq_len} tokens or more",
             )
             return
+    if cluster.microbatch_tokens is None:
+        return
+    for segment, share in zip(segments, shares, strict=True):
+        number = share * segment.seq_len // cluster.microbatch_tokens
+        if obstacle := obstacle_to_schedule(number, cluster):
+            sizes = [size * segment.seq_len for size in possible_microbatches(share, cluster)]
+            nearest = _nearest(cluster.microbatch_tokens, sizes)
+            yield Fault(
+                "cluster.microbatch_tokens",
+                f"{needs}{obstacle} microbatches per step, and {cluster.microbatch_tokens} tokens "
+                f"in each make {number}; leave it out, or nearest: {nearest}",
+            )
+            return
+
+
+def _nearest(given: int, allowed: Sequence[int]) -> str:
+    """The next smaller and the next larger number, as far as there are any."""
+    below = [max(each for each in allowed if each < given)] if min(allowed) < given else []
+    above = [min(each for each in allowed if each > given)] if max(allowed) > given else []
+    return " or ".join(map(str, below + above))
 
 
 def _expert_parallel(model: ModelConfig, cluster: ClusterConfig) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bessemer.config.axes import Axes
 from bessemer.config.cluster import ClusterConfig
-from bessemer.config.pipeline import obstacle_to_schedule
+from bessemer.config.pipeline import possible_microbatches
 from bessemer.config.timetable import Segment
 from bessemer.core.hardware import num_usable_cores
 
@@ -47,7 +47,7 @@ def microbatch_samples(
 ) -> int:
     """Sequences per forward pass of one rank; a divisor of the rank's share of the batch. If nobody
     asked for a number: no more than give every lane one; for a pipeline microbatches that its
-    schedule takes, and if possible so many that its ranks seldom wait."""
+    schedule takes, and if possible so many that its ranks seldom wait; else the smallest."""
     share = segment.batch_samples // axes.num_data_ranks
     if cluster.microbatch_tokens is not None:
         return cluster.microbatch_tokens // segment.seq_len
@@ -56,9 +56,8 @@ def microbatch_samples(
         tokens *= _MORE_IF_SHARED
     most = max(1, tokens // segment.seq_len)
     most = min(most, max(1, share // num_lanes(cluster, axes.num_ranks, device_type)))
-    sizes = [size for size in range(1, most + 1) if share % size == 0]
     if axes.pp == 1:
-        return max(sizes)
-    possible = [size for size in sizes if not obstacle_to_schedule(share // size, cluster)]
-    enough = _MICROBATCHES_PER_STAGE * axes.pp
-    return max((size for size in possible if share // size >= enough), default=min(possible))
+        return max(size for size in range(1, most + 1) if share % size == 0)
+    most = min(most, share // (_MICROBATCHES_PER_STAGE * axes.pp))
+    possible = possible_microbatches(share, cluster)
+    return max((size for size in possible if size <= most), default=possible[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+from bessemer.config.axes import planned_axes
 from bessemer.config.cluster import ClusterConfig, PipelineSchedule
 from bessemer.config.model import ModelConfig
 
@@ -28,15 +29,32 @@ def stages_of_rank(rank: int, pp: int, schedule: str) -> tuple[int, ...]:
     return (rank, 2 * pp - 1 - rank) if schedule == "dualpipe-v" else (rank, pp + rank)
 
 
+def fewest_microbatches(cluster: ClusterConfig) -> int:
+    """What a schedule needs per step, whatever else it asks of their number."""
+    kind = cluster.pp_schedule
+    return num_stages(cluster.pp, kind) if kind in ("1f1b", "dualpipe-v") else 1
+
+
 def obstacle_to_schedule(num_microbatches: int, cluster: ClusterConfig) -> str:
     """Why so many microbatches per step cannot pass through the pipeline; empty if they can. The
     conditions are those of torch.distributed.pipelining."""
-    pp, schedule = cluster.pp, cluster.pp_schedule
-    if schedule in ("1f1b", "dualpipe-v"):
-        least = num_stages(pp, schedule)
-        return f"needs at least {least}" if num_microbatches < least else ""
-    rounds = max(1, num_microbatches // pp)
+    least = fewest_microbatches(cluster)
+    if num_microbatches < least:
+        return f"needs at least {least}"
+    if cluster.pp_schedule in ("1f1b", "dualpipe-v"):
+        return ""
+    rounds = max(1, num_microbatches // cluster.pp)
     return f"needs a multiple of {rounds}, or fewer" if num_microbatches % rounds else ""
+
+
+def possible_microbatches(share: int, cluster: ClusterConfig) -> list[int]:
+    """In how many sequences each a rank's share of a batch can be cut for the pipeline, ascending.
+    There are some if the share has as many sequences as there must be microbatches."""
+    return [
+        size
+        for size in range(1, share + 1)
+        if share % size == 0 and not obstacle_to_schedule(share // size, cluster)
+    ]
 
 
 def obstacles_to_two_passes(cluster: ClusterConfig) -> list[str]:
@@ -51,6 +69,5 @@ def obstacles_to_two_passes(cluster: ClusterConfig) -> list[str]:
 def shards_what_two_stages_have(model: ModelConfig, cluster: ClusterConfig) -> bool:
     """Whether FSDP2 would have to share out one weight of two stages, which it cannot: where a rank
     has both ends of a model that ties them."""
-    is_sharded = cluster.dp_shard * cluster.cp * (cluster.dp_replicate or 1) > 1
     is_v = cluster.pp > 1 and cluster.pp_schedule == "dualpipe-v"
-    return is_v and is_sharded and model.tie_embeddings
+    return is_v and planned_axes(cluster).is_sharded and model.tie_embeddings

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bessemer.config.axes import Axes, axes_of_launch, planned_axes
+from bessemer.config.check import axes_of_run, faults_with_replicas
 from bessemer.config.cluster import ClusterConfig
+from bessemer.config.model import ModelConfig
+from bessemer.config.train import TrainConfig
 from bessemer.core.errors import ConfigError
 
 
@@ -58,6 +63,61 @@ def test_a_layout_for_other_ranks_is_refused_with_those_that_are_possible(
     with pytest.raises(ConfigError) as refused:
         axes_of_launch(ClusterConfig(**cluster), num_ranks)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "num_ranks", "expected"),
+    [
+        # Of 8 sequences 16 ranks along dp_shard could not have one each.
+        (
+            {"tp": 3},
+            16,
+            "; or dp_shard = 8, tp = 2; or dp_replicate = 4, dp_shard = 2, tp = 2; or ",
+        ),
+        ({"dp_shard": 16}, 8, "set dp_shard = 8; or "),
+        ({"tp": 4}, 2, "set tp = 2; or dp_replicate = 2; or dp_shard = 2"),
+        ({"dp_shard": 2}, 7, "RUN.toml; this run cannot be shared out among 7"),
+    ],
+)
+def test_proposed_layouts_pass_the_checks(
+    cluster: dict[str, int], num_ranks: int, expected: str
+) -> None:
+    model = ModelConfig(num_layers=4, hidden_dim=48, num_heads=6, num_kv_heads=6, ffn_dim=96)
+    train = TrainConfig(seq_len=48, global_batch_tokens=8 * 48, total_tokens=8 * 48)
+    with pytest.raises(ConfigError) as refused:
+        axes_of_run(model, train, ClusterConfig(**cluster), num_ranks)
+    message = str(refused.value)
+    assert expected in message
+    for proposal in message.partition(", set ")[2].split("; or ") if "set" in message else ():
+        settings = dict(setting.split(" = ") for setting in proposal.split(", "))
+        there = ClusterConfig(**{name: int(size) for name, size in settings.items()})
+        assert planned_axes(there).num_ranks == num_ranks
+        assert not faults_with_replicas(model, train, there, there.dp_replicate or 1)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "is_sharded"),
+    [
+        ({"dp_replicate": 4}, False),
+        ({"tp": 2, "pp": 2}, False),
+        ({"dp_shard": 2}, True),
+        ({"cp": 2}, True),
+        ({"dp_replicate": 2, "tp": 2}, True),  # DDP takes no parts of matrices
+        ({"dp_replicate": 2, "pp": 2}, True),  # nor of layers
+    ],
+)
+@pytest.mark.parametrize("setting", [{"offload": True}, {"gather": "bf16"}])
+def test_only_what_fsdp_keeps_can_be_offloaded_or_gathered_in_less(
+    cluster: dict[str, int], is_sharded: bool, setting: dict[str, Any]
+) -> None:
+    there = ClusterConfig(**cluster, **setting)
+    assert planned_axes(there).is_sharded == is_sharded
+    model = ModelConfig(num_layers=4, hidden_dim=64, num_heads=4, num_kv_heads=4, ffn_dim=64)
+    train = TrainConfig(seq_len=64, global_batch_tokens=512, total_tokens=512, precision="bf16")
+    faults = faults_with_replicas(model, train, there, there.dp_replicate or 1)
+    assert [each.where for each in faults] == [f"cluster.{name}" for name in setting] * (
+        not is_sharded
+    )
 
 
 def test_a_plan_has_one_replica_unless_it_says_more() -> None:

@@ -274,9 +274,13 @@ ONE_FAULT = [
     ),
     (
         "cluster={pp=2, microbatch_tokens=512}",
-        'cluster.pp_schedule: "1f1b" on 2 ranks needs at least 2 microbatches per step, and a '
-        "rank's share of the batch makes 1 (in train, a larger global_batch_tokens; in cluster, "
-        "fewer microbatch_tokens)",
+        'cluster.microbatch_tokens: "1f1b" on 2 ranks needs at least 2 microbatches per step, and '
+        "512 tokens in each make 1; leave it out, or nearest: 256",
+    ),
+    (
+        "cluster={pp=2, dp_shard=8}",
+        'cluster.pp_schedule: "1f1b" on 2 ranks needs at least 2 microbatches per step, and of '
+        "a batch of 8 sequences a rank has 1; batches must be of 1024 tokens or more",
     ),
     (
         "cluster.ep=2",

@@ -11,13 +11,14 @@ from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.pipeline import (
     SCHEDULES,
-    num_stages,
+    fewest_microbatches,
     obstacles_to_two_passes,
     shards_what_two_stages_have,
 )
 from bessemer.config.train import OptimizerConfig, TrainConfig
 
 VOCAB_SIZE, SEQ_LEN, MICROBATCH = 64, 16, 2
+_FEWEST_SAMPLES = 16
 _FEWEST_MICROBATCHES = 2  # so that sums over several of them are compared, too
 _MOST_ALONG_AXIS = 4
 _NUM_LAYERS = 4  # two stages for each of two ranks
@@ -79,15 +80,14 @@ def _lay_out(cluster: ClusterConfig, **changes: Any) -> ClusterConfig:
 
 
 def batch_samples(layouts: Iterable[ClusterConfig]) -> int:
-    """Sequences of a batch that is large enough for each of these layouts. Axes have two or four
-    ranks, so all share it out evenly, and no schedule wants more microbatches than stages."""
+    """Sequences of a batch that is large enough for each of these layouts. As axes have one, two or
+    four ranks, all share it out evenly, and into microbatches that every schedule takes."""
 
     def least(layout: ClusterConfig) -> int:
-        stages = num_stages(layout.pp, layout.pp_schedule)
-        number = max(_FEWEST_MICROBATCHES, stages)
+        number = max(_FEWEST_MICROBATCHES, fewest_microbatches(layout))
         return planned_axes(layout).num_data_ranks * number * MICROBATCH
 
-    return max(map(least, layouts))
+    return max(_FEWEST_SAMPLES, *map(least, layouts))
 
 
 def scale_down(model: ModelConfig) -> ModelConfig:
