@@ -39,6 +39,7 @@ def dry_run(config: RunConfig, axes: Axes, found: Sequence[DryRun]) -> None:
         make_facts(
             [
                 ("layout", f"{axes}: {axes.num_ranks:,} ranks"),
+                ("device", _device(config, first)),
                 ("model", f"{format_count(count_parameters(shape).total)} parameters"),
                 (
                     "step",
@@ -80,6 +81,13 @@ def dry_run(config: RunConfig, axes: Axes, found: Sequence[DryRun]) -> None:
         for each in found
     ]
     _traffic(found, formulas)
+
+
+def _device(config: RunConfig, found: DryRun) -> str:
+    if found.device_type == "cuda":
+        return "GPU"
+    is_open = config.cluster.device == "auto"
+    return "CPU" + """, as nothing is asked for; for GPUs --set cluster.device='"cuda"'""" * is_open
 
 
 def _traffic(found: Sequence[DryRun], formulas: Sequence[Mapping[tuple[str, str], float]]) -> None:

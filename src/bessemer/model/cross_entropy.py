@@ -23,7 +23,9 @@ from bessemer.model.products import multiply
 # Fewer tokens read the vocabulary's matrix too often. On a CPU more are not faster (docs/log.md); a
 # GPU is not filled by so few.
 _CHUNK_TOKENS, _CHUNK_TOKENS_GPU = 256, 2048
-_CHUNK_ROWS = 512  # of the vocabulary, on a CPU
+# Rows of the vocabulary whose gradient of one chunk exists at a time: on a CPU they stay in its
+# cache; on a GPU the product with 2,048 tokens is worth a kernel.
+_CHUNK_ROWS, _CHUNK_ROWS_GPU = 512, 8192
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,7 @@ class _Terms:
     softcap: float | None
     part: _Part | None
     is_repeatable: bool
+    is_cpu: bool
 
 
 def linear_cross_entropy(
@@ -53,6 +56,7 @@ def linear_cross_entropy(
     label_smoothing: float = 0.0,
     softcap: float | None = None,
     is_repeatable: bool = False,
+    device_type: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The sum of all losses, a scalar to differentiate once unless it `is_repeatable`, and each
     token's plain cross-entropy [N] in nats, detached. Both are float32 (float64 if `hidden_ND` is),
@@ -65,6 +69,8 @@ def linear_cross_entropy(
 
     Products take the dtype of autocast, else that of `hidden_ND`; sums are float32. On a CPU
     products are float32 too: few have units for less, and the others are far slower without.
+    `device_type` is that of the device whose way this is to be computed in, if the tensors only
+    stand for those of another one.
 
     Where ranks share out the rows of `weight_VD` (DTensor), each computes the logits of its own,
     and the gradient of `hidden_ND` is what these add to it; losses are the same on all. Then it is
@@ -83,6 +89,7 @@ def linear_cross_entropy(
         softcap=softcap,
         part=part,
         is_repeatable=is_repeatable,
+        is_cpu=(device_type or hidden_ND.device.type) == "cpu",
     )
     total, nats_N = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden_ND, weight_VD, labels_N, terms, torch.is_grad_enabled()
@@ -101,9 +108,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
         is_recording: bool,
     ) -> tuple[Tensor, Tensor]:
         needs_hidden, needs_weight = (is_recording and need for need in ctx.needs_input_grad[:2])
-        low = _product_dtype(hidden_ND)
+        low = _product_dtype(hidden_ND, terms)
         high = torch.promote_types(low, torch.float32)
-        chunk_tokens = _CHUNK_TOKENS if hidden_ND.device.type == "cpu" else _CHUNK_TOKENS_GPU
+        chunk_tokens = _CHUNK_TOKENS if terms.is_cpu else _CHUNK_TOKENS_GPU
+        chunk_rows = _CHUNK_ROWS if terms.is_cpu else _CHUNK_ROWS_GPU
         num_tokens = len(labels_N)
         nats_N = hidden_ND.new_empty(num_tokens, dtype=high)
         total = nats_N.new_zeros(())
@@ -121,7 +129,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 if d_hidden_ND is not None:
                     d_hidden_ND[here] = multiply(d_logits_CV, weight_VD)
                 if d_weight_VD is not None:
-                    _add_product(d_weight_VD, d_logits_CV, hidden_CD)
+                    _add_product(d_weight_VD, d_logits_CV, hidden_CD, chunk_rows)
                 del logits_CV, d_logits_CV  # before those of the next chunk are made
         # Not save_for_backward: these must be free to be handed over without a copy.
         ctx.gradients, ctx.is_repeatable = (d_hidden_ND, d_weight_VD), terms.is_repeatable
@@ -144,11 +152,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return d_hidden_ND, d_weight_VD, None, None, None
 
 
-def _product_dtype(hidden_ND: Tensor) -> torch.dtype:
+def _product_dtype(hidden_ND: Tensor, terms: _Terms) -> torch.dtype:
     device = hidden_ND.device.type
     is_cast = torch.is_autocast_enabled(device) and hidden_ND.dtype != torch.float64
     dtype = torch.get_autocast_dtype(device) if is_cast else hidden_ND.dtype
-    return torch.promote_types(dtype, torch.float32) if device == "cpu" else dtype
+    return torch.promote_types(dtype, torch.float32) if terms.is_cpu else dtype
 
 
 def _product(left: Tensor, right: Tensor, dtype: torch.dtype) -> Tensor:
@@ -158,10 +166,9 @@ def _product(left: Tensor, right: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.mm(left, right, out_dtype=dtype)
 
 
-def _add_product(out_VD: Tensor, d_logits_CV: Tensor, hidden_CD: Tensor) -> None:
-    """Add `d_logits.T @ hidden`, in the dtype of the sum; on a CPU some rows R at a time, which
-    stay in its cache, so that this product does not exist whole either."""
-    rows = _CHUNK_ROWS if out_VD.device.type == "cpu" else len(out_VD)
+def _add_product(out_VD: Tensor, d_logits_CV: Tensor, hidden_CD: Tensor, rows: int) -> None:
+    """Add `d_logits.T @ hidden`, in the dtype of the sum; so many rows at a time, so that this
+    product does not exist whole either."""
     for begin in range(0, len(out_VD), rows):
         here = slice(begin, begin + rows)
         out_VD[here] += _product(d_logits_CV[:, here].T, hidden_CD, out_VD.dtype)

@@ -34,6 +34,7 @@ class Objective(nn.Module):
         self.decoder, self.config, self.precision = decoder, config, precision
         self.seed = seed  # of dropout
         self.differentiates_again = False  # whether the loss may be differentiated twice
+        self.device_type: str | None = None  # as in `linear_cross_entropy`
 
     def forward(
         self, inputs: Tensor, labels_BT: Tensor, documents_BT: Tensor, samples_B: Tensor | None
@@ -51,6 +52,7 @@ class Objective(nn.Module):
                 label_smoothing=config.label_smoothing,
                 softcap=self.decoder.config.logit_softcap,
                 is_repeatable=self.differentiates_again,
+                device_type=self.device_type,
             )
         return total if added is None else total + added, nats_N, expert_tokens_LE
 

@@ -147,6 +147,21 @@ def test_memory_is_that_of_a_real_model() -> None:
     assert found.peak_bytes == sum(found.memory.values())
 
 
+def test_for_gpus_precision_microbatches_and_the_chunks_of_the_loss_are_theirs() -> None:
+    """The peak is in the loss: logits of more tokens, in less precision beside them, and the
+    product that is added to the gradient, in rows of which there are many."""
+    model, rows = {"tie_embeddings": False, "vocab_rows": 20_000}, 20_000
+    shared = {"batch": 128, "microbatch_tokens": None, "model": model}
+    cpu, gpu = (
+        dry_run(run_config(device=device, **shared), Axes(), [0])[0] for device in ("cpu", "cuda")
+    )
+    assert (cpu.device_type, cpu.precision, cpu.num_sequences) == ("cpu", "fp32", 16)
+    assert (gpu.device_type, gpu.precision, gpu.num_sequences) == ("cuda", "bf16", 128)
+    assert 4 * 256 * rows < cpu.memory["activations"] < 1.4 * 4 * 256 * rows
+    logits, low = 4 * 2048 * rows, 2 * 2048 * rows
+    assert logits + low < gpu.memory["activations"] < 1.4 * (logits + low)
+
+
 def test_every_rank_of_fsdp_holds_its_padded_share() -> None:
     axes = Axes(dp_shard=5)
     config = run_config(batch=5, dp_shard=5, train={"ema": {"half_life_tokens": 100}})
@@ -218,10 +233,16 @@ def test_a_405b_decoder_on_16384_ranks_takes_a_step(tmp_path: Path) -> None:
 def test_the_verb_shows_both_tables_and_refuses_what_does_not_fit(
     run_file: Path, bessemer: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    layout = ("--set", "cluster.dp_shard=2")
+    layout = ("--set", "cluster.dp_shard=2", "--set", 'cluster.device="auto"')
     shown = bessemer("dryrun", str(run_file), *layout, "--world", "4", "--rank", "1,last")
     assert shown.returncode == 0, shown.stderr
-    for word in ("dp_replicate 2 x dp_shard 2: 4 ranks", "rank 1", "rank 3", "reduce-scatter"):
+    for word in (
+        "dp_replicate 2 x dp_shard 2: 4 ranks",
+        """GPUs --set cluster.device='"cuda"'""",
+        "rank 1",
+        "rank 3",
+        "reduce-scatter",
+    ):
         assert word in shown.stdout
     uneven = bessemer("dryrun", str(run_file), *layout, "--world", "6")
     assert uneven.returncode == 2

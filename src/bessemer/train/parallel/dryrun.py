@@ -2,7 +2,8 @@
 
 The real model and the real step on fake tensors, which have shapes and no numbers, in a fake
 process group, which answers at once and moves nothing: what does not fit fails here as it would
-there. What the rank holds, and what it sends, is counted on the way.
+there. What the rank holds, and what it sends, is counted on the way. Tensors are those of a CPU; of
+a GPU, for which the run file asks, are precision, microbatches and the chunks of the loss.
 
 Where Python asks a tensor for a number, it is one: tokens that are predicted, the gradient's norm.
 Every sequence is one document; all experts get as many tokens. Microbatches between the first and
@@ -42,7 +43,7 @@ from bessemer.train.clip import clip_gradients
 from bessemer.train.lanes import Lanes
 from bessemer.train.loader import Batch
 from bessemer.train.mesh import LONE, Ranks, arrange_ranks
-from bessemer.train.objective import accumulate_gradients
+from bessemer.train.objective import Objective, accumulate_gradients
 from bessemer.train.optim import make_optimizers
 from bessemer.train.parallel.apply import build
 from bessemer.train.parallel.context import part_of_batch
@@ -67,6 +68,7 @@ class DryRun:
     """What one rank holds and sends in one optimizer step."""
 
     rank: int
+    device_type: str  # "cpu" or "cuda": of the ranks that it stands for
     precision: str  # of matrix products: "fp32" or "bf16"
     seq_len: int
     num_sequences: int  # of a microbatch
@@ -126,6 +128,8 @@ def take_step(config: RunConfig, axes: Axes, rank: int, precision: str) -> DryRu
             batches = [part_of_batch(batch, ranks) for batch in whole]
             memory.part = GATHERED  # of replicas, the buffers they send gradients from
             decoder, lanes = made or make(device=_CPU)
+            for objective in _objectives(lanes):
+                objective.device_type = _device_type(config)
             if made:
                 decoder.to_empty(device=_CPU)
                 decoder.tie()
@@ -134,6 +138,7 @@ def take_step(config: RunConfig, axes: Axes, rank: int, precision: str) -> DryRu
     times[len(times) // 2] += number - taken
     return DryRun(
         rank=rank,
+        device_type=_device_type(config),
         precision=precision,
         seq_len=segment.seq_len,
         num_sequences=size,
@@ -145,6 +150,7 @@ def take_step(config: RunConfig, axes: Axes, rank: int, precision: str) -> DryRu
 
 
 def _device_type(config: RunConfig) -> str:
+    """Nobody can tell what "auto" will find there: it counts as here, where there is a CPU."""
     return "cuda" if config.cluster.device == "cuda" else "cpu"
 
 
@@ -182,6 +188,12 @@ def _builder(
         precision,
         config.run.seed,
     )
+
+
+def _objectives(lanes: Lanes | Pipeline) -> Iterator[Objective]:
+    roots = [lanes.module] if isinstance(lanes, Lanes) else lanes.stages
+    modules = (module for root in roots for module in root.modules())
+    return (module for module in modules if isinstance(module, Objective))
 
 
 def _step(
