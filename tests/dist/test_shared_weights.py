@@ -21,21 +21,19 @@ from bessemer.train.loss import token_losses
 from bessemer.train.mesh import arrange_ranks
 from bessemer.train.objective import accumulate_gradients
 from bessemer.train.parallel.apply import build
-from bessemer.train.parallel.parity_step import make_batches
+from bessemer.train.parallel.parity_step import VOCAB_SIZE, make_batches
 from bessemer.train.parallel.traffic import TrafficMeter
 
 EXPERTS = dict(num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1)
-MODEL = ModelConfig(
-    num_layers=2, hidden_dim=32, num_heads=4, num_kv_heads=2, ffn_dim=40, qk_norm=True,
-    experts=EXPERTS,
-)
+SHAPE = dict(num_layers=2, hidden_dim=32, num_heads=4, num_kv_heads=2, ffn_dim=40, qk_norm=True)
+DENSE, MIXTURE = ModelConfig(**SHAPE), ModelConfig(**SHAPE, experts=EXPERTS)
 TRAIN = TrainConfig(seq_len=16, global_batch_tokens=256, total_tokens=256)
 
 
-def step(precision, **cluster):
+def step(model, precision, **cluster):
     ranks = arrange_ranks(Axes(dp_shard=2), torch.device("cpu"))
     layout = ClusterConfig(dp_shard=2, **cluster)
-    decoder, lanes = build(MODEL, 64, TRAIN, layout, ranks, precision, 3, torch.device("cpu"))
+    decoder, lanes = build(model, VOCAB_SIZE, TRAIN, layout, ranks, precision, 3, torch.device("cpu"))
     initialize(decoder, 3)
     begin = 8 * ranks.data_rank
     with TrafficMeter(ranks) as meter:
@@ -46,28 +44,34 @@ def step(precision, **cluster):
     assert all(each.dtype == torch.float32 for each in gradients.values())
     with torch.no_grad():
         (batch,) = make_batches(0, 2)
-        text = token_losses(decoder, batch, torch.ones(64).long(), True, precision).nats.sum()
+        text = token_losses(decoder, batch, torch.ones(VOCAB_SIZE).long(), True, precision).nats.sum()
     return torch.cat(nats), gradients, sent, text
 
 
 dist.init_process_group("gloo")
-nats, gradients, sent, text = step("fp32")
-kept_nats, kept, _, kept_text = step("fp32", offload=True)
-assert torch.equal(nats, kept_nats) and torch.equal(text, kept_text)
-for name, gradient in gradients.items():
-    assert torch.equal(kept[name], gradient), name
+for model in (DENSE, MIXTURE):
+    nats, gradients, sent, text = step(model, "fp32")
+    kept_nats, kept, _, kept_text = step(model, "fp32", offload=True)
+    assert torch.equal(nats, kept_nats) and torch.equal(text, kept_text)
+    for name, gradient in gradients.items():
+        assert torch.equal(kept[name], gradient), name
 
-nats, gradients, sent, text = step("bf16")
-half_nats, half, half_sent, half_text = step("bf16", gather="bf16")
-assert half_sent["all-gather"] == sent["all-gather"] / 2, (sent, half_sent)
-assert half_sent["reduce-scatter"] == sent["reduce-scatter"]  # gradients stay float32
-assert not torch.equal(half_nats, nats)  # gains and embeddings are rounded
-torch.testing.assert_close(half_nats.sum(), nats.sum(), rtol=2e-3, atol=0)
-torch.testing.assert_close(half_text, text, rtol=2e-3, atol=0)
-for name, gradient in gradients.items():
-    # Products are bfloat16 in both, whose last place is a 256th. A token may change its expert.
-    distance = (half[name] - gradient).norm() / gradient.norm()
-    assert distance < 0.1 or "mlp" in name, (name, distance)
+    nats, gradients, sent, text = step(model, "bf16")
+    half_nats, half, half_sent, half_text = step(model, "bf16", gather="bf16")
+    assert half_sent["all-gather"] == sent["all-gather"] / 2, (sent, half_sent)
+    assert half_sent["reduce-scatter"] == sent["reduce-scatter"]  # gradients stay float32
+    assert not torch.equal(half_nats, nats)  # gains and embeddings are rounded
+    # Of a rank's hundred tokens one may go to another expert: nothing in its path is as before.
+    most = 1e-3 if model is DENSE else 1e-2
+    torch.testing.assert_close(half_nats.sum(), nats.sum(), rtol=most, atol=0)
+    torch.testing.assert_close(half_text, text, rtol=most, atol=0)
+    for name, gradient in gradients.items():
+        # Products are bfloat16 in both, whose last place is a 256th; some, one after another, make
+        # 0.03. One token was 0.35 of the gradient of a router; a wrong factor would be more.
+        distance = (half[name] - gradient).norm() / gradient.norm()
+        is_routed = "mlp.gate." in name or "mlp.experts." in name
+        most = 0.05 if model is DENSE else 0.5 if is_routed else 0.1
+        assert distance < most, (name, distance)
 print("same")
 dist.barrier()
 import os; os._exit(0)
