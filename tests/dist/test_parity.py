@@ -78,6 +78,18 @@ EXPERTS = "{num_experts=4, experts_per_token=2, ffn_dim=16, num_dense_layers=1, 
             1,
             id="whole sequences on 32 ranks, cut down to four",
         ),
+        pytest.param(
+            (
+                "model.num_layers=4",
+                "cluster.dp_shard=2",
+                "cluster.tp=2",
+                "cluster.pp=2",
+                "cluster.pp_schedule='interleaved'",
+                "cluster.offload=true",
+            ),
+            1,
+            id="eight ranks, three axes, weights on the host",
+        ),
     ],
 )
 def test_loss_gradients_and_step_are_those_of_one_process(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bessemer.config.axes import planned_axes
+from bessemer.config.axes import Axes, planned_axes
 from bessemer.config.check import faults_with_replicas
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
@@ -22,6 +22,15 @@ from bessemer.train.parallel.parity_layouts import (
 )
 
 EXPERTS = {"num_experts": 8, "experts_per_token": 2, "ffn_dim": 64}
+
+
+def test_a_layout_that_is_cut_down_is_else_the_run_s() -> None:
+    given = {"offload": True, "reshard": False, "recompute": "full", "cp_exchange": "ulysses"}
+    cluster = ClusterConfig(dp_shard=8, cp=4, **given)
+    model = ModelConfig(num_layers=2, hidden_dim=64, num_heads=4, num_kv_heads=4, ffn_dim=64)
+    (layout,) = layouts_to_try(cluster, model)
+    assert planned_axes(layout) == Axes(dp_shard=2, cp=2)
+    assert {name: getattr(layout, name) for name in given} == given
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
