@@ -78,8 +78,9 @@ def _tensor_parallel(
     divided = {
         "num_heads": model.num_heads,
         "num_kv_heads": model.num_kv_heads,
-        "ffn_dim": model.ffn_dim,
     }
+    if model.experts is None or model.experts.num_dense_layers:
+        divided["ffn_dim"] = model.ffn_dim
     if model.experts is not None:
         divided["experts.num_shared x ffn_dim"] = model.experts.num_shared * model.experts.ffn_dim
     for name, size in divided.items():
@@ -151,6 +152,17 @@ def _nearest(given: int, allowed: Sequence[int]) -> str:
     below = [max(each for each in allowed if each < given)] if min(allowed) < given else []
     above = [min(each for each in allowed if each > given)] if max(allowed) > given else []
     return " or ".join(map(str, below + above))
+
+
+def _without_ranks(cluster: ClusterConfig) -> Iterator[Fault]:
+    """What is said of an axis along which there is one rank."""
+    for axis, name in (("pp", "pp_schedule"), ("cp", "cp_exchange")):
+        is_default = getattr(cluster, name) == ClusterConfig.model_fields[name].default
+        if getattr(cluster, axis) == 1 and not is_default:
+            yield Fault(
+                f"cluster.{name}",
+                f"is about ranks along {axis}; set cluster.{axis}, or leave it out",
+            )
 
 
 def _expert_parallel(model: ModelConfig, cluster: ClusterConfig) -> Iterator[Fault]:
@@ -249,5 +261,6 @@ LAYOUT_CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...
     (("train", "cluster"), _shared_weights),
     (("model", "train", "cluster"), _tensor_parallel),
     (("model", "train", "cluster"), _pipeline),
+    (("cluster",), _without_ranks),
     (("model", "train", "cluster"), _context_parallel),
 )

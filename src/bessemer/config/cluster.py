@@ -83,7 +83,9 @@ class ClusterConfig(Section):
     or one sequence."""
     lanes: int | None = Field(default=None, ge=1)
     """Microbatches that a lone process computes side by side on a CPU, each on its share of the
-    threads; absent means as many as share the threads evenly, at most 4."""
+    threads; absent means as many as share the threads evenly, at most 4. On a GPU, with `compile`
+    and beside other ranks there is one, whatever is given: the same run file may serve there, too.
+    """
     compile: bool = False
     """Compile every layer with torch.compile; needs a C++ compiler on a CPU."""
     recompute: Literal["none", "selective", "full"] = "none"

@@ -188,6 +188,8 @@ class Decoder(nn.Module):
                 routings.append(routing)
         if self.has_end:
             x_BTD = as_plain(self.norm(x_BTD))
+            if x_BTD._is_view():  # FSDP2 warns of one: changed in place, it would lose its hooks
+                x_BTD = x_BTD.clone()
         return x_BTD, join_routing(routings)
 
     def num_parameters(self) -> int:

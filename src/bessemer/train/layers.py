@@ -20,6 +20,7 @@ from torch.utils.checkpoint import (
 
 from bessemer.config.cluster import ClusterConfig
 from bessemer.model.products import OPERATORS
+from bessemer.model.transformer import Elsewhere
 from bessemer.train.precision import convert_to_float8
 
 # What is dear to compute again; all else is cheap beside it.
@@ -38,9 +39,10 @@ def prepare_layers(layers: nn.ModuleList, cluster: ClusterConfig, precision: str
     `resolve_precision`."""
     if precision == "float8":
         convert_to_float8(layers)
-    recompute_activations(layers, cluster.recompute)
+    here = [layer for layer in layers if not isinstance(layer, Elsewhere)]
+    recompute_activations(here, cluster.recompute)
     if cluster.compile:
-        for layer in layers:  # each by itself: layers alike share one compilation
+        for layer in here:  # each by itself: layers alike share one compilation
             layer.compile()
 
 

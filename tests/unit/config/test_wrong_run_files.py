@@ -283,6 +283,14 @@ ONE_FAULT = [
         "a batch of 8 sequences a rank has 1; batches must be of 1024 tokens or more",
     ),
     (
+        'cluster.pp_schedule="interleaved"',
+        "cluster.pp_schedule: is about ranks along pp; set cluster.pp, or leave it out",
+    ),
+    (
+        'cluster.cp_exchange="ulysses"',
+        "cluster.cp_exchange: is about ranks along cp; set cluster.cp, or leave it out",
+    ),
+    (
         "cluster.ep=2",
         "cluster.ep: 2 does not divide cluster.dp_shard (1)",
         "cluster.ep: shares experts out; leave it out, or give model.experts",
@@ -431,6 +439,24 @@ def test_experts_that_ranks_cannot_share_out_are_refused(
     experts = "model.experts={num_experts=6, experts_per_token=2, ffn_dim=18}"
     found = faults_of(tmp_path, experts, "model.qk_norm=true", f"cluster={{{cluster}}}")
     assert [each.partition(": ")[2] for each in found] == ([fault] if fault else [])
+
+
+@pytest.mark.parametrize(
+    ("experts", "key"),
+    [
+        ("num_dense_layers=0", None),  # no layer is as wide as model.ffn_dim
+        ("num_dense_layers=1", "ffn_dim (129)"),
+        ("num_dense_layers=0, num_shared=1, ffn_dim=31", "experts.num_shared x ffn_dim (31)"),
+    ],
+)
+def test_ranks_share_out_the_widths_that_layers_have(
+    tmp_path: Path, experts: str, key: str | None
+) -> None:
+    width = "" if "ffn_dim" in experts else ", ffn_dim=32"
+    mixture = f"model.experts={{num_experts=4, experts_per_token=2, {experts}{width}}}"
+    more = ("model.ffn_dim=129", "model.qk_norm=true", "export.transformers=false")
+    fault = f"cluster.tp: 2 ranks cannot share model.{key} evenly"
+    assert faults_of(tmp_path, mixture, *more, "cluster.tp=2") == ([fault] if key else [])
 
 
 @pytest.mark.parametrize(("train", "cluster", "fault"), LATER_FAULTS)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.distributed.tensor._sharding_prop import ShardingPropagator
 
 from bessemer.config.axes import Axes
 from bessemer.config.run import RunConfig
@@ -178,7 +179,7 @@ def test_every_rank_of_fsdp_holds_its_padded_share() -> None:
 
 
 def test_views_are_free_and_what_is_let_go_counts_no_longer() -> None:
-    meter = MemoryMeter()
+    meter, lock = MemoryMeter(), ShardingPropagator._fake_mode_lock
     with FakeTensorMode(), meter:
         meter.part = WEIGHTS
         weight = torch.empty(100, 10)
@@ -188,6 +189,7 @@ def test_views_are_free_and_what_is_let_go_counts_no_longer() -> None:
         assert meter.held() == {WEIGHTS: 4000, ACTIVATIONS: 12000}
         del product
         small = weight.sum(dim=0)
+    assert ShardingPropagator._fake_mode_lock is lock
     assert meter.held() == {WEIGHTS: 4000, ACTIVATIONS: 40}
     assert meter.peak() == {WEIGHTS: 4000, ACTIVATIONS: 12000 + 1200}
     meter.assign([small], GATHERED)

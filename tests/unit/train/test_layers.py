@@ -10,13 +10,15 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bessemer.config.cluster import ClusterConfig
+from bessemer.config.model import ModelConfig
 from bessemer.core.errors import MachineError
 from bessemer.core.layout import METRICS, PROFILES, STEPS
 from bessemer.core.storage import read_json, read_jsonl
 from bessemer.model.products import OPERATORS
+from bessemer.model.transformer import Decoder
 from bessemer.train.job import TrainingJob
 from bessemer.train.launch import Launch
-from bessemer.train.layers import _KEPT
+from bessemer.train.layers import _KEPT, prepare_layers
 from bessemer.train.objective import accumulate_gradients
 from bessemer.train.precision import resolve_precision
 from bessemer.train.trainer import Trainer
@@ -32,6 +34,17 @@ def gradients(job: TrainingJob, **cluster: object) -> tuple[torch.Tensor, dict[s
     grads = {name: each.grad for name, each in trainer.learner.decoder.named_parameters()}
     assert all(grad is not None for grad in grads.values())
     return torch.cat(nats), grads
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of what it does itself
+def test_layers_of_other_ranks_stay_as_they_are() -> None:
+    model = ModelConfig(num_layers=3, hidden_dim=32, num_heads=4, num_kv_heads=4, ffn_dim=32)
+    decoder = Decoder(model, 64)
+    decoder.keep([1])
+    prepare_layers(decoder.layers, ClusterConfig(recompute="full", compile=True), "fp32")
+    changed = ["forward" in vars(layer) for layer in decoder.layers]
+    compiled = [layer._compiled_call_impl is not None for layer in decoder.layers]
+    assert changed == compiled == [False, True, False]
 
 
 @pytest.mark.parametrize("mode", ["selective", "full"])

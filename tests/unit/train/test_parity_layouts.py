@@ -37,17 +37,24 @@ def test_a_layout_that_is_cut_down_is_else_the_run_s() -> None:
 @pytest.mark.parametrize(
     ("axes", "experts"),
     [
-        ({}, None),
-        ({}, EXPERTS),
         ({"pp": 2}, None),
         ({"dp_replicate": 2, "dp_shard": 2, "pp": 2}, None),
         ({"dp_replicate": 2, "dp_shard": 8, "pp": 4, "ep": 4}, EXPERTS),
         ({"dp_replicate": 2, "dp_shard": 8, "cp": 2, "tp": 2, "pp": 4}, None),
     ],
 )
-def test_layouts_pass_the_checks_of_a_run_on_the_batch_they_get(
+def test_a_layout_that_is_cut_down_passes_the_checks_on_the_batch_it_gets(
     schedule: str, axes: dict[str, int], experts: dict[str, Any] | None
 ) -> None:
+    assert_possible(ClusterConfig(pp_schedule=schedule, **axes), experts)
+
+
+@pytest.mark.parametrize("experts", [None, EXPERTS])
+def test_so_do_all_layouts_of_two_and_four_ranks(experts: dict[str, Any] | None) -> None:
+    assert_possible(ClusterConfig(), experts)
+
+
+def assert_possible(cluster: ClusterConfig, experts: dict[str, Any] | None) -> None:
     model = ModelConfig(
         num_layers=8,
         hidden_dim=64,
@@ -58,7 +65,6 @@ def test_layouts_pass_the_checks_of_a_run_on_the_batch_they_get(
         experts=experts,
     )
     train = TrainConfig(seq_len=64, global_batch_tokens=64 * 256, total_tokens=64 * 256)
-    cluster = ClusterConfig(pp_schedule=schedule, **axes)
     assert not faults_with_replicas(model, train, cluster, cluster.dp_replicate or 1)
     layouts = layouts_to_try(cluster, model)
     small = scale_down_training(train, batch_samples(layouts))

@@ -68,10 +68,10 @@ def build(
         is_replica = axes.num_data_ranks > 1 and not axes.is_sharded
         lanes = num_lanes(cluster, axes.num_ranks, device.type)
         return decoder, Lanes(replicate(objective) if is_replica else objective, lanes)
-    _allocate(decoder, axes, cluster, device)
     pipeline = Pipeline(decoder, make_objective, stages, ranks, cluster.pp_schedule)
     for stage in pipeline.stages if axes.is_sharded else ():
         shard(stage, ranks, cluster)
+    _allocate(decoder, axes, cluster, device)
     return decoder, pipeline
 
 

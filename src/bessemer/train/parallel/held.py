@@ -9,7 +9,6 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,13 +69,14 @@ class MemoryMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __enter__(self) -> MemoryMeter:
         # DTensor finds shapes by computing on whole tensors, which are nobody's.
+        self._lock = ShardingPropagator._fake_mode_lock
         ShardingPropagator._fake_mode_lock = _LookingAway(self)  # type: ignore[assignment]
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)  # type: ignore[no-untyped-call]
-        ShardingPropagator._fake_mode_lock = nullcontext()
+        ShardingPropagator._fake_mode_lock = self._lock
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
