@@ -6,7 +6,6 @@ from functools import partial
 
 import torch
 
-from bessemer.config.axes import Axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.microbatch import num_lanes
 from bessemer.config.model import ModelConfig
@@ -60,26 +59,30 @@ def build(
         # A stage needs its weights for one microbatch after another.
         shard_layers(decoder, ranks, cluster, reshard=cluster.reshard and axes.pp == 1)
     make_objective = partial(Objective, config=train, precision=precision, seed=seed)
+    lanes: Lanes | Pipeline
     if axes.pp == 1:
         if axes.is_sharded:
             shard(decoder, ranks, cluster)
-        _allocate(decoder, axes, cluster, device)
         objective = make_objective(decoder)
         is_replica = axes.num_data_ranks > 1 and not axes.is_sharded
-        lanes = num_lanes(cluster, axes.num_ranks, device.type)
-        return decoder, Lanes(replicate(objective) if is_replica else objective, lanes)
-    pipeline = Pipeline(decoder, make_objective, stages, ranks, cluster.pp_schedule)
-    for stage in pipeline.stages if axes.is_sharded else ():
-        shard(stage, ranks, cluster)
-    _allocate(decoder, axes, cluster, device)
-    return decoder, pipeline
+        side_by_side = num_lanes(cluster, axes.num_ranks, device.type)
+        lanes = Lanes(replicate(objective) if is_replica else objective, side_by_side)
+    else:
+        lanes = Pipeline(decoder, make_objective, stages, ranks, cluster.pp_schedule)
+        for stage in lanes.stages if axes.is_sharded else ():
+            shard(stage, ranks, cluster)
+    if axes.shares_weights:
+        allocate(decoder, lanes, torch.device("cpu") if cluster.offload else device)
+        for module in decoder.modules():  # buffers, which are not offloaded
+            for name, buffer in module.named_buffers(recurse=False):
+                module.register_buffer(name, buffer.to(device))
+    return decoder, lanes
 
 
-def _allocate(decoder: Decoder, axes: Axes, cluster: ClusterConfig, device: torch.device) -> None:
-    if not axes.shares_weights:
-        return
-    decoder.to_empty(device="cpu" if cluster.offload else device)
+def allocate(decoder: Decoder, lanes: Lanes | Pipeline, device: torch.device) -> None:
+    """Give a decoder that was built without memory what this rank holds of it, not filled yet."""
+    # FSDP2 pads uneven shares as soon as the module that it was given gets memory. Were it another
+    # one, it would do so in the first step, and what was taken of the weights before be stale.
+    for root in lanes.stages if isinstance(lanes, Pipeline) else [decoder]:
+        root.to_empty(device=device)
     decoder.tie()
-    for module in decoder.modules():  # which are not offloaded
-        for name, buffer in module.named_buffers(recurse=False):
-            module.register_buffer(name, buffer.to(device))

@@ -45,7 +45,7 @@ from bessemer.train.loader import Batch
 from bessemer.train.mesh import LONE, Ranks, arrange_ranks
 from bessemer.train.objective import Objective, accumulate_gradients
 from bessemer.train.optim import make_optimizers
-from bessemer.train.parallel.apply import build
+from bessemer.train.parallel.apply import allocate, build
 from bessemer.train.parallel.context import part_of_batch
 from bessemer.train.parallel.fake import Numbers, even_counts
 from bessemer.train.parallel.held import (
@@ -131,8 +131,7 @@ def take_step(config: RunConfig, axes: Axes, rank: int, precision: str) -> DryRu
             for objective in _objectives(lanes):
                 objective.device_type = _device_type(config)
             if made:
-                decoder.to_empty(device=_CPU)
-                decoder.tie()
+                allocate(decoder, lanes, _CPU)
             parts, peak = _step(decoder, lanes, config.train, ranks, batches, memory, traffic)
     times = [1] * traffic.num_sections  # before the first microbatch, each of them, after the last
     times[len(times) // 2] += number - taken
