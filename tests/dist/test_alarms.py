@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from tests.dist.conftest import RunRanks
 
 pytestmark = pytest.mark.dist
 
@@ -38,10 +35,5 @@ dist.destroy_process_group()
 """
 
 
-def test_ranks_that_see_different_numbers_decide_alike(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(_SCRIPT)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
+def test_ranks_that_see_different_numbers_decide_alike(run_ranks: RunRanks) -> None:
+    run_ranks(_SCRIPT, 2)

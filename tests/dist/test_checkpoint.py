@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.dist.conftest import RunRanks
 from torch import nn
 
 from bessemer.train.checkpoints.checkpoint import load_model, read_manifests
@@ -168,13 +167,11 @@ class Whole(nn.Module):
         self.experts = nn.Parameter(torch.zeros(4, 5, 3))
 
 
-def test_ranks_with_other_tensors_save_one_checkpoint_for_any_layout(tmp_path: Path) -> None:
-    script, folder = tmp_path / "script.py", tmp_path / "checkpoints"
-    script.write_text(_SCRIPT)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "4", str(script), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
-    assert done.returncode == 0, done.stderr[-4000:]
+def test_ranks_with_other_tensors_save_one_checkpoint_for_any_layout(
+    tmp_path: Path, run_ranks: RunRanks
+) -> None:
+    folder = tmp_path / "checkpoints"
+    done = run_ranks(_SCRIPT, 4, folder)
     assert done.stderr.count("cannot save a checkpoint after step 4: rank 2") == 1, "once, not four"
     assert done.stderr.count("passing over checkpoint") == 1
 

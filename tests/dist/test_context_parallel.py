@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from tests.dist.conftest import RunRanks
 
 pytestmark = pytest.mark.dist
 
@@ -139,11 +136,6 @@ os._exit(0)  # torch 2.13 now and then aborts when it takes gloo down
 """
 
 
-def test_attention_of_four_ranks_is_the_textbooks(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(_SCRIPT)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "4", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+def test_attention_of_four_ranks_is_the_textbooks(run_ranks: RunRanks) -> None:
+    done = run_ranks(_SCRIPT, 4)
     assert "compared 160" in done.stdout

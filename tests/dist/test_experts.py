@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.dist.conftest import RunRanks
 
 pytestmark = pytest.mark.dist
 
@@ -119,25 +117,15 @@ for axes in (
 """
 
 
-def run(script: str, folder: Path) -> None:
-    """On four ranks."""
-    path = folder / "script.py"
-    path.write_text(_CONFIG + script + _LEAVE)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "4", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=os.environ | {"FOLDER": str(folder)})
-    assert done.returncode == 0, done.stderr[:3000]
-
-
-def test_rows_pass_their_experts_however_unevenly_they_are_routed(tmp_path: Path) -> None:
-    run(_ROUTING, tmp_path)
+def test_rows_pass_their_experts_however_unevenly_they_are_routed(run_ranks: RunRanks) -> None:
+    run_ranks(_CONFIG + _ROUTING + _LEAVE, 4)
 
 
 _LOADED = """
-import pathlib
+import pathlib, sys
 from bessemer.model.hugging_face import read_weights, write_weights
 
-folder = pathlib.Path(os.environ["FOLDER"])
+folder = pathlib.Path(sys.argv[1])
 initialize(alone, 99)
 alone.layers[0].mlp.gate.e_score_correction_bias.copy_(torch.arange(8))
 if rank == 0:
@@ -154,11 +142,13 @@ for axes in ({"dp_shard": 4}, {"dp_shard": 4, "ep": 2}, {"dp_replicate": 2, "dp_
 """
 
 
-def test_ranks_hold_disjoint_parts_that_are_the_initial_weights_together(tmp_path: Path) -> None:
-    run(_WHOLE, tmp_path)
+def test_ranks_hold_disjoint_parts_that_are_the_initial_weights_together(
+    run_ranks: RunRanks,
+) -> None:
+    run_ranks(_CONFIG + _WHOLE + _LEAVE, 4)
 
 
 def test_each_rank_reads_its_part_of_experts_that_are_single_matrices_on_disk(
-    tmp_path: Path,
+    tmp_path: Path, run_ranks: RunRanks
 ) -> None:
-    run(_LOADED, tmp_path)
+    run_ranks(_CONFIG + _LOADED + _LEAVE, 4, tmp_path)

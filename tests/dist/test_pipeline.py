@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from tests.dist.conftest import RunRanks
 
 pytestmark = pytest.mark.dist
 
@@ -54,17 +51,5 @@ import os; os._exit(0)
 """
 
 
-def test_only_the_schedule_of_the_last_step_is_held(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(_SCRIPT)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc-per-node", "2", str(script)),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+def test_only_the_schedule_of_the_last_step_is_held(run_ranks: RunRanks) -> None:
+    run_ranks(_SCRIPT, 2)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from tests.dist.conftest import RunRanks
 
 pytestmark = pytest.mark.dist
 
@@ -65,10 +62,5 @@ os._exit(0)  # torch 2.13 now and then aborts when it takes gloo and FSDP2 down
 """
 
 
-def test_two_ranks_that_share_weights_out_do_what_one_does(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(_SCRIPT)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
+def test_two_ranks_that_share_weights_out_do_what_one_does(run_ranks: RunRanks) -> None:
+    run_ranks(_SCRIPT, 2)

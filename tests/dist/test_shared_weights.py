@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from tests.dist.conftest import RunRanks
 
 pytestmark = pytest.mark.dist
 
@@ -79,18 +76,6 @@ import os; os._exit(0)
 
 
 def test_weights_gathered_in_half_precision_or_kept_on_the_host_give_the_same(
-    tmp_path: Path,
+    run_ranks: RunRanks,
 ) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(_SCRIPT)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc-per-node", "2", str(script)),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+    run_ranks(_SCRIPT, 2)
