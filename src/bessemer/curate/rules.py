@@ -55,6 +55,17 @@ def rules_for(source: SourceConfig, curate: CurateConfig) -> tuple[Rule, ...]:
     return tuple(Rule(name=name, **bound) for name, bound in bounds.items())
 
 
+def judges_language(source: SourceConfig, curate: CurateConfig) -> bool:
+    """Whether documents are dropped for their language; code has none."""
+    return bool(curate.languages) and source.kind != "code"
+
+
+def broken_bound(rule: Rule, value: float) -> float | None:
+    """The bound of `rule` that an outlying value breaks; compared in float32, as signals are."""
+    below = rule.min is not None and np.float32(value) < np.float32(rule.min)
+    return rule.min if below else rule.max
+
+
 def rules(
     ingest: Path,
     measured: Path,
@@ -124,7 +135,7 @@ def _judge(documents: pa.Table, signals: pa.Table, rule: Rule) -> list[dict[str,
             index,
             rule=rule.name,
             value=float(values[index]),
-            bound=rule.min if values[index] < low else rule.max,
+            bound=broken_bound(rule, values[index]),
         )
         for index in np.flatnonzero((values < low) | (values > high)).tolist()
     ]
@@ -133,8 +144,8 @@ def _judge(documents: pa.Table, signals: pa.Table, rule: Rule) -> list[dict[str,
 def _judge_language(
     documents: pa.Table, signals: pa.Table, source: SourceConfig, curate: CurateConfig
 ) -> list[dict[str, Any]]:
-    """Ledger rows of prose in other languages than the wanted ones; code has no language."""
-    if not curate.languages or source.kind == "code":
+    """Ledger rows of prose in other languages than the wanted ones."""
+    if not judges_language(source, curate):
         return []
     codes = signals["language"].to_pylist()
     scores = signals["language_score"].to_numpy()

@@ -1,0 +1,201 @@
+"""What other rules would keep and drop: the stage `rules` replayed from stored signals.
+
+Input: the documents' sizes of `ingest`, the signals of `signals`, the rules of each source as they
+are and as they might be. Output: groups of documents that break the same rules, which is all that
+sums by source, language and rule need. No text is read, nothing is written.
+
+Invariant: a document breaks a rule here if and only if `curate.rules` drops it by that rule. So
+bounds are float32 as signals are, and neither NaN nor null lies outside of any bound.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.core.errors import IntegrityError
+from bessemer.core.layout import DOCUMENTS, FILES, SIGNALS
+from bessemer.core.storage import read_table
+from bessemer.curate.ledger import shard_name
+from bessemer.curate.rules import LANGUAGE_RULE, Rule, judges_language
+from bessemer.engine.relations import query, relations
+
+_MOST_RULES = 62  # bits of a BIGINT that a sum of powers of two may use
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Documents of one source and language that break the same rules, now and then."""
+
+    source: str
+    language: str  # empty if none was found
+    now: tuple[str, ...]  # names of the rules that they break
+    then: tuple[str, ...]  # of the rules that they would break
+    docs: int
+    num_bytes: int
+    doc_ids: np.ndarray  # int64, sorted; empty unless they would change sides
+
+
+def replay(
+    ingest: Path,
+    measured: Path,
+    sources: Sequence[SourceConfig],
+    curate: CurateConfig,
+    now: Mapping[str, Sequence[Rule]],
+    then: Mapping[str, Sequence[Rule]],
+    scratch: Path,
+    threads: int,
+) -> list[Group]:
+    """Hold the stored signals of `sources` against two sets of rules (source -> rules).
+
+    One scan of the columns that rules bound, whatever the number of rules. In memory are the groups
+    and the ids of the documents that would change sides; the join spills below `scratch`. Raises
+    IntegrityError if a table cannot be read.
+    """
+    shards = _shards_of(ingest)
+    names = {
+        source.name: _names(source, curate, [*now[source.name], *then[source.name]])
+        for source in sources
+    }
+    parts = [
+        _judge(
+            source.name,
+            _files(measured / SIGNALS, shards[source.name]),
+            _files(ingest / DOCUMENTS, shards[source.name]),
+            *(
+                _mask(names[source.name], _conditions(source, curate, rules[source.name]))
+                for rules in (now, then)
+            ),
+        )
+        for source in sources
+        if shards[source.name]
+    ]
+    if not parts:
+        return []
+    sql = f"""
+        SELECT source, language, broken_now, broken_then, count(*)::BIGINT AS docs,
+            sum(num_bytes)::BIGINT AS num_bytes,
+            list(doc_id) FILTER (WHERE (broken_now = 0) <> (broken_then = 0)) AS doc_ids
+        FROM ({" UNION ALL ".join(parts)})
+        GROUP BY source, language, broken_now, broken_then
+        ORDER BY source, language, broken_now, broken_then
+    """
+    try:
+        with relations(scratch, threads) as connection:
+            table = query(connection, sql, {})
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        raise IntegrityError(
+            f"the signals in {measured} or the documents in {ingest} cannot be read ({error}); "
+            "delete that folder and run again"
+        ) from error
+    ids = table["doc_ids"]
+    return [
+        _group(row, names[row["source"]], ids[place].values)
+        for place, row in enumerate(table.drop_columns("doc_ids").to_pylist())
+    ]
+
+
+def _shards_of(ingest: Path) -> defaultdict[str, list[str]]:
+    """source -> file names of its shards, in order."""
+    table = read_table(ingest / FILES, ["source", "shard"])
+    pairs = set(zip(table["source"].to_pylist(), table["shard"].to_pylist(), strict=True))
+    shards: defaultdict[str, list[str]] = defaultdict(list)
+    for source, shard in sorted(pairs):
+        shards[source].append(shard_name(shard))
+    return shards
+
+
+def _names(source: SourceConfig, curate: CurateConfig, rules: Sequence[Rule]) -> list[str]:
+    """Names of the rules of a source, in the order of the bits that stand for them."""
+    first = [LANGUAGE_RULE] if judges_language(source, curate) else []
+    names = list(dict.fromkeys([*first, *(rule.name for rule in rules)]))
+    assert len(names) <= _MOST_RULES, names
+    return names
+
+
+def _conditions(
+    source: SourceConfig, curate: CurateConfig, rules: Sequence[Rule]
+) -> dict[str, list[str]]:
+    """rule -> conditions in SQL, any of which breaks it."""
+    found = {}
+    if judges_language(source, curate):
+        wanted = ", ".join(_literal(code) for code in curate.languages)
+        found[LANGUAGE_RULE] = [
+            "language IS NULL",
+            f"language NOT IN ({wanted})",
+            _below("language_score", curate.min_language_score),
+        ]
+    for rule in rules:
+        found[rule.name] = [
+            *([] if rule.min is None else [_below(rule.name, rule.min)]),
+            *([] if rule.max is None else [_above(rule.name, rule.max)]),
+        ]
+    return found
+
+
+def _below(signal: str, bound: float) -> str:
+    return f'"{signal}" < {_float32(bound)}'  # DuckDB puts NaN above all numbers
+
+
+def _above(signal: str, bound: float) -> str:
+    return f'("{signal}" > {_float32(bound)} AND NOT isnan("{signal}"))'
+
+
+def _float32(bound: float) -> str:
+    """The float32 next to `bound`, exactly; a plain number would be a DECIMAL."""
+    with np.errstate(over="ignore"):
+        return f"'{float(np.float32(bound))!r}'::FLOAT"
+
+
+def _mask(names: Sequence[str], conditions: Mapping[str, Sequence[str]]) -> str:
+    """One bit for each rule that is broken; a condition on a null is none (CASE says so)."""
+    bits = [
+        f"CASE WHEN {' OR '.join(conditions[name])} THEN {1 << bit} ELSE 0 END"
+        for bit, name in enumerate(names)
+        if conditions.get(name)
+    ]
+    return f"({' + '.join(bits) or '0'})::BIGINT"
+
+
+def _judge(source: str, signals: str, documents: str, now: str, then: str) -> str:
+    """The documents of one source with the rules that they break as bits."""
+    return f"""
+        SELECT {_literal(source)} AS source, coalesce(language, '') AS language,
+            {now} AS broken_now, {then} AS broken_then, num_bytes, doc_id
+        FROM {signals} AS measured JOIN {documents} AS documents USING (doc_id)
+    """
+
+
+def _files(folder: Path, shards: Sequence[str]) -> str:
+    """The shards of a table in SQL. Names are literal: signs of patterns are put in brackets."""
+    paths = (re.sub(r"([*?\[])", r"[\1]", str(folder / shard)) for shard in shards)
+    listed = ", ".join(_literal(path) for path in paths)
+    return f"read_parquet([{listed}], hive_partitioning = false)"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _group(row: Mapping[str, Any], names: Sequence[str], doc_ids: pa.Array | None) -> Group:
+    def broken(mask: int) -> tuple[str, ...]:
+        return tuple(name for bit, name in enumerate(names) if mask >> bit & 1)
+
+    return Group(
+        source=row["source"],
+        language=row["language"],
+        now=broken(row["broken_now"]),
+        then=broken(row["broken_then"]),
+        docs=row["docs"],
+        num_bytes=row["num_bytes"],
+        doc_ids=np.sort(np.empty(0, np.int64) if doc_ids is None else doc_ids.to_numpy()),
+    )
