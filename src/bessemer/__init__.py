@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         trace_document,
         trace_step,
         verify_samples,
+        what_if,
     )
     from bessemer.line.check import load_config
     from bessemer.train.job import TrainingJob
@@ -56,6 +57,7 @@ __all__ = [
     "trace_document",
     "trace_step",
     "verify_samples",
+    "what_if",
 ]
 
 _ERRORS = ("BessemerError", "ConfigError", "DataError", "IntegrityError", "MachineError")

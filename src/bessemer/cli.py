@@ -200,6 +200,47 @@ def explain(
 
 
 @app.command()
+def whatif(
+    target: Target,
+    rules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rule",
+            help="Another bound of a signal: word_count.min=100, or digit_frac=0.25 where there "
+            "is one bound only, or word_count.max=none to remove one. Repeatable; together they "
+            "are one change.",
+            metavar="SIGNAL.END=BOUND",
+        ),
+    ] = None,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option("--source", help="Change and count this source only. Repeatable."),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Documents to show that would be newly dropped, and kept.")
+    ] = 5,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file as well.")
+    ] = None,
+) -> None:
+    """Show what other bounds would keep and drop, in seconds: signals are stored, nothing is run.
+
+    Documents, bytes and estimated tokens by source and language, now and then; what each rule
+    drops, and what it alone drops; a sample of the documents that would change sides. Without
+    --rule it tells what the rules do as they are. What deduplication would make of other
+    survivors is not known before it is run: figures are those behind the rules.
+    """
+    from bessemer.core.storage import write_json
+    from bessemer.line import api, show_whatif
+    from bessemer.line.whatif import as_json
+
+    found = api.what_if(target, rules or (), sources or (), num_samples=sample)
+    show_whatif.what_if(found, every_source=not sources)
+    if json_file is not None:
+        write_json(json_file, as_json(found))
+
+
+@app.command()
 def trace(
     target: Target,
     step: Annotated[int | None, typer.Option(help="An optimizer step, from 1.")] = None,

@@ -12,7 +12,7 @@ import pytest
 
 Bessemer = Callable[..., CompletedProcess[str]]
 ROOT = Path(__file__).parents[2]
-PAGES = ("docs/tutorial.md", "docs/training.md")
+PAGES = ("docs/tutorial.md", "docs/training.md", "docs/presets.md")
 
 
 def commands(page: str) -> list[str]:

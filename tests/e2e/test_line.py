@@ -327,12 +327,16 @@ def test_light_things_load_no_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("verb", ["--help", "plan"])
+@pytest.mark.parametrize("verb", ["--help", "plan", "whatif"])
 def test_light_verbs_load_no_torch(verb: str, finished_run: Path) -> None:
-    arguments = [verb] if verb == "--help" else [verb, str(finished_run), "--no-measure"]
+    arguments = {
+        "--help": [],
+        "plan": [str(finished_run), "--no-measure"],
+        "whatif": [str(finished_run)],
+    }[verb]
     code = (
         "import sys, json\n"
-        f"sys.argv = ['bessemer', *{json.dumps(arguments)}]\n"
+        f"sys.argv = ['bessemer', *{json.dumps([verb, *arguments])}]\n"
         "from bessemer.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "sys.exit(1 if 'torch' in sys.modules else 0)"

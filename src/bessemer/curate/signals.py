@@ -6,6 +6,7 @@ the language and one float32 column per signal. A new threshold is then a query,
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,13 @@ SIGNAL_DEFINITIONS: dict[str, str] = {
     **REPETITION_SIGNALS,
     "language_score": "probability of the language found (fastText lid.176)",
 }
+
+
+def unknown_signal(name: str) -> str:
+    """What to tell a person who named a signal that there is not: the nearest one, or all."""
+    near = difflib.get_close_matches(name, SIGNAL_DEFINITIONS, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else ", ".join(SIGNAL_DEFINITIONS)
+    return f"no signal {name!r}; {hint}"
 
 
 def signals(ingest: Path, sources: Sequence[str], folder: Path, engine: Engine) -> StageResult:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bessemer.line.runner import StageOutcome
     from bessemer.line.trace import DocumentTrace, StepTrace
     from bessemer.line.verify import SampleProof
+    from bessemer.line.whatif import WhatIf
     from bessemer.planner.estimate import Estimate
     from bessemer.tokens.compression import TokenizerReport
     from bessemer.tokens.order import SampleOrder
@@ -172,6 +173,23 @@ def explain(target: Path | str, document: str) -> Explanation:
     from bessemer.line.explain import explain as explain_document
 
     return explain_document(open_workspace(Path(target)), document)
+
+
+def what_if(
+    target: Path | str,
+    rules: Sequence[str] = (),
+    sources: Sequence[str] = (),
+    *,
+    num_samples: int = 5,
+) -> WhatIf:
+    """What other bounds, as in "word_count.min=100", would keep and drop of all or some sources,
+    from the stored signals of a run; no stage is run.
+
+    Raises ConfigError if a bound or a source is wrong, or there are no signals yet.
+    """
+    from bessemer.line.whatif import what_if as answer
+
+    return answer(open_workspace(Path(target)), rules, sources, num_samples)
 
 
 def trace_step(target: Path | str, step: int) -> StepTrace:

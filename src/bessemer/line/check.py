@@ -4,7 +4,6 @@ tokenizer that is to be loaded, and how parameters are called."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from bessemer.core.errors import ConfigError, DataError, Fault
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import TOKENIZER
 from bessemer.curate.inventory import matches_nothing
-from bessemer.curate.signals import SIGNAL_DEFINITIONS
+from bessemer.curate.signals import SIGNAL_DEFINITIONS, unknown_signal
 from bessemer.line.warm_start import complete_model
 
 
@@ -133,9 +132,7 @@ def _unknown_signals(sections: dict[str, Any]) -> list[Fault]:
     faults = []
     for index, rule in enumerate(rules):
         if rule.name not in SIGNAL_DEFINITIONS:
-            near = difflib.get_close_matches(rule.name, SIGNAL_DEFINITIONS, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else ", ".join(SIGNAL_DEFINITIONS)
-            faults.append(Fault(f"curate.rule[{index}].name", f"no signal {rule.name!r}; {hint}"))
+            faults.append(Fault(f"curate.rule[{index}].name", unknown_signal(rule.name)))
     return faults
 
 

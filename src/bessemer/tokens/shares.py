@@ -15,6 +15,7 @@ from bessemer.config.data import MixConfig
 from bessemer.core.errors import DataError
 from bessemer.tokens.corpus import WHERE_IT_WENT
 
+BYTES_PER_TOKEN = 4  # a guess as long as there is no tokenizer: about that of English
 _ROOT_DIGITS = 50
 
 Shares = dict[str, Fraction]

@@ -18,10 +18,8 @@ from bessemer.core.schema import TRAIN
 from bessemer.tokens.corpus import Corpus, draw_documents
 from bessemer.tokens.hostile import prove
 from bessemer.tokens.load import read_tokenizer
-from bessemer.tokens.shares import mix_shares
+from bessemer.tokens.shares import BYTES_PER_TOKEN, mix_shares
 from bessemer.tokens.tokenizer import train_tokenizer
-
-_BYTES_PER_TOKEN = 4  # of UniMax's budget, as long as there is no tokenizer: about that of English
 
 
 def load_tokenizer(path: Path, config: TokenizerConfig, folder: Path) -> StageResult:
@@ -62,7 +60,7 @@ def learn_tokenizer(
     """
     left = corpus.count(TRAIN)
     available = {name: left[name][1] if name in left else 0 for name in sources}
-    shares = mix_shares(mix, available, _BYTES_PER_TOKEN * budget_tokens)
+    shares = mix_shares(mix, available, BYTES_PER_TOKEN * budget_tokens)
     budget = {name: float(config.sample_bytes * share) for name, share in shares.items()}
     keys = {name: derive_key(seed, "tokenizer", name) for name in sources}
     draw = draw_documents(corpus, TRAIN, budget, keys)

@@ -1,0 +1,122 @@
+"""What `--rule` asks for: other bounds of signals, checked, and put into the rules of sources.
+
+word_count.min=100     a bound
+word_count.max=none    no bound
+digit_frac=0.25        the bound that there is, if there is only one of both
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bessemer.config.run import RunConfig
+from bessemer.core.errors import ConfigError, Fault
+from bessemer.curate.rules import Rule, rules_for
+from bessemer.curate.signals import SIGNAL_DEFINITIONS, unknown_signal
+
+_ENDS = ("min", "max")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """Another bound of one signal, or none."""
+
+    name: str
+    end: str  # min | max
+    bound: float | None
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.end}={'none' if self.bound is None else f'{self.bound:.15g}'}"
+
+
+def choose_sources(config: RunConfig, names: Sequence[str]) -> list[str]:
+    """The sources of `names` in the order of the run file, or all; ConfigError if one is none."""
+    known = [source.name for source in config.source]
+    faults = []
+    for name in dict.fromkeys(names):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            faults.append(Fault(f"--source {name}", f"no such source; {hint}"))
+    if faults:
+        raise ConfigError(faults)
+    return [name for name in known if not names or name in names]
+
+
+def rules_of(config: RunConfig, sources: Iterable[str]) -> dict[str, tuple[Rule, ...]]:
+    """The rules that each of `sources` has."""
+    return {
+        source.name: rules_for(source, config.curate)
+        for source in config.source
+        if source.name in set(sources)
+    }
+
+
+def parse_changes(texts: Sequence[str], rules: Mapping[str, Sequence[Rule]]) -> tuple[Change, ...]:
+    """The changes that `texts` ask for of `rules` (by source); ConfigError with all faults."""
+    changes: dict[tuple[str, str], Change] = {}
+    faults = []
+    for text in texts:
+        found = _parse(text, rules)
+        if isinstance(found, str):
+            faults.append(Fault(f"--rule {text}", found))
+        elif (found.name, found.end) in changes:
+            faults.append(Fault(f"--rule {text}", f"{found.name}.{found.end} is given twice"))
+        else:
+            changes[found.name, found.end] = found
+    if faults:
+        raise ConfigError(faults)
+    return tuple(changes.values())
+
+
+def apply_changes(rules: Sequence[Rule], changes: Iterable[Change]) -> tuple[Rule, ...]:
+    """The rules of one source with other bounds, in the order in which they are judged.
+
+    They are those of a run file with the bounds in a last `[[curate.rule]]`: a rule keeps its
+    place, a new one comes last.
+    """
+    by_name = {rule.name: rule for rule in rules}
+    for change in changes:
+        rule = by_name.get(change.name, Rule(name=change.name))
+        ends = {"min": rule.min, "max": rule.max} | {change.end: change.bound}
+        by_name[change.name] = replace(rule, min=ends["min"], max=ends["max"])
+    return tuple(by_name.values())
+
+
+def _parse(text: str, rules: Mapping[str, Sequence[Rule]]) -> Change | str:
+    """One change, or what is wrong with it."""
+    where, equals, value = (part.strip() for part in text.partition("="))
+    name, _, end = where.rpartition(".") if "." in where else (where, "", "")
+    if not equals or not name or not value:
+        return "expected signal.min=bound or signal.max=bound, e.g. word_count.min=100"
+    if name not in SIGNAL_DEFINITIONS:
+        return unknown_signal(name)
+    if end and end not in _ENDS:
+        return f"{end!r} is no end of a bound; expected {name}.min or {name}.max"
+    there = _ends_of(name, rules)
+    if not end:
+        if len(there) != 1:
+            have = "has a lower and an upper bound" if there else "has no bound yet"
+            return f"{name} {have}; say {name}.min={value} or {name}.max={value}"
+        [end] = there
+    if value == "none":
+        if end not in there:
+            return f"{name} has no {end} that could be removed"
+        return Change(name=name, end=end, bound=None)
+    try:
+        bound = float(value)
+    except ValueError:
+        bound = math.nan
+    if not math.isfinite(bound):
+        return f"{value!r} is no bound; expected a number, or none to remove the bound"
+    return Change(name=name, end=end, bound=bound)
+
+
+def _ends_of(name: str, rules: Mapping[str, Sequence[Rule]]) -> list[str]:
+    """The ends at which any source bounds the signal `name`."""
+    found = [rule for each in rules.values() for rule in each if rule.name == name]
+    ends = {"min": [rule.min for rule in found], "max": [rule.max for rule in found]}
+    return [end for end, bounds in ends.items() if any(each is not None for each in bounds)]
