@@ -19,6 +19,8 @@ from bessemer.curate.rules import Rule, rules_for
 from bessemer.line.work import LEDGERS
 from bessemer.line.workspace import Workspace
 
+_NEAR_FRAC = 0.1  # of a bound: what lies no farther within it nearly breaks it
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
@@ -33,6 +35,23 @@ class Explanation:
     decisions: tuple[dict[str, Any], ...]  # in the order of the line
     cluster: dict[str, Any] | None
     split: dict[str, Any] | None
+
+    @property
+    def near_misses(self) -> dict[str, float]:
+        """rule -> the bound that the document keeps to, but by no more than a tenth of it.
+
+        A bound of 0 has no tenth, and no near misses.
+        """
+        found = {}
+        for rule in self.rules:
+            value = self.signals.get(rule.name)
+            if value is None or any(row["rule"] == rule.name for row in self.decisions):
+                continue
+            ends = [end for end in (rule.min, rule.max) if end is not None and end != 0]
+            near = [end for end in ends if abs(value - end) <= _NEAR_FRAC * abs(end)]
+            if near:
+                found[rule.name] = min(near, key=lambda end: abs(value - end))
+        return found
 
     @property
     def fate(self) -> str:

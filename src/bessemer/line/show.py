@@ -243,6 +243,7 @@ def explanation(found: Explanation) -> None:
         console.print(table)
     if found.signals:
         bounds = {rule.name: rule for rule in found.rules}
+        near = found.near_misses
         table = make_table("signal", "value", "min", "max", "", right=("value", "min", "max"))
         for name, value in found.signals.items():
             if name == "doc_id":
@@ -254,7 +255,7 @@ def explanation(found: Explanation) -> None:
                 _number(value),
                 _number(rule.min) if rule else "",
                 _number(rule.max) if rule else "",
-                "broken" if broken else "",
+                "broken" if broken else "near miss" if name in near else "",
             )
         console.print(table)
 
