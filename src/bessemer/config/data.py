@@ -10,6 +10,7 @@ from bessemer.config.base import Bytes, Fraction, Name, Section, Strings
 
 Kind = Literal["web", "books", "code"]
 Format = Literal["auto", "jsonl", "parquet", "text", "html", "warc"]
+PiiKind = Literal["email", "phone", "ip", "card", "iban", "ssn", "secret"]
 
 
 def misplaced_stars(pattern: str) -> bool:
@@ -32,6 +33,7 @@ Paths = Annotated[
     AfterValidator(_refuse_misplaced_stars),
     Field(min_length=1),
 ]
+PiiKinds = Annotated[tuple[PiiKind, ...], Field(strict=False)]
 
 
 class SourceConfig(Section):
@@ -72,6 +74,24 @@ class FuzzyConfig(Section):
     """Pairs less similar than this are not duplicates, whatever their signatures say."""
 
 
+class PiiConfig(Section):
+    """`[curate.pii]`: personal data and secrets, replaced by placeholders when text is encoded.
+
+    Keys are kinds of sources; an empty list masks nothing there.
+    """
+
+    web: PiiKinds = ("email", "phone", "ip", "card", "iban", "ssn", "secret")
+    """What is masked in pages."""
+    books: PiiKinds = ("email", "phone", "ip", "card", "iban", "ssn", "secret")
+    """What is masked in books."""
+    code: PiiKinds = ("email", "ip", "iban", "secret")
+    """What is masked in code: there, what looks like a telephone, card or social security number is
+    a constant or an example."""
+    max_per_document: int | None = Field(default=None, ge=0)
+    """A document in which more are found is dropped; absent: none is, as a page with hundreds of
+    masked addresses still holds its text."""
+
+
 class CurateConfig(Section):
     """`[curate]`: what is kept of what was read."""
 
@@ -83,6 +103,7 @@ class CurateConfig(Section):
     shard_bytes: Bytes = 64 * 2**20
     """Raw bytes of source files per shard; work is shared out by the shard."""
     rule: Annotated[tuple[RuleConfig, ...], Field(strict=False)] = ()
+    pii: PiiConfig = PiiConfig()
     fuzzy: FuzzyConfig = FuzzyConfig()
 
 

@@ -83,6 +83,15 @@ ONE_FAULT = [
     ("run.name=7", "run.name: should be a valid string (got 7)"),
     ("split=5", "split: should be a table (got 5)"),
     ("curate.fuzzy=[1]", "curate.fuzzy: should be a table (got [1])"),
+    (
+        'curate.pii.web=["email", "fax"]',
+        "curate.pii.web[1]: should be 'email', 'phone', 'ip', 'card', 'iban', 'ssn' or 'secret' "
+        "(got 'fax')",
+    ),
+    (
+        "curate.pii.max_per_document=-1",
+        "curate.pii.max_per_document: should be greater than or equal to 0 (got -1)",
+    ),
     ("mix.weights=[2, 1]", "mix.weights: should be a table (got [2, 1])"),
     ('curate.languages="en"', "curate.languages: should be a list (got 'en')"),
     ('curate.languages=["en", 4]', "curate.languages[1]: should be a valid string (got 4)"),
