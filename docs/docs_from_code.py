@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from bessemer.config.run import RunConfig
+from bessemer.curate.pii import FINDERS
 from bessemer.curate.presets import PRESETS
 from bessemer.curate.signals import SIGNAL_DEFINITIONS
 from bessemer.line.stages import STAGES
@@ -126,6 +127,28 @@ def rules_page() -> str:
     return "\n".join(lines)
 
 
+def personal_data_page() -> str:
+    """The kinds of personal data: what is found, by which rule, and what takes its place."""
+    rows = [
+        f"| `{finder.kind}` | {finder.matches} | {finder.source} | `{finder.placeholder}` |"
+        for finder in FINDERS
+    ]
+    return "\n".join(
+        [
+            "# Personal data and secrets",
+            "",
+            "What the stage `mask` finds, and what is encoded in its place. `[curate.pii]` of the "
+            "[run file](run-file.md) says which kinds are masked in which kind of source. Of "
+            "ranges that overlap, that of the kind that stands first here counts.",
+            "",
+            "| kind | matches | source of the rule | placeholder |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
 def stages_page() -> str:
     """The stages of the line with what they read."""
     rows = [
@@ -139,5 +162,6 @@ PAGES = {
     "run-file": run_file_page,
     "signals": signals_page,
     "rules": rules_page,
+    "personal-data": personal_data_page,
     "stages": stages_page,
 }

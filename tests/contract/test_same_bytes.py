@@ -26,7 +26,7 @@ def digests(run_file: Path, runner: str, workers: int) -> dict[str, str]:
 
 def test_workers_and_runners_change_no_byte(run_file: Path) -> None:
     expected = digests(run_file, "inline", 1)
-    assert len(expected) == 11
+    assert len(expected) == 12
     for workers in (1, 2, 4):
         assert digests(run_file, "processes", workers) == expected
 
@@ -50,7 +50,9 @@ def test_shards_of_another_size_change_no_decision(run_file: Path) -> None:
         run_stages(workspace, Silent(), last="split")
         from bessemer.curate.ledger import read_decisions
 
-        folders = [workspace.folder(stage) for stage in ("ingest", "rules", "exact", "fuzzy")]
+        folders = [
+            workspace.folder(stage) for stage in ("ingest", "rules", "mask", "exact", "fuzzy")
+        ]
         decisions.append(read_decisions(folders).sort_by("doc_id").to_pylist())
     assert decisions[0] == decisions[1]
     assert decisions[0]

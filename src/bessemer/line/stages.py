@@ -23,6 +23,7 @@ from bessemer.line.work import (
     run_export,
     run_fuzzy,
     run_ingest,
+    run_mask,
     run_mix,
     run_pack,
     run_report,
@@ -98,12 +99,23 @@ STAGES: tuple[Stage, ...] = (
         work=run_rules,
     ),
     Stage(
-        name="exact", version=1, inputs=("ingest", "rules"), settings=lambda _: {}, work=run_exact
+        name="mask",
+        version=1,
+        inputs=("ingest", "rules"),
+        settings=lambda config: _plain(config.curate.pii),
+        work=run_mask,
+    ),
+    Stage(
+        name="exact",
+        version=1,
+        inputs=("ingest", "rules", "mask"),
+        settings=lambda _: {},
+        work=run_exact,
     ),
     Stage(
         name="fuzzy",
         version=1,
-        inputs=("ingest", "rules", "exact"),
+        inputs=("ingest", "rules", "mask", "exact"),
         settings=lambda config: {
             "seed": config.run.seed,
             **_plain(config.curate.fuzzy),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 # Stages after ingest whose decisions drop documents or ask for edits.
-LEDGERS = ("rules", "exact", "fuzzy")
+LEDGERS = ("rules", "mask", "exact", "fuzzy")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +86,20 @@ def run_rules(work: Work) -> StageResult:
         work.inputs["signals"],
         work.config.source,
         work.config.curate,
+        work.folder,
+        work.engine,
+    )
+
+
+def run_mask(work: Work) -> StageResult:
+    """Ask for placeholders in the place of personal data."""
+    from bessemer.curate.mask import mask
+
+    return mask(
+        work.inputs["ingest"],
+        work.ledgers,
+        work.config.source,
+        work.config.curate.pii,
         work.folder,
         work.engine,
     )

@@ -16,7 +16,7 @@ from bessemer.core.manifest import Conservation
 from bessemer.core.schema import DECISION, DOCUMENT, SOURCE_FILE, SPLIT
 from bessemer.core.storage import write_table
 
-LEDGERS = ("ingest", "rules", "exact", "fuzzy")
+LEDGERS = ("ingest", "rules", "mask", "exact", "fuzzy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +169,7 @@ def _sums(source: str, docs: Sequence[Doc]) -> dict[str, Conservation]:
             bytes_markup=sum(doc.markup for doc in left),
         )
     }
-    for stage in ("signals", "rules", "exact", "fuzzy", "split", "encode"):
+    for stage in ("signals", "rules", "mask", "exact", "fuzzy", "split", "encode"):
         stay = [doc for doc in left if doc.fate != stage]
         lost = [doc for doc in left if doc.fate == stage]
         sums[stage] = Conservation(

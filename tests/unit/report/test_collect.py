@@ -67,6 +67,7 @@ def test_gates_lead_from_raw_files_to_what_is_kept(report: Report) -> None:
     ] == [
         ("ingest", 9, 8, 126, 81),
         ("rules", 8, 5, 81, 65),
+        ("mask", 5, 5, 65, 65),
         ("exact", 5, 4, 65, 47),
         ("fuzzy", 4, 3, 47, 30),
     ]
@@ -80,10 +81,10 @@ def test_gates_lead_from_raw_files_to_what_is_kept(report: Report) -> None:
 
 
 def test_accounts_are_added_up_again(report: Report) -> None:
-    assert len(report.balances) == 7 * 2
+    assert len(report.balances) == 8 * 2
     assert all(balance.holds for balance in report.balances)
     ledgers = {balance.stage for balance in report.balances if balance.ledger_holds is not None}
-    assert ledgers == {"ingest", "rules", "exact", "fuzzy"}
+    assert ledgers == {"ingest", "rules", "mask", "exact", "fuzzy"}
 
 
 def test_a_stage_that_lies_is_found_out(job: ReportJob, tmp_path: Path) -> None:
@@ -95,10 +96,10 @@ def test_a_stage_that_lies_is_found_out(job: ReportJob, tmp_path: Path) -> None:
     path.write_text(text.replace('"docs_out": 5', '"docs_out": 4'))
     report = collect(job, tmp_path / "report")
     bad = {(b.stage, b.sums.source): b for b in report.balances if not b.holds}
-    assert set(bad) == {("rules", "web"), ("exact", "web")}
+    assert set(bad) == {("rules", "web"), ("mask", "web")}
     assert not bad["rules", "web"].docs_hold
     assert not bad["rules", "web"].ledger_holds
-    assert not bad["exact", "web"].follows
+    assert not bad["mask", "web"].follows
     (gate,) = [gate for gate in report.sources[0].gates if gate.stage == "rules"]
     assert gate.losses[-1].reason.action == UNACCOUNTED
     assert gate.losses[-1].docs == 1
