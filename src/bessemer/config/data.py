@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from bessemer.config.base import Bytes, Fraction, Name, Section, Strings
 
 Kind = Literal["web", "books", "code"]
-Format = Literal["auto", "jsonl", "parquet", "text", "html", "warc"]
+Format = Literal[
+    "auto", "jsonl", "csv", "tsv", "parquet", "text", "markdown", "html", "warc", "epub", "tar"
+]  # fmt: skip
 PiiKind = Literal["email", "phone", "ip", "card", "iban", "ssn", "secret"]
 
 
@@ -45,9 +47,11 @@ class SourceConfig(Section):
     path: Paths
     """Glob patterns (`**` for any depth), relative to the run file, or fsspec URLs."""
     format: Format = "auto"
-    """How to read the files; "auto" goes by the file name, and takes code as text."""
+    """How to read the files; "auto" goes by the first bytes where they tell (Parquet, EPUB, WARC,
+    tar), else by the file name, and takes code as text. How a file is compressed (gzip, zstd,
+    bzip2, xz) always goes by its bytes. "warc" reads WET as well."""
     text_field: str = "text"
-    """Field (JSONL) or column (Parquet) that holds the text."""
+    """Field (JSONL) or column (CSV, TSV, Parquet) that holds the text."""
     license: str | None = None
     """SPDX expression of the source, for the data card."""
 
@@ -100,6 +104,11 @@ class CurateConfig(Section):
     min_language_score: Fraction = 0.3
     max_document_bytes: Bytes = 16 * 2**20
     """A longer document is quarantined: it is a damaged file more often than a text."""
+    max_expanded_bytes: Bytes = 64 * 2**30
+    """What a compressed file may expand to; where it goes on, the rest of it is quarantined."""
+    max_expansion_ratio: float = Field(default=250.0, gt=1)
+    """What a compressed file may expand to, as a multiple of its size. Files of two documents of
+    the greatest length or less may have any ratio."""
     shard_bytes: Bytes = 64 * 2**20
     """Raw bytes of source files per shard; work is shared out by the shard."""
     rule: Annotated[tuple[RuleConfig, ...], Field(strict=False)] = ()

@@ -12,6 +12,7 @@ from resiliparse.parse.html import HTMLTree
 
 from bessemer.curate.decode import decode, unix_lines
 from bessemer.curate.frames import Cut, cut_gutenberg_frame
+from bessemer.curate.front_matter import front_matter_title
 from bessemer.curate.main_text import main_text
 from bessemer.curate.rows import RawRow
 
@@ -32,6 +33,8 @@ def extract(row: RawRow) -> Extract:
     else:
         text = decode(row.content, is_html=row.is_html, charset=row.charset)
     title = ""
+    if row.is_markdown:
+        title = front_matter_title(text)
     if row.is_html:
         title = " ".join((HTMLTree.parse(text).title or "").split())
         text = main_text(text)

@@ -49,7 +49,7 @@ def ingest(
             arguments={
                 "files": group,
                 "source": by_name[group[0].source],
-                "max_document_bytes": curate.max_document_bytes,
+                "curate": curate,
                 "shard": shard_name(shard),
                 "folder": folder,
             },
@@ -102,7 +102,7 @@ def plan_shards(files: Sequence[SourceFile], shard_bytes: int) -> list[list[Sour
 def ingest_shard(
     files: Sequence[SourceFile],
     source: SourceConfig,
-    max_document_bytes: int,
+    curate: CurateConfig,
     shard: str,
     folder: Path,
 ) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def ingest_shard(
     bytes_in = 0
     for file in files:
         num_rows = 0
-        for row in read_rows(file, source, max_document_bytes):
+        for row in read_rows(file, source, curate):
             if num_rows > MAX_ROW:
                 raise DataError(f"{file.path}: more than {MAX_ROW} rows; split the file")
             doc_id = pack_doc_id(file.file_id, num_rows)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import lzma
+import tarfile
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 # What a library may raise on bad content; anything else is a bug, and is not caught.
-READ_ERRORS = (OSError, EOFError, ValueError, pa.ArrowException)
+READ_ERRORS = (
+    *(OSError, EOFError, ValueError, pa.ArrowException),
+    *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,6 +25,7 @@ class RawRow:
     content: bytes | str = b""
     raw_bytes: int
     is_html: bool = False
+    is_markdown: bool = False
     charset: str = ""  # as the container declares it
     url: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)

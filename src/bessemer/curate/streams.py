@@ -1,36 +1,131 @@
-"""Streams over files that may be compressed: what can be decoded is read, to the last byte."""
+"""Streams over files that may be compressed: what can be decoded is read, to the last byte.
+
+The first bytes of a file say how it is compressed, whatever its name; all members of a file of
+several are read. How far a file may expand is bounded.
+"""
 
 from __future__ import annotations
 
+import bz2
 import io
+import lzma
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-COMPRESSION = {".gz": "gzip", ".zst": "zstd"}
+from bessemer.config.data import CurateConfig
+from bessemer.curate.inventory import SourceFile
+from bessemer.curate.rows import READ_ERRORS
+
+COMPRESSION = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 BUFFER_BYTES = 1 << 16
+HEAD_BYTES = 1024  # a tar says what it is at byte 257
+
+# RFC 1952 (gzip, deflate); RFC 8878 (zstd, perhaps behind a skippable frame); bzip2's block or end;
+# the .xz file format 1.2, section 2.1.1.
+_BEGINNINGS = {
+    "gzip": re.compile(rb"\x1f\x8b\x08"),
+    "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+    "bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
+    "xz": re.compile(rb"\xfd7zXZ\x00"),
+}
+_MAGIC_BYTES = 10
+# `xz -9` needs 65 MiB to decode; a file may ask for 4 GiB.
+_XZ_MEMORY_BYTES = 256 * 2**20
 
 
-def open_stream(raw: BinaryIO, name: str) -> Decompressor:
-    """A stream over `raw`, decompressed by suffix; truncation raises OSError."""
+class ExpansionError(ValueError):
+    """A file expands further than `[curate]` allows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenFile:
+    """A source file with its bytes at hand: `head` are the first of them, decompressed."""
+
+    file: SourceFile
+    raw: BinaryIO
+    codec: str | None
+    head: bytes
+    curate: CurateConfig
+
+    @property
+    def max_bytes(self) -> int:
+        """How long a document may be."""
+        return self.curate.max_document_bytes
+
+    @property
+    def max_expanded_bytes(self) -> int:
+        """How far the file may expand.
+
+        Two documents of the greatest length are never too much: files of a few bytes may have any
+        ratio, and do no harm.
+        """
+        by_ratio = int(self.curate.max_expansion_ratio * self.file.size_bytes)
+        return min(self.curate.max_expanded_bytes, max(by_ratio, 2 * self.max_bytes))
+
+    def stream(self) -> Decompressor:
+        """The decompressed bytes from the beginning; truncation raises OSError."""
+        self.raw.seek(0)
+        return Decompressor(self.raw, self.codec, self.max_expanded_bytes)
+
+    def buffered(self) -> io.BufferedReader:
+        """The same with lines and exact reads."""
+        return io.BufferedReader(self.stream(), BUFFER_BYTES)
+
+    def expansion_error(self) -> ExpansionError:
+        """What is wrong with a file that holds more than `max_expanded_bytes`."""
+        return ExpansionError(_expands(self.max_expanded_bytes))
+
+
+def open_file(raw: BinaryIO, file: SourceFile, curate: CurateConfig) -> OpenFile:
+    """`raw` with its codec and first bytes; ValueError if the name says it is compressed and the
+    bytes do not."""
+    head = raw.read(HEAD_BYTES)
+    codec = _codec_of(file.path, head)
+    opened = OpenFile(file=file, raw=raw, codec=codec, head=head, curate=curate)
+    if codec is None:
+        return opened
+    try:
+        head = opened.buffered().read(HEAD_BYTES)
+    except READ_ERRORS:
+        head = b""  # whoever reads on will tell
+    return OpenFile(file=file, raw=raw, codec=codec, head=head, curate=curate)
+
+
+def _codec_of(path: str, head: bytes) -> str | None:
+    for codec, beginning in _BEGINNINGS.items():
+        if beginning.match(head):
+            return codec
     for suffix, codec in COMPRESSION.items():
-        if name.lower().endswith(suffix):
-            return Decompressor(raw, codec)
-    return Decompressor(raw, None)
+        if path.lower().endswith(suffix):
+            if len(head) < _MAGIC_BYTES:
+                return codec  # cut short, which its reader tells
+            raise ValueError(f"named {suffix}, but its bytes are not compressed in any known way")
+    return None
+
+
+def _expands(limit: int) -> str:
+    return (
+        f"the file expands to more than {limit} bytes "
+        "(curate.max_expansion_ratio, curate.max_expanded_bytes)"
+    )
 
 
 class Decompressor(io.RawIOBase):
-    """Arrow's decompression with the position that fastwarc asks for.
+    """A decompressed stream with the position that fastwarc asks for, of at most `limit` bytes.
 
     Where a stream breaks off, Arrow loses what it decoded in the read that meets the break; so the
     stream is opened anew and the last part is read byte by byte, up to the break.
     """
 
-    def __init__(self, raw: BinaryIO, codec: str | None) -> None:
-        self._raw, self._codec = raw, codec
-        self._stream = raw if codec is None else pa.CompressedInputStream(raw, codec)
+    def __init__(self, raw: BinaryIO, codec: str | None, limit: int) -> None:
+        self._raw, self._codec, self._limit = raw, codec, limit
+        self._stream = _decoded(raw, codec)
         self._position = 0
-        self._broken: Any = None  # the stream that met the break, kept: it closes `raw` as it goes
+        self._is_broken = False
         self.tail = b""
         """The last bytes that were read."""
 
@@ -41,23 +136,105 @@ class Decompressor(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        try:
-            data = self._stream.read(len(buffer) if self._broken is None else 1)
-        except OSError:
-            if self._codec is None or self._broken is not None:
-                raise
-            self._start_over()
-            return self.readinto(buffer)
+        room = len(buffer) if self._codec is None else self._limit - self._position
+        if room <= 0:
+            if self._read(1):
+                raise ExpansionError(_expands(self._limit))
+            return 0
+        data = self._read(min(len(buffer), room))
         buffer[: len(data)] = data
         self._position += len(data)
         self.tail = (self.tail + data)[-4:]
         return len(data)
 
+    def _read(self, num_bytes: int) -> bytes:
+        try:
+            data: bytes = self._stream.read(1 if self._is_broken else num_bytes)
+        except OSError:
+            if self._codec is None or self._is_broken:
+                raise
+            self._start_over()
+            return self._read(num_bytes)
+        return data
+
     def _start_over(self) -> None:
         """A new stream at the same position."""
-        self._broken = self._stream
+        self._is_broken = True
         self._raw.seek(0)
-        self._stream = pa.CompressedInputStream(self._raw, self._codec)
+        self._stream = _decoded(self._raw, self._codec)
         left = self._position
         while left:
             left -= len(self._stream.read(min(left, BUFFER_BYTES)))
+
+
+def _decoded(raw: BinaryIO, codec: str | None) -> Any:
+    match codec:
+        case None:
+            return raw
+        case "bzip2":
+            return _Members(raw, bz2.BZ2Decompressor)
+        case "xz":
+            return _Members(raw, _xz_decoder)
+        case _:
+            return pa.CompressedInputStream(_Unclosed(raw), codec)
+
+
+def _xz_decoder() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
+
+
+class _Unclosed:
+    """A file that stays open when Arrow lets go of the stream over it."""
+
+    closed = False
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self.read, self.seek, self.tell = raw.read, raw.seek, raw.tell
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class _Members:
+    """Python's decoders of bzip2 and xz over all members of a file; OSError at any damage.
+
+    The modules' own files do not bound what a decoder may take, and pass over bytes behind the
+    last member.
+    """
+
+    def __init__(self, raw: BinaryIO, make: Callable[[], Any]) -> None:
+        self._raw, self._make = raw, make
+        self._decoder = make()
+
+    def read(self, num_bytes: int) -> bytes:
+        """Up to `num_bytes`, at least one if there are any."""
+        while True:
+            decoder = self._decoder
+            if decoder.eof:
+                coded = _without_padding(decoder.unused_data)
+                while not coded:
+                    coded = self._raw.read(BUFFER_BYTES)
+                    if not coded:
+                        return b""
+                    coded = _without_padding(coded)
+                self._decoder = self._make()
+            elif decoder.needs_input:
+                coded = self._raw.read(BUFFER_BYTES)
+                if not coded:
+                    raise OSError("Truncated compressed stream")
+            else:
+                coded = b""
+            if data := self._decode(coded, num_bytes):
+                return data
+
+    def _decode(self, coded: bytes, num_bytes: int) -> bytes:
+        try:
+            data: bytes = self._decoder.decompress(coded, num_bytes)
+        except (lzma.LZMAError, ValueError) as error:
+            raise OSError(f"{self._decoder.__class__.__name__}: {error}") from error
+        return data
+
+
+def _without_padding(coded: bytes) -> bytes:
+    """`coded` without zeros in front, which the .xz format allows between members."""
+    return coded.lstrip(b"\0")

@@ -74,13 +74,17 @@ _UNICODE = {"unicode": unicodedata.unidata_version}
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="ingest",
-        version=1,
+        version=2,
         settings=lambda config: {
             "sources": [
                 _plain(source, "name", "kind", "format", "text_field", "license")
                 for source in config.source
             ],
-            **_plain(config.curate, "shard_bytes", "max_document_bytes"),
+            **_plain(
+                config.curate,
+                *("shard_bytes", "max_document_bytes"),
+                *("max_expanded_bytes", "max_expansion_ratio"),
+            ),
         },
         work=run_ingest,
     ),

@@ -213,3 +213,9 @@ def test_a_microbatch_divides_the_share_and_keeps_within_its_limit(
             if share % n == 0 and n * seq_len <= most and n * lanes <= share
         ]
         assert found == max(fitting, default=1)
+
+
+def test_what_a_file_may_expand_to_is_settable(run_file: Path) -> None:
+    override = ('curate.max_expanded_bytes="1GiB"', "curate.max_expansion_ratio=20.5")
+    config = parse(run_file, "train.global_batch_tokens=1024", *override)
+    assert (config.curate.max_expanded_bytes, config.curate.max_expansion_ratio) == (2**30, 20.5)

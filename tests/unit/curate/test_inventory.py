@@ -11,7 +11,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.errors import ConfigError, DataError, IntegrityError, MachineError
 from bessemer.core.fingerprint import digest_bytes
 from bessemer.curate.inventory import SourceFile, matches_nothing, take_inventory
@@ -108,7 +108,7 @@ def test_a_file_url_is_digested_by_its_bytes(base: Path) -> None:
     [later] = take_inventory([source(f"file://{base}/a*.txt")], base)
     assert file == later
     assert (file.path, file.digest) == (f"file://{base}/a.txt", digest_bytes(b"first"))
-    assert [row.content for row in read_rows(file, source("x"), 100)] == [b"first"]
+    assert [row.content for row in read_rows(file, source("x"), CurateConfig())] == [b"first"]
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_store_is_listed_digested_and_read(memory: fsspec.AbstractFileSystem, 
     ]  # fmt: skip
     assert [file.size_bytes for file in files] == [3, 3, 5]
     assert take_inventory([where], base) == files
-    contents = [row.content for file in files for row in read_rows(file, where, 100)]
+    contents = [row.content for file in files for row in read_rows(file, where, CurateConfig())]
     assert contents == [b"ten", b"two", b"three"]
     memory.pipe({"/store/2.txt": b"TWO"})
     changed = take_inventory([where], base)

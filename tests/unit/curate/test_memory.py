@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import tarfile
 import tracemalloc
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.curate.inventory import take_inventory
 from bessemer.curate.readers import read_rows
 
@@ -31,6 +33,30 @@ def compressed_line(path: Path) -> int:
     size = long_line(path)
     path.write_bytes(gzip.compress(path.read_bytes(), 1))
     return size
+
+
+def long_record(path: Path) -> int:
+    with path.open("wb") as file:
+        file.write(b'n,text\nshort,short\n1,"x')
+        for _ in range(50):
+            file.write((b"\n" + b"x" * 99) * (LONG // 5000))
+        file.write(b'"\n2,also short\n')
+    return LONG + 6
+
+
+def compressed_record(path: Path) -> int:
+    size = long_record(path)
+    path.write_bytes(gzip.compress(path.read_bytes(), 1))
+    return size
+
+
+def member(path: Path) -> int:
+    with tarfile.open(path, "w") as archive:
+        for name, data in (("1.txt", b"short"), ("2.txt", None), ("3.txt", b"also short")):
+            info = tarfile.TarInfo(name)
+            info.size = LONG if data is None else len(data)
+            archive.addfile(info, BytesIO(bytes(info.size) if data is None else data))
+    return LONG
 
 
 def zeros(path: Path) -> int:
@@ -63,6 +89,9 @@ CASES: list[tuple[str, Callable[[Path], int], int, list[str]]] = [
         [],
     ),  # read no further than to see that it is too long
     ("a.warc", response, LONG, []),
+    ("a.csv", long_record, LONG + 6, ["short", "also short"]),
+    ("a.csv.gz", compressed_record, LONG + 6, ["short", "also short"]),
+    ("a.tar", member, LONG, ["short", "also short"]),
 ]
 
 
@@ -73,15 +102,17 @@ def test_a_row_too_long_is_quarantined_in_little_memory(
     raw_bytes = make(tmp_path / name)
     source = SourceConfig(name="s", kind="web", path=(name,))
     [file] = take_inventory([source], tmp_path)
+    curate = CurateConfig(max_document_bytes=LIMIT, max_expansion_ratio=2000)
     tracemalloc.start()
     try:
-        rows: list[Any] = list(read_rows(file, source, LIMIT))
+        rows: list[Any] = list(read_rows(file, source, curate))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert [row.content for row in rows if row.error is None] == texts
-    assert [(row.raw_bytes, row.error) for row in rows if row.error] == [
-        (raw_bytes, f"{told} bytes, more than curate.max_document_bytes ({LIMIT})")
-    ]
+    contents = [row.content for row in rows if row.error is None]
+    assert [text.decode() if isinstance(text, bytes) else text for text in contents] == texts
+    [lost] = [row for row in rows if row.error]
+    assert lost.raw_bytes == raw_bytes
+    assert lost.error.endswith(f"{told} bytes, more than curate.max_document_bytes ({LIMIT})")
     # The row up to the limit, and the next piece that is passed over (1 MiB), each perhaps twice.
     assert peak < 6 * LIMIT

@@ -41,7 +41,7 @@ def judge(
         size_bytes=path.stat().st_size,
         digest="",
     )
-    ingest_shard([file], source, curate.max_document_bytes, SHARD, folder / "ingest")
+    ingest_shard([file], source, curate, SHARD, folder / "ingest")
     measure_shard(folder / "ingest", SHARD, folder / "signals")
     judge_shard(
         folder / "ingest", folder / "signals", {"mini": source}, curate, SHARD, folder / "rules"

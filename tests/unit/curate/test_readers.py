@@ -6,13 +6,15 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+
+from .formats import COMPRESS, jsonl
 
 Ingest = Callable[..., Any]
 
@@ -23,15 +25,6 @@ ROWS = [
 ]
 
 
-def jsonl(rows: Sequence[object]) -> bytes:
-    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-
-
-COMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    "": lambda data: data,
-    ".gz": gzip.compress,
-    ".zst": zstandard.compress,
-}
 SUFFIXES = pytest.mark.parametrize("suffix", COMPRESS)
 
 
@@ -251,7 +244,8 @@ def test_a_cut_in_the_last_of_many_frames_costs_that_frame(
 def test_what_is_not_compressed_at_all_is_told(ingest_files: Ingest, suffix: str) -> None:
     found = ingest_files({f"a.jsonl{suffix}": jsonl(ROWS), f"b.txt{suffix}": b"plain text"})
     assert found.texts == []
-    assert [error.partition(":")[0] for _, error in found.quarantine] == ["OSError", "OSError"]
+    error = f"named {suffix}, but its bytes are not compressed in any known way"
+    assert found.quarantine == [(len(jsonl(ROWS)), error), (10, error)]
 
 
 def test_a_truncated_whole_file_is_no_document(ingest_files: Ingest) -> None:
@@ -326,3 +320,48 @@ def test_a_text_field_with_nul_is_quarantined_as_a_file_would_be(ingest_files: I
     found = ingest_files({"a.jsonl": b'{"text": "a\\u0000b"}\n{"text": "two"}\n'})
     assert found.texts == ["two"]
     assert [error for _, error in found.quarantine] == ["field 'text': NUL at 1: this is not text"]
+
+
+def test_a_parquet_value_in_no_encoding_costs_its_row(ingest_files: Ingest) -> None:
+    values = pa.array([b"one", b"caf\xe9", b"three"], pa.binary())
+    texts = pa.StringArray.from_buffers(3, *values.buffers()[1:])
+    stream = io.BytesIO()
+    pq.write_table(pa.table({"text": texts}), stream)
+    found = ingest_files({"a.parquet": stream.getvalue()})
+    assert found.texts == ["one", "three"]
+    assert found.quarantine == [(4, "invalid UTF-8 at byte 3 of a field")]
+    assert [row["doc_id"] for row in found.decisions] == [1]
+
+
+def test_parquet_columns_that_have_no_place_are_not_read(ingest_files: Ingest) -> None:
+    stream = io.BytesIO()
+    columns = {
+        "text": ["a"], "day": pa.array([10**6], pa.date32()), "raw": [b"x"], "n": [1.5],
+        "when": pa.array([2**62], pa.timestamp("us")), "parts": [{"x": "y"}], "list": [[1]],
+    }  # fmt: skip
+    pq.write_table(pa.table(columns), stream)
+    found = ingest_files({"a.parquet": stream.getvalue()})
+    assert [row["metadata"] for row in found.documents] == ['{"n": 1.5}']
+
+
+def test_a_parquet_bomb_of_one_value_is_bounded(ingest_files: Ingest) -> None:
+    stream = io.BytesIO()
+    values = pa.DictionaryArray.from_arrays(
+        pa.array([0] * 100_000, pa.int32()), pa.array(["x" * 50_000])
+    )
+    pq.write_table(pa.table({"text": values}), stream)  # 5 GB in a few kB
+    size = len(stream.getvalue())
+    found = ingest_files({"a.parquet": stream.getvalue()}, max_document_bytes=60_000)
+    assert len(found.texts) == max(int(size * 250), 120_000) // 50_000
+    [(_, error)] = found.quarantine
+    assert error.startswith("ExpansionError: the file expands to more than ")
+
+
+def test_a_group_of_parquet_that_claims_too_much_is_not_read(ingest_files: Ingest) -> None:
+    stream = io.BytesIO()
+    texts = [chr(97 + n % 26) * 50_000 for n in range(100)]
+    pq.write_table(pa.table({"text": texts}), stream, compression="zstd", use_dictionary=False)
+    found = ingest_files({"a.parquet": stream.getvalue()}, max_document_bytes=60_000)
+    assert found.texts == [] or len(found.texts) == 100
+    if not found.texts:
+        assert found.quarantine[0][1].startswith("ExpansionError: ")

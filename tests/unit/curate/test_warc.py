@@ -203,3 +203,40 @@ def test_the_charset_of_the_http_header_counts(ingest_files: Ingest) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=koi8-r\r\n\r\n"
     found = ingest_files({"a.warc": record(1, head + body.encode("koi8-r"))})
     assert found.texts == ["Привет, это русский текст в старой кодировке."]
+
+
+def conversion(number: int, text: str, *headers: str) -> bytes:
+    head = (
+        f"WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://e.org/{number}\r\n"
+        f"Content-Type: text/plain\r\nContent-Length: {len(text.encode())}\r\n"
+    )
+    return (head + "".join(f"{each}\r\n" for each in headers) + f"\r\n{text}\r\n\r\n").encode()
+
+
+@pytest.mark.parametrize("name", ["a.warc.wet", "a.wet", "a.warc"])
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_conversions_to_text_are_documents(ingest_files: Ingest, name: str, suffix: str) -> None:
+    records = [
+        record(9, b"Software-Info: x\r\n", "warcinfo"),
+        conversion(
+            0, "The iron <b> was poured.\nGrün.", "WARC-Identified-Content-Language: eng,deu"
+        ),
+        conversion(1, "Two"),
+        conversion(2, "a\0b"),
+        conversion(3, ""),
+    ]
+    data = b"".join(map(COMPRESS[suffix], records))
+    found = ingest_files({name + suffix: data})
+    assert found.texts == ["The iron <b> was poured.\nGrün.", "Two"]
+    assert [row["url"] for row in found.documents] == ["http://e.org/0", "http://e.org/1"]
+    assert [row["metadata"] for row in found.documents] == ['{"language": "eng,deu"}', "{}"]
+    assert found.quarantine == [(3, "NUL at byte 1: this is not text"), (0, "the record is empty")]
+
+
+def test_a_length_that_lies_about_a_long_record_counts_what_is_there(ingest_files: Ingest) -> None:
+    liar = record(1, http(b"<p>" + b"x" * 5000), length=10**13)
+    found = ingest_files({"a.warc": RECORDS[0] + liar}, max_document_bytes=2000)
+    assert numbers(found) == [0]
+    [(size, error)] = found.quarantine
+    assert size == 5007
+    assert error.startswith("the record ends after 5007 of ")

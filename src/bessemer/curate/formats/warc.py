@@ -1,4 +1,7 @@
-"""Web archives: every response of a WARC file is a row, decoded from its HTTP codings."""
+"""Web archives: every response (WARC) and every conversion to text (WET) is a row.
+
+Responses are decoded from their HTTP codings. Format: ISO 28500, WARC/1.0 and 1.1.
+"""
 
 from __future__ import annotations
 
@@ -7,58 +10,60 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-import fsspec
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from bessemer.config.data import SourceConfig
-from bessemer.curate.inventory import SourceFile
-from bessemer.curate.rows import READ_ERRORS, RawRow, say, too_long
-from bessemer.curate.streams import open_stream
+from bessemer.curate.rows import RawRow, too_long
+from bessemer.curate.streams import OpenFile
 
 _CHUNK_HEAD = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+_PIECE_BYTES = 1 << 20
 
 
-def read_warc(file: SourceFile, source: SourceConfig, max_bytes: int) -> Iterator[RawRow]:  # noqa: ARG001
-    """The responses of one archive, in order; a break in the file is the last row's error."""
+def read_warc(opened: OpenFile, source: SourceConfig) -> Iterator[RawRow]:  # noqa: ARG001
+    """The documents of one archive, in order; a break in the file raises."""
     row = None
-    try:
-        with fsspec.open(file.location, "rb") as raw:
-            # Without a buffer between: one would drop what it holds when the stream breaks off.
-            stream = open_stream(raw, file.path)
-            for record in ArchiveIterator(stream, record_types=WarcRecordType.response):
-                row = _parse_record(record, max_bytes)
-                yield row
-            # A record that breaks off in its header is passed over without a word.
-            if not (row and row.error) and not stream.tail.endswith((b"\r\n\r\n", b"\n\n")):
-                yield RawRow(raw_bytes=0, error="the file ends inside a record")
-    except READ_ERRORS as error:
-        yield RawRow(raw_bytes=0, error=f"{say(error)}; the rest of the file is lost")
+    # Without a buffer between: one would drop what it holds when the stream breaks off.
+    stream = opened.stream()
+    kinds = WarcRecordType.response | WarcRecordType.conversion
+    for record in ArchiveIterator(stream, record_types=kinds):
+        row = _parse_record(record, opened.max_bytes)
+        yield row
+    # A record that breaks off in its header is passed over without a word.
+    if not (row and row.error) and not stream.tail.endswith((b"\r\n\r\n", b"\n\n")):
+        yield RawRow(raw_bytes=0, error="the file ends inside a record")
 
 
 def _parse_record(record: WarcRecord, max_bytes: int) -> RawRow:
     url = record.headers.get("WARC-Target-URI") or ""
-    body, size = record.reader.read(max_bytes + 1), record.content_length
-    error = None
-    if len(body) > max_bytes:
-        return RawRow(raw_bytes=size, url=url, error=too_long(size, max_bytes))
-    if len(body) < size:
-        error = f"the record ends after {len(body)} of {size} bytes"
+    body, declared = record.reader.read(max_bytes + 1), record.content_length
+    num_bytes, error = len(body), None
+    if num_bytes > max_bytes:  # what is there is counted, whatever the header says
+        while piece := record.reader.read(_PIECE_BYTES):
+            num_bytes += len(piece)
+    if num_bytes < declared:
+        error = f"the record ends after {num_bytes} of {declared} bytes"
+    elif num_bytes > max_bytes:
+        error = too_long(num_bytes, max_bytes)
     elif not body:
         error = "the record is empty"
-    else:
+    elif record.record_type == WarcRecordType.response:
         try:
-            content = _decode_codings(record, body, max_bytes)
+            body = _decode_codings(record, body, max_bytes)
         except (ValueError, zlib.error) as problem:
             error = f"HTTP coding: {problem}"
     if error is not None:
-        return RawRow(raw_bytes=len(body), url=url, error=error)
+        return RawRow(raw_bytes=num_bytes, url=url, error=error)
+    is_response = record.record_type == WarcRecordType.response
+    language = record.headers.get("WARC-Identified-Content-Language")
     return RawRow(
-        content=content,
-        raw_bytes=len(body),
-        is_html=True,
-        charset=record.http_charset or "",
+        content=body,
+        raw_bytes=num_bytes,
+        is_html=is_response,
+        charset=(record.http_charset or "") if is_response else "",
         url=url,
+        metadata={"language": language} if language else {},
     )
 
 

@@ -1,0 +1,60 @@
+"""Which format a file is read in: by its first bytes if they say so, else by its name."""
+
+from __future__ import annotations
+
+from bessemer.config.data import SourceConfig
+from bessemer.curate.streams import COMPRESSION
+
+# Files that hold documents, whatever the kind of source.
+_CONTAINERS = {
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet",
+    ".warc": "warc", ".wet": "warc", ".epub": "epub",
+    ".tar": "tar", ".tgz": "tar", ".tbz2": "tar", ".txz": "tar", ".tzst": "tar",
+}  # fmt: skip
+# Files that are text themselves in a source of code.
+_TABLES = {".csv": "csv", ".tsv": "tsv"}
+_TEXTS = {
+    ".html": "html", ".htm": "html", ".xhtml": "html",
+    ".md": "markdown", ".markdown": "markdown",
+    ".txt": "text", ".text": "text", ".rst": "text",
+}  # fmt: skip
+
+_TAR_MAGIC = slice(257, 262)  # POSIX.1-2001, pax: the header block
+
+
+def format_of(path: str, head: bytes, source: SourceConfig) -> str | None:
+    """A key of `READERS`, or None if neither the bytes nor the name tell."""
+    if source.format != "auto":
+        return source.format
+    return _by_bytes(head) or _by_suffix(path, _CONTAINERS) or _plain_format(path, source)
+
+
+def text_format(path: str, source: SourceConfig) -> str | None:
+    """The format of a file within an archive: text, markdown or html, None if unknown."""
+    return "text" if source.kind == "code" else _match(path.lower(), _TEXTS)
+
+
+def _plain_format(path: str, source: SourceConfig) -> str | None:
+    return "text" if source.kind == "code" else _by_suffix(path, _TABLES | _TEXTS)
+
+
+def _by_bytes(head: bytes) -> str | None:
+    """The container that begins so; text begins in no way of its own."""
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(b"PK\x03\x04"):
+        return "epub"
+    if head.startswith(b"WARC/"):
+        return "warc"
+    return "tar" if head[_TAR_MAGIC] == b"ustar" else None
+
+
+def _by_suffix(path: str, formats: dict[str, str]) -> str | None:
+    name = path.lower()
+    for suffix in COMPRESSION:
+        name = name.removesuffix(suffix)
+    return _match(name, formats)
+
+
+def _match(name: str, formats: dict[str, str]) -> str | None:
+    return next((format_ for suffix, format_ in formats.items() if name.endswith(suffix)), None)

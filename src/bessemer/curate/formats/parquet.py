@@ -1,0 +1,99 @@
+"""Parquet: a row, a document; columns of text and numbers are its metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bessemer.config.data import SourceConfig
+from bessemer.curate.formats.fields import no_column, text_row
+from bessemer.curate.rows import RawRow, too_long
+from bessemer.curate.streams import OpenFile
+
+_BATCH_ROWS = 256
+_MIN_BATCH_ROWS = 8
+# A value of a dictionary may stand in every row, so a batch may hold as much as its rows times all
+# that the row group says it holds.
+_BATCH_BYTES = 1 << 30
+
+
+def read_parquet(opened: OpenFile, source: SourceConfig) -> Iterator[RawRow]:
+    """The rows of a file, group by group; ExpansionError where it expands too far."""
+    if opened.codec is not None:
+        raise ValueError(f"Parquet within {opened.codec} is not read; decompress the file")
+    if not opened.head.startswith(b"PAR1"):
+        raise ValueError("no Parquet file: it does not begin with PAR1")
+    opened.raw.seek(0)
+    table = pq.ParquetFile(opened.raw)
+    names = table.schema_arrow.names
+    if source.text_field not in names:
+        yield RawRow(raw_bytes=opened.file.size_bytes, error=no_column(source.text_field, names))
+        return
+    columns = [
+        field.name
+        for field in table.schema_arrow
+        if field.name == source.text_field or _is_plain(field.type)
+    ]
+    num_bytes = 0
+    for group in range(table.num_row_groups):
+        group_bytes = table.metadata.row_group(group).total_byte_size
+        if group_bytes > opened.max_expanded_bytes:
+            raise opened.expansion_error()
+        num_rows = _BATCH_BYTES // max(group_bytes, 1)
+        batches = table.iter_batches(
+            batch_size=min(max(num_rows, _MIN_BATCH_ROWS), _BATCH_ROWS),
+            row_groups=[group],
+            columns=columns,
+            use_threads=False,
+        )
+        for batch in batches:
+            for values in _rows(batch):
+                row = _row(values, source.text_field, opened.max_bytes)
+                num_bytes += row.raw_bytes
+                if num_bytes > opened.max_expanded_bytes:
+                    raise opened.expansion_error()
+                yield row
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether values of a column have a place in the metadata."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_boolean(kind)
+    )
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | UnicodeDecodeError]:
+    """The rows, or what is wrong with the encoding of one: Arrow does not look at it."""
+    try:
+        yield from batch.to_pylist()
+        return
+    except UnicodeDecodeError:
+        pass
+    for place in range(batch.num_rows):
+        try:
+            [row] = batch.slice(place, 1).to_pylist()
+        except UnicodeDecodeError as error:
+            yield error
+        else:
+            yield row
+
+
+def _row(values: dict[str, Any] | UnicodeDecodeError, text_field: str, max_bytes: int) -> RawRow:
+    if isinstance(values, UnicodeDecodeError):
+        return RawRow(
+            raw_bytes=len(values.object), error=f"invalid UTF-8 at byte {values.start} of a field"
+        )
+    text = values.pop(text_field)
+    size = len(text.encode("utf-8")) if isinstance(text, str) else 0
+    if size > max_bytes:
+        return RawRow(raw_bytes=size, error=too_long(size, max_bytes))
+    return text_row(text, text_field, values, raw_bytes=size)
