@@ -103,7 +103,8 @@ class _Records:
 
     def __init__(self, stream: io.BufferedReader, delimiter: str, max_bytes: int) -> None:
         self._stream, self.max_bytes = stream, max_bytes
-        self._stop = re.compile(b"[\n%c]" % ord(delimiter))
+        # What may end a plain field otherwise than into another plain one.
+        self._stop = re.compile(rb'\n|%c(?="|\Z)' % ord(delimiter))
         self._piece, self._at = b"", 0
         self._is_begun = False
         self.num_bytes = 0
