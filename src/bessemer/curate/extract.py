@@ -13,7 +13,7 @@ from resiliparse.parse.html import HTMLTree
 from bessemer.curate.decode import decode, unix_lines
 from bessemer.curate.frames import Cut, cut_gutenberg_frame
 from bessemer.curate.front_matter import front_matter_title
-from bessemer.curate.main_text import main_text
+from bessemer.curate.main_text import main_text, refuse_endless_tags
 from bessemer.curate.rows import RawRow
 
 
@@ -36,6 +36,7 @@ def extract(row: RawRow) -> Extract:
     if row.is_markdown:
         title = front_matter_title(text)
     if row.is_html:
+        refuse_endless_tags(text)
         title = " ".join((HTMLTree.parse(text).title or "").split())
         text = main_text(text)
     text, cuts = cut_gutenberg_frame(text)

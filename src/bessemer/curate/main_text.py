@@ -9,6 +9,8 @@ from typing import Any
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
+from bessemer.curate.decode import UndecodableError
+
 # What HTML itself, or the names that blogging software gives, says is not the main text.
 _NOT_MAIN = (
     "nav", "aside", "footer:not(blockquote footer)", "#sidebar", "div.sidebar",
@@ -30,6 +32,15 @@ _GUARD = "\ufdd0"
 # twenty seconds. Browsers stop at 512.
 _MAX_NESTING = 512
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+# Its parser compares each attribute of a tag with all before it: 125,000 take minutes.
+_MAX_ATTRIBUTES = 1000
+# Quotation marks that are not behind "=" quote nothing.
+_TAG_WITH_ATTRIBUTES = re.compile(
+    r"""<[a-zA-Z](?:[^>=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))?+)*+"""
+)
+_ATTRIBUTE = re.compile(
+    r"""[^\s/>="']++(?:\s*+=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\s>]*+))?"""
+)
 _VOID = frozenset(
     [
         "area",
@@ -47,6 +58,18 @@ _VOID = frozenset(
         "wbr",
     ]
 )
+
+
+def refuse_endless_tags(html: str) -> None:
+    """UndecodableError if a tag has more attributes than any page needs, before it is parsed."""
+    for tag in _TAG_WITH_ATTRIBUTES.finditer(html):
+        if tag.end() - tag.start() > 2 * _MAX_ATTRIBUTES:
+            num_attributes = sum(1 for _ in _ATTRIBUTE.finditer(tag[0], 1)) - 1
+            if num_attributes > _MAX_ATTRIBUTES:
+                raise UndecodableError(
+                    f"a tag with {num_attributes} attributes at character {tag.start()}, more "
+                    f"than {_MAX_ATTRIBUTES}: this is no page"
+                )
 
 
 def main_text(html: str) -> str:

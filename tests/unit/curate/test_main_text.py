@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bessemer.curate.decode import UndecodableError
 from bessemer.curate.extract import extract
-from bessemer.curate.main_text import main_text
+from bessemer.curate.main_text import main_text, refuse_endless_tags
 from bessemer.curate.rows import RawRow
 
 MENU = '<ul><li><a href="/">Home</a></li><li><a href="/shop">Shop</a></li></ul>'
@@ -102,3 +103,30 @@ def test_a_page_nested_a_hundred_thousand_deep_is_read_at_once() -> None:
     depth = 100_000
     html = "<html><body>" + "<div>" * depth + "<p>The text.</p>" + "</div>" * depth
     assert main_text(html).strip() == "The text."
+
+
+@pytest.mark.parametrize("form", ["a{} ", "a{}=1 ", "a{}/", 'a{}="x" ', "a{} = 'y>' "])
+def test_a_tag_without_an_end_is_refused_before_it_is_parsed(form: str) -> None:
+    """The parser takes time with the square of a tag's attributes."""
+    html = page("<p " + "".join(form.format(n) for n in range(200_000)) + ">x</p>")
+    with pytest.raises(UndecodableError, match="a tag with 200000 attributes at character 56"):
+        extract(RawRow(content=html.encode(), raw_bytes=len(html), is_html=True))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<p>" + "words between tags, with = and / and ' in them " * 9000,
+        "<img src='data:image/png;base64," + "ab/cd=ef " * 90_000 + "'>",
+        '<p title="' + "x y=z " * 90_000,
+        "<p " + " ".join(f"a{n}" for n in range(1000)) + ">",
+        '<p title="x"">' + "words behind a mark too many " * 9000 + '"',
+        "<a b='>" * 90_001,
+        '<a b=">' * 90_000 + "<a b='>" * 90_000,
+        "<" * 900_000,
+        "<a" * 400_000,
+        "a < b and " * 90_000,
+    ],
+)
+def test_long_texts_and_values_are_no_attributes(body: str) -> None:
+    refuse_endless_tags(page(body))
