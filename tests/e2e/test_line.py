@@ -273,7 +273,7 @@ def test_from_makes_a_stage_and_all_after_it_anew(run_file: Path, bessemer: Bess
     assert bessemer("run", str(run_file), "--to", "exact").returncode == 0
     again = bessemer("run", str(run_file), "--from", "rules", "--to", "exact")
     assert again.returncode == 0, again.stderr
-    assert [line.split()[1] for line in again.stderr.splitlines()] == ["rules", "exact"]
+    assert [line.split()[1] for line in again.stderr.splitlines()] == ["rules", "mask", "exact"]
     assert "reused" not in again.stderr
     early = bessemer("run", str(run_file), "--from", "train")
     assert early.returncode == 3
