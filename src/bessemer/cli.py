@@ -227,8 +227,8 @@ def whatif(
 
     Documents, bytes and estimated tokens by source and language, now and then; what each rule
     drops, and what it alone drops; a sample of the documents that would change sides. Without
-    --rule it tells what the rules do as they are. What deduplication would make of other
-    survivors is not known before it is run: figures are those behind the rules.
+    --rule it tells what the rules do as they are. What masking and deduplication would make
+    of other survivors is not known before they are run: figures are those behind the rules.
     """
     from bessemer.core.storage import write_json
     from bessemer.line import api, show_whatif

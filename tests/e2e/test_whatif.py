@@ -183,7 +183,7 @@ def test_the_verb_answers_in_words_and_figures(
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "what if word_count.min=66, digit_frac.max=0.5" in done.stdout
-    assert "before deduplication" in done.stdout
+    assert "before masking and deduplication" in done.stdout
     assert "bytes per token of this run's encode stage" in done.stdout
     assert re.search(r"notes +word_count .*min 20, then min 66", done.stdout)
     assert re.search(r"newly dropped, 2 of \d+", done.stdout)

@@ -35,7 +35,9 @@ def what_if(found: WhatIf, *, every_source: bool) -> None:
         if found.is_encoded
         else f"a guess, {BYTES_PER_TOKEN} bytes per token, for this run is not encoded yet"
     )
-    console.print(f"All of this is before deduplication. Tokens are estimated by {how}.")
+    console.print(
+        f"All of this is before masking and deduplication. Tokens are estimated by {how}."
+    )
     console.print()
     console.print(_kept("source", found.by_source, found.changes))
     console.print()

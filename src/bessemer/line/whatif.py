@@ -1,7 +1,7 @@
 """What other bounds would keep and drop of a run, answered from its stored signals.
 
-Only the stage `rules` is replayed: what exact and near deduplication would make of other survivors
-is not known without running them. Texts are read of the sample alone.
+Only the stage `rules` is replayed: what masking and deduplication would make of other survivors is
+not known without running them. Texts are read of the sample alone.
 """
 
 from __future__ import annotations
