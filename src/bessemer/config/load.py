@@ -47,7 +47,7 @@ def parse_sections(data: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
     fields = RunConfig.model_fields
     sections: dict[str, Any] = {}
     faults = [
-        Fault(key, f"unknown section{_hint(key, fields)}") for key in data if key not in fields
+        Fault(key, f"unknown section{hint(key, fields)}") for key in data if key not in fields
     ]
     for name, field in fields.items():
         if name not in data:
@@ -100,7 +100,7 @@ def _describe(section: str, field: FieldInfo, detail: Any) -> Fault:
     value, kind, message = detail["input"], detail["type"], detail["msg"]
     if kind == "extra_forbidden":
         legal = _legal_keys(field, location[:-1])
-        return Fault(where, f"unknown key{_hint(str(location[-1]), legal)}")
+        return Fault(where, f"unknown key{hint(str(location[-1]), legal)}")
     if kind == "missing":
         return Fault(where, "is required and missing")
     if kind == "tuple_type" and isinstance(value, dict):
@@ -136,9 +136,10 @@ def _names_as_written(sources: Any) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-def _hint(key: str, legal: Iterable[str]) -> str:
-    names = list(legal)
-    nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+def hint(name: str, known: Iterable[str]) -> str:
+    """What to say behind "there is no such name": the nearest one that is known, or all."""
+    names = list(known)
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if nearest:
         return f"; did you mean {nearest[0]!r}?"
     return f"; known: {', '.join(names)}"

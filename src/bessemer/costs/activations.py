@@ -113,21 +113,6 @@ def activations(
     )
 
 
-def saved_activations(
-    shape: Shape,
-    num_sequences: int,
-    seq_len: int,
-    document_mask: bool = True,
-    axes: Axes = _WHOLE,
-    cp_exchange: str = "all-gather",
-    recompute: str = "none",
-) -> int:
-    """Floats that the forward pass keeps for the backward pass, up to the logits; arguments as in
-    `activations`."""
-    layout = document_mask, axes, cp_exchange, recompute
-    return activations(shape, num_sequences, seq_len, *layout).kept
-
-
 def loss_floats(shape: Shape, num_tokens: int, tp: int = 1) -> int:
     """Made by the loss for tokens of this rank: two gradients, of hidden states and of the output
     projection, and the logits of a chunk of tokens; or, later, a rank's part of the former. Along

@@ -7,11 +7,11 @@ digit_frac=0.25        the bound that there is, if there is only one of both
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bessemer.config.load import hint
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, Fault
 from bessemer.curate.rules import Rule, rules_for
@@ -35,12 +35,11 @@ class Change:
 def choose_sources(config: RunConfig, names: Sequence[str]) -> list[str]:
     """The sources of `names` in the order of the run file, or all; ConfigError if one is none."""
     known = [source.name for source in config.source]
-    faults = []
-    for name in dict.fromkeys(names):
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            faults.append(Fault(f"--source {name}", f"no such source; {hint}"))
+    faults = [
+        Fault(f"--source {name}", f"no such source{hint(name, known)}")
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
     if faults:
         raise ConfigError(faults)
     return [name for name in known if not names or name in names]

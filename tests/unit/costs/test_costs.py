@@ -16,7 +16,6 @@ from bessemer.costs.activations import (
     LOGIT_CHUNK_TOKENS,
     activations,
     loss_floats,
-    saved_activations,
 )
 from bessemer.costs.compute import count_parameters, forward_flops, shape_of, training_flops
 from bessemer.costs.memory import optimizer_floats, training_memory
@@ -165,7 +164,7 @@ def test_saved_activations_equal_what_autograd_keeps(
         x_BTD, _ = model.hidden_states(ids, documents if packed else None, dropout_keys_B=keys)
         model.lm_head(x_BTD)
     found = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
-    assert found == 4 * saved_activations(shape_of(model.config, 300), 2, 32, packed)
+    assert found == 4 * activations(shape_of(model.config, 300), 2, 32, packed).kept
 
 
 @pytest.mark.parametrize("tie", [True, False])

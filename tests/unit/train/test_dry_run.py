@@ -15,7 +15,7 @@ from torch.distributed.tensor._sharding_prop import ShardingPropagator
 
 from bessemer.config.axes import Axes
 from bessemer.config.run import RunConfig
-from bessemer.costs.activations import loss_floats, saved_activations
+from bessemer.costs.activations import activations, loss_floats
 from bessemer.costs.communication import Microbatches, step_traffic
 from bessemer.costs.compute import shape_of
 from bessemer.model.transformer import Decoder
@@ -141,7 +141,7 @@ def test_memory_is_that_of_a_real_model() -> None:
     assert not found.memory.get("gathered")
     # The peak is after the forward pass, in the loss or little later.
     shape = shape_of(config.model, VOCAB_SIZE)
-    kept = 4 * saved_activations(shape, 1, SEQ_LEN, document_mask=False)
+    kept = 4 * activations(shape, 1, SEQ_LEN, document_mask=False).kept
     logits = 4 * loss_floats(shape, SEQ_LEN)
     product = 4 * VOCAB_SIZE * 32  # of so few rows all at once; added to their gradient
     assert kept + logits < found.memory["activations"] < 1.05 * (kept + logits + product)
