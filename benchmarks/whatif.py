@@ -24,9 +24,9 @@ import pyarrow as pa
 from benchmarks.common import ROOT, arguments, finish, show, spread
 from bessemer.config.run import RunConfig
 from bessemer.core.ids import pack_doc_id
-from bessemer.core.layout import DOCUMENTS, FILES, SIGNALS
+from bessemer.core.layout import DOCUMENTS, FILES, SHARD_RANGES, SIGNALS
 from bessemer.core.manifest import Conservation, StageManifest, utc_now, write_manifest
-from bessemer.core.schema import DOCUMENT, SOURCE_FILE
+from bessemer.core.schema import DOCUMENT, SHARD_RANGE, SOURCE_FILE
 from bessemer.core.storage import write_table
 from bessemer.curate.ledger import shard_name
 from bessemer.curate.presets import PRESETS
@@ -75,7 +75,7 @@ def write_tables(workspace: Workspace, num_docs: int) -> dict[str, tuple[int, in
     now = rules_of(workspace.config, SHARES)
     changes = parse_changes(CHANGES, now)
     ingest, measured = workspace.folder("ingest"), workspace.folder("signals")
-    files, sums, kept = [], [], {}
+    files, ranges, sums, kept = [], [], [], {}
     for source, share in SHARES.items():
         sizes = np.exp(rng.normal(8, 1, SHARD_DOCS)).astype(np.int64)
         codes = rng.choice(len(LANGUAGES), SHARD_DOCS, p=[0.55, *[0.05] * (len(LANGUAGES) - 1)])
@@ -97,14 +97,22 @@ def write_tables(workspace: Workspace, num_docs: int) -> dict[str, tuple[int, in
             )
             files.append(
                 dict.fromkeys(SOURCE_FILE.names)
-                | {"file_id": file_id, "source": source, "path": name, "shard": file_id}
-                | {"num_rows": SHARD_DOCS}
+                | {"file_id": file_id, "source": source, "path": name, "num_rows": SHARD_DOCS}
+            )
+            ranges.append(
+                {
+                    "shard": file_id,
+                    "source": source,
+                    "first_doc_id": int(doc_ids[0]),
+                    "last_doc_id": int(doc_ids[-1]),
+                }
             )
         docs, size = num_shards * SHARD_DOCS, num_shards * int(sizes.sum())
         sums.append(
             Conservation(source=source, docs_in=docs, docs_out=docs, bytes_in=size, bytes_out=size)
         )
     write_table(ingest / FILES, pa.Table.from_pylist(files, schema=SOURCE_FILE))
+    write_table(ingest / SHARD_RANGES, pa.Table.from_pylist(ranges, schema=SHARD_RANGE))
     for stage in ("ingest", "signals"):
         write_manifest(workspace.folder(stage), make_manifest(stage, sums))
     save_workspace(workspace)

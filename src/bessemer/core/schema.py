@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SOURCE_FILE = pa.schema(
     [
@@ -19,7 +19,15 @@ SOURCE_FILE = pa.schema(
         ("digest", pa.string()),  # xxh3-128 of the file as stored
         ("num_rows", pa.int64()),  # documents found in it, quarantined ones included
         ("license", pa.string()),
-        ("shard", pa.int32()),  # the shard of every table that holds its documents
+    ]
+)
+
+SHARD_RANGE = pa.schema(  # a row per shard; ascending, and no two share an id
+    [
+        ("shard", pa.int32()),
+        ("source", pa.string()),
+        ("first_doc_id", pa.int64()),  # of the rows in it, quarantined ones included
+        ("last_doc_id", pa.int64()),  # one less than the first if there is none
     ]
 )
 

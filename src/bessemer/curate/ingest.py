@@ -1,12 +1,15 @@
 """Stage `ingest`: every source file is read once; every row becomes a document or a quarantine.
 
-Files of one source are grouped into shards by size, a task per shard. Output:
-`documents/<shard>.parquet`, `decisions/<shard>.parquet` (edits and quarantines), `files.parquet`.
+Large files are split where their format allows it, small ones of one source are taken together: a
+task each, which writes one shard or, where more text comes out than went in, several. Output:
+`documents/<shard>.parquet`, `decisions/<shard>.parquet` (edits and quarantines), `shards.parquet`
+(which documents are in which), `files.parquet`.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,16 +20,19 @@ import xxhash
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.errors import DataError
 from bessemer.core.ids import MAX_ROW, pack_doc_id
-from bessemer.core.layout import DOCUMENTS, FILES
+from bessemer.core.layout import FILES, SHARD_RANGES
 from bessemer.core.manifest import Conservation, StageResult
-from bessemer.core.schema import DOCUMENT, EDIT, QUARANTINE, SOURCE_FILE
+from bessemer.core.schema import EDIT, QUARANTINE, SOURCE_FILE
 from bessemer.core.storage import write_table
 from bessemer.curate.decode import UndecodableError
 from bessemer.curate.extract import extract
 from bessemer.curate.inventory import SourceFile
-from bessemer.curate.ledger import decision, shard_name, write_decisions
-from bessemer.curate.readers import read_rows
+from bessemer.curate.ledger import decision
+from bessemer.curate.parts import Part
+from bessemer.curate.readers import read_part
 from bessemer.curate.rows import RawRow
+from bessemer.curate.shards import Document, ShardWriter, place_shards
+from bessemer.curate.splitting import split_files
 from bessemer.engine.tasks import Engine, Task
 
 STAGE = "ingest"
@@ -39,25 +45,30 @@ def ingest(
     folder: Path,
     engine: Engine,
 ) -> StageResult:
-    """Read all `files` into `folder`; the sums come from what the readers counted."""
+    """Read all `files` into `folder`; what went in is what the readers counted."""
     by_name = {source.name: source for source in sources}
-    shards = plan_shards(files, curate.shard_bytes)
+    groups = plan_tasks(split_files(files, by_name, curate, folder, engine), curate.shard_bytes)
     tasks = [
         Task(
-            key=shard_name(shard).removesuffix(".parquet"),
-            function=ingest_shard,
+            key=f"read-{number:05d}",
+            function=ingest_parts,
             arguments={
-                "files": group,
+                "parts": group,
                 "source": by_name[group[0].source],
                 "curate": curate,
-                "shard": shard_name(shard),
+                "task": f"{number:05d}",
                 "folder": folder,
             },
         )
-        for shard, group in enumerate(shards)
+        for number, group in enumerate(groups)
     ]
     results = engine.map(STAGE, folder, tasks)
-    rows_of_file = {int(id_): rows for result in results for id_, rows in result["rows"].items()}
+    keys = [f"{number:05d}" for number in range(len(tasks))]
+    ranges = place_shards(folder, zip(keys, results, strict=True))
+    write_table(folder / SHARD_RANGES, ranges)
+    rows_of_file: Counter[int] = Counter()
+    for result in results:
+        rows_of_file.update({int(file_id): rows for file_id, rows in result["rows"].items()})
     table = pa.Table.from_pylist(
         [
             {
@@ -68,10 +79,8 @@ def ingest(
                 "digest": file.digest,
                 "num_rows": rows_of_file[file.file_id],
                 "license": by_name[file.source].license,
-                "shard": shard,
             }
-            for shard, group in enumerate(shards)
-            for file in group
+            for file in files
         ],
         schema=SOURCE_FILE,
     )
@@ -81,74 +90,56 @@ def ingest(
         raise DataError("no document could be read; see the quarantine in " + str(folder))
     return StageResult(
         conservation=tuple(sums),
-        summary={"num_files": len(files), "num_shards": len(shards)},
+        summary={"num_files": len(files), "num_shards": len(ranges)},
     )
 
 
-def plan_shards(files: Sequence[SourceFile], shard_bytes: int) -> list[list[SourceFile]]:
-    """Consecutive files of one source, together at most `shard_bytes` (or one larger file)."""
-    shards: list[list[SourceFile]] = []
+def plan_tasks(parts: Sequence[Part], task_bytes: int) -> list[list[Part]]:
+    """Consecutive parts of one source, together at most `task_bytes` (or one larger part)."""
+    tasks: list[list[Part]] = []
     filled = 0
-    for file in files:
-        fits = shards and shards[-1][0].source == file.source
-        if not fits or filled + file.size_bytes > shard_bytes:
-            shards.append([])
+    for part in parts:
+        fits = tasks and tasks[-1][0].source == part.source
+        if not fits or filled + part.size_bytes > task_bytes:
+            tasks.append([])
             filled = 0
-        shards[-1].append(file)
-        filled += file.size_bytes
-    return shards
+        tasks[-1].append(part)
+        filled += part.size_bytes
+    return tasks
 
 
-def ingest_shard(
-    files: Sequence[SourceFile],
-    source: SourceConfig,
-    curate: CurateConfig,
-    shard: str,
-    folder: Path,
+def ingest_parts(
+    parts: Sequence[Part], source: SourceConfig, curate: CurateConfig, task: str, folder: Path
 ) -> dict[str, Any]:
-    """Read one shard's files, in order; returns the sums and the rows found in each file."""
-    documents: list[dict[str, Any]] = []
-    decisions: list[dict[str, Any]] = []
-    rows_of_file = {}
+    """Read parts of one source, in order, into shards named for `task`; returns their ranges, the
+    sums and the rows found in each file."""
+    writer = ShardWriter(folder, task, source.name, curate.shard_bytes)
+    rows_of_file: Counter[str] = Counter()
     bytes_in = 0
-    for file in files:
-        num_rows = 0
-        for row in read_rows(file, source, curate):
-            if num_rows > MAX_ROW:
+    for part in parts:
+        file, number = part.file, part.first_row
+        for row in read_part(part, source, curate):
+            if number > MAX_ROW:
                 raise DataError(f"{file.path}: more than {MAX_ROW} rows; split the file")
-            doc_id = pack_doc_id(file.file_id, num_rows)
-            _take(row, doc_id, file, source, documents, decisions)
-            num_rows += 1
+            doc_id = pack_doc_id(file.file_id, number)
+            writer.add(doc_id, *_take(row, doc_id, file, source))
+            number += 1
             bytes_in += row.raw_bytes
-        rows_of_file[str(file.file_id)] = num_rows
-    write_table(folder / DOCUMENTS / shard, pa.Table.from_pylist(documents, schema=DOCUMENT))
-    write_decisions(folder, shard, decisions)
-    quarantined = [row for row in decisions if row["action"] == QUARANTINE]
-    edited = sum(row["num_bytes"] for row in decisions if row["action"] == EDIT)
-    raw_kept = sum(document["raw_bytes"] for document in documents)
-    text = sum(document["num_bytes"] for document in documents)
+        rows_of_file[str(file.file_id)] += number - part.first_row
+    writer.close(pack_doc_id(parts[0].file.file_id, parts[0].first_row))
     return {
         "source": source.name,
-        "rows": rows_of_file,
-        "docs_out": len(documents),
-        "docs_quarantined": len(quarantined),
+        "rows": dict(rows_of_file),
+        "ranges": writer.ranges,
         "bytes_in": bytes_in,
-        "bytes_out": text,
-        "bytes_quarantined": sum(row["num_bytes"] for row in quarantined),
-        "bytes_edited": edited,
-        "bytes_markup": raw_kept - text - edited,
+        **writer.sums,
     }
 
 
 def _take(
-    row: RawRow,
-    doc_id: int,
-    file: SourceFile,
-    source: SourceConfig,
-    documents: list[dict[str, Any]],
-    decisions: list[dict[str, Any]],
-) -> None:
-    """Turn one row into a document (with its edits) or into a quarantine; appends to the lists."""
+    row: RawRow, doc_id: int, file: SourceFile, source: SourceConfig
+) -> tuple[Document | None, list[dict[str, Any]]]:
+    """What becomes of a row: a document with its edits, or a quarantine."""
     about: dict[str, Any] = {"doc_id": doc_id, "source": source.name, "stage": STAGE}
     error = row.error
     if error is None:
@@ -157,42 +148,36 @@ def _take(
         except UndecodableError as problem:
             error = str(problem)
     if error is not None:
-        decisions.append(
-            decision(
-                **about,
-                rule="unreadable",
-                action=QUARANTINE,
-                num_bytes=row.raw_bytes,
-                evidence=error,
-            )
+        lost = decision(
+            **about,
+            rule="unreadable",
+            action=QUARANTINE,
+            num_bytes=row.raw_bytes,
+            evidence=error,
         )
-        return
-    data = found.text.encode()
+        return None, [lost]
+    text = found.text.encode()
     metadata = row.metadata | ({"title": found.title} if found.title else {})
-    documents.append(
-        {
-            "doc_id": doc_id,
-            "text": found.text,
-            "content_hash": xxhash.xxh3_128_digest(data),
-            "num_bytes": len(data),
-            "raw_bytes": row.raw_bytes,
-            "source": source.name,
-            "url": row.url or file.path,
-            "metadata": json.dumps(metadata, sort_keys=True, ensure_ascii=False),
-        }
+    document = Document(
+        doc_id=doc_id,
+        text=text,
+        content_hash=xxhash.xxh3_128_digest(text),
+        raw_bytes=row.raw_bytes,
+        url=row.url or file.path,
+        metadata=json.dumps(metadata, sort_keys=True, ensure_ascii=False),
     )
-    for cut in found.cuts:
-        span = {"start_byte": cut.start_byte, "end_byte": cut.end_byte}
-        decisions.append(
-            decision(
-                **about,
-                rule=cut.rule,
-                action=EDIT,
-                num_bytes=cut.end_byte - cut.start_byte,
-                evidence=cut.evidence,
-                spans=[span],
-            )
+    edits = [
+        decision(
+            **about,
+            rule=cut.rule,
+            action=EDIT,
+            num_bytes=cut.end_byte - cut.start_byte,
+            evidence=cut.evidence,
+            spans=[{"start_byte": cut.start_byte, "end_byte": cut.end_byte}],
         )
+        for cut in found.cuts
+    ]
+    return document, edits
 
 
 def _sum_up(source: str, results: Sequence[dict[str, Any]]) -> Conservation:

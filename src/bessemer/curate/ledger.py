@@ -1,7 +1,8 @@
 """The decision ledger: one row per document dropped, edited or quarantined, and why.
 
-Each stage writes `decisions/<shard>.parquet`; shard k of any stage covers the same doc_ids. What
-is left of a shard after some stages is its documents minus those with a decisive row.
+Each stage writes `decisions/<shard>.parquet`; shard k of any stage covers the same doc_ids, which
+`shards.parquet` of ingest tells. What is left of a shard after some stages is its documents minus
+those with a decisive row.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bessemer.core.ids import ROW_BITS
-from bessemer.core.layout import DECISIONS, DOCUMENTS, FILES
+from bessemer.core.layout import DECISIONS, DOCUMENTS, SHARD_RANGES
 from bessemer.core.manifest import Conservation
 from bessemer.core.schema import DECISION, DROP, QUARANTINE
 from bessemer.core.storage import concat_tables, read_table, write_table
@@ -144,9 +144,13 @@ def _add_up(parts: Iterable[Counts]) -> defaultdict[str, tuple[int, int]]:
 
 
 def shard_of(ingest: Path, doc_ids: np.ndarray) -> np.ndarray:
-    """The shard number (int64) that holds each of `doc_ids`, in their shape."""
-    files = read_table(ingest / FILES, columns=["shard"])["shard"].to_numpy()
-    shards: np.ndarray = files[doc_ids >> ROW_BITS].astype(np.int64)
+    """The shard number (int64) that holds each of `doc_ids`, in their shape.
+
+    An id of no document gets the shard in which it is missing.
+    """
+    table = read_table(ingest / SHARD_RANGES, columns=["shard", "first_doc_id"])
+    place = np.searchsorted(table["first_doc_id"].to_numpy(), doc_ids, side="right") - 1
+    shards: np.ndarray = table["shard"].to_numpy()[np.maximum(place, 0)].astype(np.int64)
     return shards
 
 

@@ -21,6 +21,7 @@ from bessemer.curate.formats.tar import read_tar
 from bessemer.curate.formats.warc import read_warc
 from bessemer.curate.formats.whole import read_html, read_markdown, read_text
 from bessemer.curate.inventory import SourceFile
+from bessemer.curate.parts import Part, Range, hold_to_count
 from bessemer.curate.rows import READ_ERRORS, RawRow, say
 from bessemer.curate.streams import OpenFile, open_file
 
@@ -39,15 +40,26 @@ READERS: dict[str, Callable[[OpenFile, SourceConfig], Iterator[RawRow]]] = {
 }
 
 
-def read_rows(file: SourceFile, source: SourceConfig, curate: CurateConfig) -> Iterator[RawRow]:
-    """All rows of `file`; what exceeds a bound of `[curate]` gives an error, not its content."""
+def read_part(part: Part, source: SourceConfig, curate: CurateConfig) -> Iterator[RawRow]:
+    """All rows of a part, as many as were counted if it is not the whole file."""
+    rows = read_rows(part.file, source, curate, part.range)
+    if part.range is None or part.range.num_rows is None:
+        return rows
+    return hold_to_count(rows, part.range.num_rows)
+
+
+def read_rows(
+    file: SourceFile, source: SourceConfig, curate: CurateConfig, range_: Range | None = None
+) -> Iterator[RawRow]:
+    """All rows of `file`, or of one range; what exceeds a bound of `[curate]` gives an error, not
+    its content."""
     if file.size_bytes == 0:
         yield RawRow(raw_bytes=0, error="the file is empty")
         return
     try:
         with fsspec.open(file.location, "rb") as raw:
             try:
-                opened = open_file(raw, file, curate)
+                opened = open_file(raw, file, curate, range_)
             except ValueError as error:
                 yield RawRow(raw_bytes=file.size_bytes, error=str(error))
                 return

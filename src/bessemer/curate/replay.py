@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.errors import IntegrityError
-from bessemer.core.layout import DOCUMENTS, FILES, SIGNALS
+from bessemer.core.layout import DOCUMENTS, SHARD_RANGES, SIGNALS
 from bessemer.core.storage import read_table
 from bessemer.curate.ledger import shard_name
 from bessemer.curate.rules import LANGUAGE_RULE, Rule, judges_language
@@ -106,10 +106,9 @@ def replay(
 
 def _shards_of(ingest: Path) -> defaultdict[str, list[str]]:
     """source -> file names of its shards, in order."""
-    table = read_table(ingest / FILES, ["source", "shard"])
-    pairs = set(zip(table["source"].to_pylist(), table["shard"].to_pylist(), strict=True))
+    table = read_table(ingest / SHARD_RANGES, ["source", "shard"])
     shards: defaultdict[str, list[str]] = defaultdict(list)
-    for source, shard in sorted(pairs):
+    for source, shard in zip(table["source"].to_pylist(), table["shard"].to_pylist(), strict=True):
         shards[source].append(shard_name(shard))
     return shards
 

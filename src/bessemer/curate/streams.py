@@ -11,13 +11,14 @@ import io
 import lzma
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from bessemer.config.data import CurateConfig
 from bessemer.curate.inventory import SourceFile
+from bessemer.curate.parts import Range
 from bessemer.curate.rows import READ_ERRORS
 
 COMPRESSION = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
@@ -43,13 +44,22 @@ class ExpansionError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenFile:
-    """A source file with its bytes at hand: `head` are the first of them, decompressed."""
+    """A source file with its bytes at hand: `head` are the first of them, decompressed.
+
+    With a `range`, only that stretch of the file is to be read.
+    """
 
     file: SourceFile
     raw: BinaryIO
     codec: str | None
     head: bytes
     curate: CurateConfig
+    range: Range | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes of the file are to be read, as they are stored."""
+        return self.file.size_bytes if self.range is None else self.range.size_bytes
 
     @property
     def max_bytes(self) -> int:
@@ -58,41 +68,45 @@ class OpenFile:
 
     @property
     def max_expanded_bytes(self) -> int:
-        """How far the file may expand.
+        """How far the file, or its range, may expand.
 
         Two documents of the greatest length are never too much: files of a few bytes may have any
         ratio, and do no harm.
         """
-        by_ratio = int(self.curate.max_expansion_ratio * self.file.size_bytes)
+        by_ratio = int(self.curate.max_expansion_ratio * self.size_bytes)
         return min(self.curate.max_expanded_bytes, max(by_ratio, 2 * self.max_bytes))
 
-    def stream(self) -> Decompressor:
-        """The decompressed bytes from the beginning; truncation raises OSError."""
-        self.raw.seek(0)
+    def stream(self, begin: int = 0) -> Decompressor:
+        """The decompressed bytes, from `begin` on if they are stored so; truncation raises
+        OSError."""
+        assert begin == 0 or self.codec is None, self.codec
+        self.raw.seek(begin)
         return Decompressor(self.raw, self.codec, self.max_expanded_bytes)
 
-    def buffered(self) -> io.BufferedReader:
+    def buffered(self, begin: int = 0) -> io.BufferedReader:
         """The same with lines and exact reads."""
-        return io.BufferedReader(self.stream(), BUFFER_BYTES)
+        return io.BufferedReader(self.stream(begin), BUFFER_BYTES)
 
     def expansion_error(self) -> ExpansionError:
         """What is wrong with a file that holds more than `max_expanded_bytes`."""
         return ExpansionError(_expands(self.max_expanded_bytes))
 
 
-def open_file(raw: BinaryIO, file: SourceFile, curate: CurateConfig) -> OpenFile:
+def open_file(
+    raw: BinaryIO, file: SourceFile, curate: CurateConfig, range_: Range | None = None
+) -> OpenFile:
     """`raw` with its codec and first bytes; ValueError if the name says it is compressed and the
     bytes do not."""
     head = raw.read(HEAD_BYTES)
     codec = _codec_of(file.path, head)
-    opened = OpenFile(file=file, raw=raw, codec=codec, head=head, curate=curate)
+    opened = OpenFile(file=file, raw=raw, codec=codec, head=head, curate=curate, range=range_)
     if codec is None:
         return opened
     try:
         head = opened.buffered().read(HEAD_BYTES)
     except READ_ERRORS:
         head = b""  # whoever reads on will tell
-    return OpenFile(file=file, raw=raw, codec=codec, head=head, curate=curate)
+    return replace(opened, head=head)
 
 
 def _codec_of(path: str, head: bytes) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,7 +15,7 @@ from bessemer.core.ids import format_doc_id, parse_doc_id, unpack_doc_id
 from bessemer.core.layout import CLUSTERS, DECISIONS, DOCUMENTS, FILES, SIGNALS, SPLITS
 from bessemer.core.schema import DROP, EDIT, QUARANTINE
 from bessemer.core.storage import read_table
-from bessemer.curate.ledger import shard_name
+from bessemer.curate.ledger import shard_name, shard_of
 from bessemer.curate.rules import Rule, rules_for
 from bessemer.line.work import LEDGERS
 from bessemer.line.workspace import Workspace
@@ -78,7 +79,7 @@ def explain(workspace: Workspace, document: str) -> Explanation:
     if file_id >= len(files):
         raise DataError(f"no document {document}: this run has {len(files)} files")
     file = files.slice(file_id, 1).to_pylist()[0]
-    shard = shard_name(file["shard"])
+    shard = shard_name(int(shard_of(ingest, np.array(doc_id))))
     decisions = [
         row
         for stage in ("ingest", *LEDGERS)

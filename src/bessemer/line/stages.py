@@ -74,7 +74,7 @@ _UNICODE = {"unicode": unicodedata.unidata_version}
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="ingest",
-        version=2,
+        version=3,
         settings=lambda config: {
             "sources": [
                 _plain(source, "name", "kind", "format", "text_field", "license")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bessemer.core.ids import ROW_BITS, format_doc_id
+from bessemer.core.ids import format_doc_id
 from bessemer.core.keyed import derive_key, hash_indices
 from bessemer.core.schema import DROP, EDIT
 from bessemer.report.facts import Kept, Loss, Piece, Reason, Sample
@@ -35,6 +35,11 @@ _EVIDENCE = f"""
     FROM ledger
     WHERE {_TOUCHED} AND list_contains(?, doc_id)
     ORDER BY doc_id
+"""
+_SHARDS = """
+    SELECT DISTINCT shard
+    FROM ranges JOIN (SELECT unnest(?) AS doc_id) ON doc_id BETWEEN first_doc_id AND last_doc_id
+    ORDER BY shard
 """
 _DOCUMENTS = """
     SELECT doc_id, url, metadata, num_bytes, hex(content_hash) AS content_hash,
@@ -90,10 +95,7 @@ def _read_documents(tables: Tables, rows: Sequence[Mapping[str, Any]]) -> dict[i
         for doc_id in (row["doc_id"], row["evidence_doc_id"]):
             if doc_id is not None:
                 num_chars[doc_id] = max(wanted, num_chars.get(doc_id, 0))
-    file_ids = sorted({doc_id >> ROW_BITS for doc_id in num_chars})
-    shards = tables.rows(
-        "SELECT DISTINCT shard FROM files WHERE list_contains(?, file_id) ORDER BY shard", file_ids
-    )
+    shards = tables.rows(_SHARDS, list(num_chars))
     paths = [tables.documents / f"{row['shard']:05d}.parquet" for row in shards]
     paths = [path for path in paths if path.exists()]
     if not paths:

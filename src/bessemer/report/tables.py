@@ -1,7 +1,8 @@
 """The Parquet tables of a run as DuckDB views, so that millions of rows are counted where they lie.
 
-Views: `ledger` (the decisions of all stages), `files`, `signals`, `kept` (the split). Only counts
-and the rows of sampled documents ever become Python objects.
+Views: `ledger` (the decisions of all stages), `files`, `ranges` (which documents a shard holds),
+`signals`, `kept` (the split). Only counts and the rows of sampled documents ever become Python
+objects.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import pyarrow as pa
 
 from bessemer.core.errors import IntegrityError
 from bessemer.core.hardware import num_usable_cores
-from bessemer.core.layout import DECISIONS, DOCUMENTS, FILES, SIGNALS, SPLITS
-from bessemer.core.schema import DECISION, SOURCE_FILE, SPLIT
+from bessemer.core.layout import DECISIONS, DOCUMENTS, FILES, SHARD_RANGES, SIGNALS, SPLITS
+from bessemer.core.schema import DECISION, SHARD_RANGE, SOURCE_FILE, SPLIT
 from bessemer.engine.relations import relations
 
 _NO_SIGNALS = pa.schema([("doc_id", pa.int64()), ("language", pa.string())])
@@ -52,6 +53,7 @@ def open_tables(folders: Mapping[str, Path], scratch: Path) -> Iterator[Tables]:
         try:
             _view(connection, "ledger", ledgers, DECISION)
             _view(connection, "files", [folders["ingest"] / FILES], SOURCE_FILE)
+            _view(connection, "ranges", [folders["ingest"] / SHARD_RANGES], SHARD_RANGE)
             _view(connection, "signals", _shards(folders["signals"] / SIGNALS), _NO_SIGNALS)
             _view(connection, "kept", _shards(folders["split"] / SPLITS), SPLIT)
             yield Tables(connection=connection, documents=folders["ingest"] / DOCUMENTS)

@@ -73,7 +73,7 @@ def test_a_manifest_of_another_schema_or_damaged_is_refused(tmp_path: Path) -> N
     data = json.loads(path.read_text())
     path.write_text(json.dumps(data | {"schema_version": 99}))
     with pytest.raises(
-        IntegrityError, match=f"{path} has schema version 99, this bessemer reads 2"
+        IntegrityError, match=f"{path} has schema version 99, this bessemer reads 3"
     ):
         read_manifest(tmp_path)
     path.write_text("{")

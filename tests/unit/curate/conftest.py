@@ -119,14 +119,18 @@ def ingest_texts(tmp_path: Path) -> Callable[..., Path]:
     def take(*shards: tuple[str, Sequence[str]]) -> Path:
         base = tmp_path / "texts"
         base.mkdir()
+        # Blank lines make all files as long as a shard may be: no two are taken together, and none
+        # is split.
+        shard_bytes = sum(100 + 12 * len(text) for _, texts in shards for text in texts) + 1
         for number, (name, texts) in enumerate(shards):
-            lines = [json.dumps({"text": text}) for text in texts]
-            (base / f"{name}-{number:03d}.jsonl").write_text("\n".join(lines))
+            lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+            path = base / f"{name}-{number:03d}.jsonl"
+            path.write_text(lines.ljust(shard_bytes, "\n"))
         sources = [
             SourceConfig.model_validate({"name": name, "kind": "web", "path": f"{name}-*.jsonl"})
             for name in dict.fromkeys(name for name, _ in shards)
         ]
-        curate = CurateConfig(shard_bytes=1)
+        curate = CurateConfig(shard_bytes=shard_bytes)
         return run_ingest(base, sources, curate, tmp_path / "ingest", Engine()).folder
 
     return take

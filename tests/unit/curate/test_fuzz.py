@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.storage import read_table
-from bessemer.curate.ingest import ingest_shard
+from bessemer.curate.ingest import ingest_parts
 from bessemer.curate.inventory import take_inventory
+from bessemer.curate.parts import Part
 
 from .formats import (
     COMPRESS,
@@ -29,7 +30,7 @@ from .formats import (
 )
 from .test_warc import RECORDS, REQUEST
 
-SHARD = "00000.parquet"
+SHARD = "00000-0.parquet"
 LIMIT_S = 20  # far beyond what any of these small files takes on a busy machine
 CURATE = CurateConfig(max_document_bytes=50_000, max_expanded_bytes=2_000_000)
 
@@ -111,10 +112,11 @@ def ingest_one(folder: Path, name: str, data: bytes, kind: str = "web") -> tuple
     source = SourceConfig.model_validate({"name": "s", "kind": kind, "path": name})
     [file] = take_inventory([source], folder)
     begun = time.monotonic()
-    sums = ingest_shard([file], source, CURATE, SHARD, folder / "out")
+    sums = ingest_parts([Part(file=file)], source, CURATE, "00000", folder / "out")
     assert time.monotonic() - begun < LIMIT_S
-    documents = read_table(folder / "out" / "documents" / SHARD).to_pylist()
-    ledger = read_table(folder / "out" / "decisions" / SHARD).to_pylist()
+    written = folder / "out" / ".scratch"
+    documents = read_table(written / "documents" / SHARD).to_pylist()
+    ledger = read_table(written / "decisions" / SHARD).to_pylist()
     lost = [row for row in ledger if row["action"] == "quarantine"]
     assert sums["rows"] == {"0": len(documents) + len(lost)}
     assert all(row["evidence"] for row in lost)

@@ -17,8 +17,9 @@ from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.errors import DataError
 from bessemer.core.manifest import Conservation
 from bessemer.core.storage import read_table
-from bessemer.curate.ingest import ingest, plan_shards
+from bessemer.curate.ingest import ingest, plan_tasks
 from bessemer.curate.inventory import SourceFile, take_inventory
+from bessemer.curate.parts import Part
 from bessemer.engine.tasks import Engine
 
 Ingest = Callable[..., Any]
@@ -51,7 +52,7 @@ SOURCES = [
 ]
 
 
-def take(corpus: Path, folder: Path, shard_bytes: int = 30, engine: Engine | None = None) -> Any:
+def take(corpus: Path, folder: Path, shard_bytes: int = 50, engine: Engine | None = None) -> Any:
     curate = CurateConfig(shard_bytes=shard_bytes)
     return ingest(take_inventory(SOURCES, corpus), SOURCES, curate, folder, engine or Engine())
 
@@ -59,23 +60,30 @@ def take(corpus: Path, folder: Path, shard_bytes: int = 30, engine: Engine | Non
 def test_every_row_has_its_id_its_shard_and_its_fate(corpus: Path, tmp_path: Path) -> None:
     result = take(corpus, tmp_path / "out")
     files = read_table(tmp_path / "out" / "files.parquet").to_pylist()
-    assert [
-        (f["file_id"], f["source"], f["path"], f["num_rows"], f["license"], f["shard"])
-        for f in files
-    ] == [
-        (0, "notes", "1.jsonl", 3, "CC0-1.0", 0),
-        (1, "notes", "2.jsonl", 1, "CC0-1.0", 1),
-        (2, "notes", "3.jsonl", 0, "CC0-1.0", 1),
-        (3, "books", "book.txt", 1, None, 2),
-        (4, "books", "latin.txt", 1, None, 3),
-        (5, "books", "zero.txt", 1, None, 4),
+    assert [(f["file_id"], f["source"], f["path"], f["num_rows"], f["license"]) for f in files] == [
+        (0, "notes", "1.jsonl", 3, "CC0-1.0"),
+        (1, "notes", "2.jsonl", 1, "CC0-1.0"),
+        (2, "notes", "3.jsonl", 0, "CC0-1.0"),
+        (3, "books", "book.txt", 1, None),
+        (4, "books", "latin.txt", 1, None),
+        (5, "books", "zero.txt", 1, None),
     ]
-    shards = [f"{n:05d}.parquet" for n in range(5)]
+    # A row takes more in the tables than the 50 bytes of a shard here, so each has one of its own.
+    ranges = read_table(tmp_path / "out" / "shards.parquet").to_pylist()
+    assert [tuple(each.values()) for each in ranges] == [
+        (0, "notes", 0, 0), (1, "notes", 1, 1), (2, "notes", 2, 2),
+        (3, "notes", 1 << 32, 1 << 32),
+        (4, "books", 3 << 32, 3 << 32),
+        (5, "books", 4 << 32, 4 << 32), (6, "books", 5 << 32, 5 << 32),
+    ]  # fmt: skip
+    shards = [f"{n:05d}.parquet" for n in range(7)]
     tables = [read_table(tmp_path / "out" / "documents" / name).to_pylist() for name in shards]
     body = "\nThe men’s iron.\n\n"
     latin = "Grüße aus dem Stahlwerk, schöne Größe\n"
     assert [[(row["doc_id"], row["text"], row["source"]) for row in rows] for rows in tables] == [
-        [(0, "a", "notes"), (2, "é", "notes")],
+        [(0, "a", "notes")],
+        [],
+        [(2, "é", "notes")],
         [(1 << 32, "c", "notes")],
         [(3 << 32, body, "books")],
         [(4 << 32, latin, "books")],
@@ -124,12 +132,12 @@ def test_every_row_has_its_id_its_shard_and_its_fate(corpus: Path, tmp_path: Pat
     )  # fmt: skip
     for sums in result.conservation:
         sums.check("ingest")
-    assert result.summary == {"num_files": 6, "num_shards": 5}
+    assert result.summary == {"num_files": 6, "num_shards": 7}
 
 
 def test_documents_do_not_depend_on_the_size_of_shards(corpus: Path, tmp_path: Path) -> None:
     found = []
-    for shard_bytes in (1, 30, 10**9):
+    for shard_bytes in (1, 50, 10**9):
         folder = tmp_path / str(shard_bytes)
         take(corpus, folder, shard_bytes)
         for table in ("documents", "decisions"):
@@ -151,28 +159,29 @@ def test_an_ingest_of_nothing_readable_is_a_data_error(tmp_path: Path) -> None:
     )
 
 
-def file_of(number: int, source: str, size: int) -> SourceFile:
-    return SourceFile(
+def part_of(number: int, source: str, size: int) -> Part:
+    file = SourceFile(
         file_id=number, source=source, path=str(number), location="", size_bytes=size, digest=""
     )
+    return Part(file=file)
 
 
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 50)), max_size=20), st.integers(1, 60)
 )
-def test_shards_are_runs_of_files_of_one_source_as_full_as_they_may_be(
-    given_files: list[tuple[str, int]], limit: int
+def test_tasks_are_runs_of_parts_of_one_source_as_full_as_they_may_be(
+    given_parts: list[tuple[str, int]], limit: int
 ) -> None:
-    ordered = sorted(given_files, key=lambda each: each[0])
-    files = [file_of(number, source, size) for number, (source, size) in enumerate(ordered)]
-    shards = plan_shards(files, limit)
-    assert [file for shard in shards for file in shard] == files
-    for shard in shards:
-        assert len({file.source for file in shard}) == 1
-        assert sum(file.size_bytes for file in shard) <= limit or len(shard) == 1
-    for left, right in pairwise(shards):
-        if left[0].source == right[0].source:  # the next file did not fit
-            assert sum(file.size_bytes for file in left) + right[0].size_bytes > limit
+    ordered = sorted(given_parts, key=lambda each: each[0])
+    parts = [part_of(number, source, size) for number, (source, size) in enumerate(ordered)]
+    tasks = plan_tasks(parts, limit)
+    assert [part for task in tasks for part in task] == parts
+    for task in tasks:
+        assert len({part.source for part in task}) == 1
+        assert sum(part.size_bytes for part in task) <= limit or len(task) == 1
+    for left, right in pairwise(tasks):
+        if left[0].source == right[0].source:  # the next part did not fit
+            assert sum(part.size_bytes for part in left) + right[0].size_bytes > limit
 
 
 LINES = st.lists(

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from bessemer.core.ids import pack_doc_id
 from bessemer.core.manifest import Conservation
-from bessemer.core.schema import DECISION, DOCUMENT, SOURCE_FILE, SPLIT
+from bessemer.core.schema import DECISION, DOCUMENT, SHARD_RANGE, SOURCE_FILE, SPLIT
 from bessemer.core.storage import write_table
 
 LEDGERS = ("ingest", "rules", "mask", "exact", "fuzzy")
@@ -50,7 +50,7 @@ def write_curation(
     folders: Mapping[str, Path], sources: Mapping[str, Sequence[Doc]]
 ) -> dict[str, list[Conservation]]:
     """Tables of ingest to split, a shard per source; returns the sums per stage."""
-    files = []
+    files, ranges = [], []
     sums: dict[str, list[Conservation]] = {}
     for file_id, (source, docs) in enumerate(sources.items()):
         shard = f"{file_id:05d}.parquet"
@@ -63,7 +63,15 @@ def write_curation(
                 "digest": "0",
                 "num_rows": len(docs),
                 "license": "CC0-1.0" if file_id == 0 else None,
+            }
+        )
+        first = pack_doc_id(file_id, 0)
+        ranges.append(
+            {
                 "shard": file_id,
+                "source": source,
+                "first_doc_id": first,
+                "last_doc_id": first + len(docs) - 1,
             }
         )
         numbered = [(pack_doc_id(file_id, row), doc) for row, doc in enumerate(docs)]
@@ -95,6 +103,9 @@ def write_curation(
             sums.setdefault(stage, []).append(total)
     write_table(
         folders["ingest"] / "files.parquet", pa.Table.from_pylist(files, schema=SOURCE_FILE)
+    )
+    write_table(
+        folders["ingest"] / "shards.parquet", pa.Table.from_pylist(ranges, schema=SHARD_RANGE)
     )
     return sums
 

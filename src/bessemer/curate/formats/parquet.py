@@ -1,4 +1,7 @@
-"""Parquet: a row, a document; columns of text and numbers are its metadata."""
+"""Parquet: a row, a document; columns of text and numbers are its metadata.
+
+A file can be read from any row group on: its footer says where each is, and how many rows it has.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import pyarrow.parquet as pq
 
 from bessemer.config.data import SourceConfig
 from bessemer.curate.formats.fields import no_column, text_row
+from bessemer.curate.parts import Range
 from bessemer.curate.rows import RawRow, too_long
 from bessemer.curate.streams import OpenFile
 
@@ -21,13 +25,9 @@ _BATCH_BYTES = 1 << 30
 
 
 def read_parquet(opened: OpenFile, source: SourceConfig) -> Iterator[RawRow]:
-    """The rows of a file, group by group; ExpansionError where it expands too far."""
-    if opened.codec is not None:
-        raise ValueError(f"Parquet within {opened.codec} is not read; decompress the file")
-    if not opened.head.startswith(b"PAR1"):
-        raise ValueError("no Parquet file: it does not begin with PAR1")
-    opened.raw.seek(0)
-    table = pq.ParquetFile(opened.raw)
+    """The rows of a file, or of its range, group by group; ExpansionError where it expands too
+    far."""
+    table = _open_table(opened)
     names = table.schema_arrow.names
     if source.text_field not in names:
         yield RawRow(raw_bytes=opened.file.size_bytes, error=no_column(source.text_field, names))
@@ -38,7 +38,10 @@ def read_parquet(opened: OpenFile, source: SourceConfig) -> Iterator[RawRow]:
         if field.name == source.text_field or _is_plain(field.type)
     ]
     num_bytes = 0
-    for group in range(table.num_row_groups):
+    groups = range(table.num_row_groups)
+    if opened.range is not None:
+        groups = groups[opened.range.begin : opened.range.end]
+    for group in groups:
         group_bytes = table.metadata.row_group(group).total_byte_size
         if group_bytes > opened.max_expanded_bytes:
             raise opened.expansion_error()
@@ -56,6 +59,35 @@ def read_parquet(opened: OpenFile, source: SourceConfig) -> Iterator[RawRow]:
                 if num_bytes > opened.max_expanded_bytes:
                     raise opened.expansion_error()
                 yield row
+
+
+def cut_parquet(opened: OpenFile, source: SourceConfig, range_bytes: int) -> list[Range]:
+    """Ranges of row groups, of about `range_bytes` each or of one larger group; their rows are
+    those that the footer says. None if there is no text in the file."""
+    table = _open_table(opened)
+    if source.text_field not in table.schema_arrow.names:
+        return []
+    ranges: list[Range] = []
+    for number in range(table.num_row_groups):
+        group = table.metadata.row_group(number)
+        size = sum(group.column(n).total_compressed_size for n in range(group.num_columns))
+        if ranges and ranges[-1].size_bytes + size <= range_bytes:
+            last = ranges.pop()
+            begin, size, num_rows = last.begin, last.size_bytes + size, last.num_rows or 0
+        else:
+            begin, num_rows = number, 0
+        num_rows += group.num_rows
+        ranges.append(Range(begin=begin, end=number + 1, size_bytes=size, num_rows=num_rows))
+    return ranges
+
+
+def _open_table(opened: OpenFile) -> pq.ParquetFile:
+    if opened.codec is not None:
+        raise ValueError(f"Parquet within {opened.codec} is not read; decompress the file")
+    if not opened.head.startswith(b"PAR1"):
+        raise ValueError("no Parquet file: it does not begin with PAR1")
+    opened.raw.seek(0)
+    return pq.ParquetFile(opened.raw)
 
 
 def _is_plain(kind: pa.DataType) -> bool:
