@@ -62,7 +62,7 @@ def is_complete(stage: str) -> Callable[[Path], bool]:
 def test_killed_in_curation_in_training_and_after_it(
     run_file: Path, finished_run: Path, bessemer: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    kill_when(run_file, lambda root: any(root.glob("ingest/*/documents/*.parquet")))
+    kill_when(run_file, lambda root: any(root.glob("ingest/*/.scratch/documents/*.parquet")))
     kill_when(run_file, is_complete("rules"), then_s=0.3)
     kill_when(run_file, has_step(4), then_s=0.02)
     kill_when(run_file, has_step(8))

@@ -37,6 +37,8 @@ from bessemer.engine.tasks import Engine, Task
 
 STAGE = "ingest"
 
+_METADATA = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+
 
 def ingest(
     files: Sequence[SourceFile],
@@ -140,7 +142,6 @@ def _take(
     row: RawRow, doc_id: int, file: SourceFile, source: SourceConfig
 ) -> tuple[Document | None, list[dict[str, Any]]]:
     """What becomes of a row: a document with its edits, or a quarantine."""
-    about: dict[str, Any] = {"doc_id": doc_id, "source": source.name, "stage": STAGE}
     error = row.error
     if error is None:
         try:
@@ -149,7 +150,9 @@ def _take(
             error = str(problem)
     if error is not None:
         lost = decision(
-            **about,
+            doc_id=doc_id,
+            source=source.name,
+            stage=STAGE,
             rule="unreadable",
             action=QUARANTINE,
             num_bytes=row.raw_bytes,
@@ -157,18 +160,20 @@ def _take(
         )
         return None, [lost]
     text = found.text.encode()
-    metadata = row.metadata | ({"title": found.title} if found.title else {})
+    metadata = row.metadata | {"title": found.title} if found.title else row.metadata
     document = Document(
         doc_id=doc_id,
         text=text,
         content_hash=xxhash.xxh3_128_digest(text),
         raw_bytes=row.raw_bytes,
         url=row.url or file.path,
-        metadata=json.dumps(metadata, sort_keys=True, ensure_ascii=False),
+        metadata=_METADATA.encode(metadata),
     )
     edits = [
         decision(
-            **about,
+            doc_id=doc_id,
+            source=source.name,
+            stage=STAGE,
             rule=cut.rule,
             action=EDIT,
             num_bytes=cut.end_byte - cut.start_byte,

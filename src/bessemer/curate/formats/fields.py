@@ -16,12 +16,13 @@ def text_row(text: Any, text_field: str, row: dict[str, Any], raw_bytes: int) ->
         return RawRow(
             raw_bytes=raw_bytes, error=f"field {text_field!r}: text was expected, not {kind(text)}"
         )
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        return RawRow(
-            raw_bytes=raw_bytes, error=f"field {text_field!r}: lone surrogate at {error.start}"
-        )
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            return RawRow(
+                raw_bytes=raw_bytes, error=f"field {text_field!r}: lone surrogate at {error.start}"
+            )
     if "\0" in text:
         return RawRow(
             raw_bytes=raw_bytes,
@@ -63,4 +64,6 @@ def _is_plain(value: Any) -> bool:
 
 def _mended(value: Any) -> Any:
     """`value`, with "?" for each lone surrogate of a text: no file can hold one."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "replace").decode()

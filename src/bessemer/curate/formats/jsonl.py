@@ -6,6 +6,7 @@ one, or within a character.
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from itertools import pairwise
@@ -96,7 +97,8 @@ def _skip_line(stream: BinaryIO, limit: int | None = None) -> int:
 
 def _parse_line(line: bytes, text_field: str) -> RawRow:
     try:
-        row = json.loads(line.decode("utf-8-sig"))  # the first line may begin with a BOM
+        # The first line may begin with a BOM.
+        row = json.loads(line.removeprefix(codecs.BOM_UTF8).decode())
     except UnicodeDecodeError as error:
         return RawRow(raw_bytes=len(line), error=f"invalid UTF-8 at byte {error.start}")
     except (ValueError, RecursionError) as error:
