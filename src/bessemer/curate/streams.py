@@ -98,7 +98,7 @@ def open_file(
     """`raw` with its codec and first bytes; ValueError if the name says it is compressed and the
     bytes do not."""
     head = raw.read(HEAD_BYTES)
-    codec = _codec_of(file.path, head)
+    codec = codec_of(file.path, head)
     opened = OpenFile(file=file, raw=raw, codec=codec, head=head, curate=curate, range=range_)
     if codec is None:
         return opened
@@ -109,7 +109,9 @@ def open_file(
     return replace(opened, head=head)
 
 
-def _codec_of(path: str, head: bytes) -> str | None:
+def codec_of(path: str, head: bytes) -> str | None:
+    """How a file with these first bytes is compressed; ValueError if its name says that it is and
+    its bytes do not."""
     for codec, beginning in _BEGINNINGS.items():
         if beginning.match(head):
             return codec

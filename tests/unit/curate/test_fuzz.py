@@ -63,6 +63,14 @@ FILES: dict[str, bytes] = {
         package([f"c{n}" for n in range(3)], {f"c{n}": f"{n}.xhtml" for n in range(3)}),
         {f"OEBPS/{n}.xhtml": chapter(text) for n, text in enumerate(WORDS)},
     ),
+    "b.tar": tar(
+        {
+            "a.jsonl": PLAIN["a.jsonl"],
+            "a.csv": PLAIN["a.csv"],
+            "a.parquet": parquet({"text": WORDS}),
+            "b.jsonl.gz": COMPRESS[".gz"](PLAIN["a.jsonl"]),
+        }
+    ),
     **{
         name + suffix: compress(PLAIN[name])
         for name in ("a.jsonl", "a.csv", "a.wet", "a.tar", "a.txt")

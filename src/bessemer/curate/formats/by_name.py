@@ -6,8 +6,9 @@ from bessemer.config.data import SourceConfig
 from bessemer.curate.streams import COMPRESSION
 
 # Files that hold documents, whatever the kind of source.
+_ROWS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _CONTAINERS = {
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet",
+    **_ROWS,
     ".warc": "warc", ".wet": "warc", ".epub": "epub",
     ".tar": "tar", ".tgz": "tar", ".tbz2": "tar", ".txz": "tar", ".tzst": "tar",
 }  # fmt: skip
@@ -29,8 +30,11 @@ def format_of(path: str, head: bytes, source: SourceConfig) -> str | None:
     return _by_bytes(head) or _by_suffix(path, _CONTAINERS) or _plain_format(path, source)
 
 
-def text_format(path: str, source: SourceConfig) -> str | None:
-    """The format of a file within an archive: text, markdown or html, None if unknown."""
+def member_format(path: str, source: SourceConfig) -> str | None:
+    """The format of a file within an archive: one of rows, text, markdown or html; None if
+    unknown."""
+    if rows := _by_suffix(path, _ROWS if source.kind == "code" else _ROWS | _TABLES):
+        return rows
     return "text" if source.kind == "code" else _match(path.lower(), _TEXTS)
 
 

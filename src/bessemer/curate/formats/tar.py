@@ -1,6 +1,8 @@
-"""Tar archives of text, pages or code: every file in them is a document.
+"""Tar archives: of text, pages or code, every file is a document; of JSONL, Parquet and CSV, every
+row.
 
-Members are read from the stream and written nowhere. Links, devices and paths that lead out of the
+Members are read from the stream; what must be read from its end goes through a temporary file that
+has no name. Links, devices and paths that lead out of the
 archive are quarantined. Header blocks are parsed by `tarfile`; its own iteration ends without a
 word where a later header is damaged, and holds headers of any length.
 Formats: POSIX.1-1988 (ustar), POSIX.1-2001 (pax), GNU.
@@ -11,11 +13,12 @@ from __future__ import annotations
 import re
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from bessemer.config.data import SourceConfig
-from bessemer.curate.formats.by_name import text_format
+from bessemer.curate.formats.by_name import member_format
+from bessemer.curate.formats.members import MEMBER_READERS, Window, read_rows_within
 from bessemer.curate.formats.whole import whole_row
 from bessemer.curate.rows import RawRow, too_long
 from bessemer.curate.streams import OpenFile
@@ -44,10 +47,17 @@ def read_tar(opened: OpenFile, source: SourceConfig) -> Iterator[RawRow]:
     """The files of an archive, in order; ValueError or TarError where it is damaged."""
     stream = opened.buffered()
     is_ended = True
+    expanded = 0  # bytes by which members that are compressed themselves grew
     for member in _members(stream):
         is_ended = member is None
         if member is not None and not member.info.isdir():
-            yield _read_member(stream, member, opened, source)
+            num_bytes = 0
+            for row in _read_member(stream, member, opened, source):
+                num_bytes += row.raw_bytes
+                if expanded + num_bytes - member.size > opened.max_expanded_bytes:
+                    raise opened.expansion_error()
+                yield row
+            expanded += max(num_bytes - member.size, 0)
     if not is_ended:
         yield RawRow(raw_bytes=0, error="the archive has no end mark; members may be missing")
 
@@ -122,18 +132,23 @@ def _parse_pax(data: bytes) -> dict[str, str]:
 
 def _read_member(
     stream: BinaryIO, member: _Member, opened: OpenFile, source: SourceConfig
-) -> RawRow:
-    """One member's data as a row; the stream then stands at the next header."""
+) -> Iterator[RawRow]:
+    """One member's data as a row, or its rows; the stream then stands at the next header."""
     info, max_bytes = member.info, opened.max_bytes
     # As in tarfile: a size beside these types says nothing of data.
     has_data = info.isreg() or info.type not in tarfile.SUPPORTED_TYPES
     size = member.size if has_data else 0
-    format_ = text_format(member.path, source)
+    format_ = member_format(member.path, source)
     error = _refusal(member)
-    if error is None and size > max_bytes:
-        error = too_long(size, max_bytes)
+    # A name is only a name here; NUL and lone surrogates cannot come out of the decoding.
+    url = f"{opened.file.path}/{member.path}"
     if error is None and size == 0:
         error = "the file is empty"
+    if error is None and format_ in MEMBER_READERS:
+        yield from _read_rows(stream, size, member.path, format_, opened, source)
+        return
+    if error is None and size > max_bytes:
+        error = too_long(size, max_bytes)
     if error is None and format_ is None:
         error = "unknown file type"
     content = b""
@@ -143,13 +158,34 @@ def _read_member(
     else:
         num_bytes = _skip(stream, size)
     if num_bytes < size:
-        error = f"the archive ends after {num_bytes} of {size} bytes of a file"
+        error = _cut_short(num_bytes, size)
     _skip(stream, _padding(size))
-    # A name is only a name here; NUL and lone surrogates cannot come out of the decoding.
-    url = f"{opened.file.path}/{member.path}"
     if error is not None or format_ is None:
-        return RawRow(raw_bytes=num_bytes, url=url, error=f"{_shown(member.path)}: {error}")
-    return whole_row(content, format_, url)
+        yield RawRow(raw_bytes=num_bytes, url=url, error=f"{_shown(member.path)}: {error}")
+    else:
+        yield whole_row(content, format_, url)
+
+
+def _read_rows(
+    stream: BinaryIO, size: int, path: str, format_: str, opened: OpenFile, source: SourceConfig
+) -> Iterator[RawRow]:
+    """The rows of a member of `size` bytes; the stream then stands at the next header."""
+    window = Window(stream, size)
+    url = f"{opened.file.path}/{path}"
+    for row in read_rows_within(window, url, format_, opened, source):
+        if row.error is None:
+            yield row
+        else:
+            yield replace(row, error=f"{_shown(path)}: {row.error}")
+    left = window.left - _skip(stream, window.left)
+    if left:
+        error = f"{_shown(path)}: {_cut_short(size - left, size)}"
+        yield RawRow(raw_bytes=0, url=url, error=error)
+    _skip(stream, _padding(size))
+
+
+def _cut_short(num_bytes: int, size: int) -> str:
+    return f"the archive ends after {num_bytes} of {size} bytes of a file"
 
 
 def _refusal(member: _Member) -> str | None:
