@@ -45,7 +45,9 @@ class SourceConfig(Section):
     kind: Kind
     """Chooses the preset of rules: what is good text differs between web, books and code."""
     path: Paths
-    """Glob patterns (`**` for any depth), relative to the run file, or fsspec URLs."""
+    """Glob patterns (`**` for any depth) or folders, relative to the run file, or fsspec URLs. Of a
+    folder, hidden files are left out; where there is a README.md beside JSONL, Parquet, CSV or TSV,
+    as in a data set of the Hugging Face Hub, only those are read (not if `kind` is "code")."""
     format: Format = "auto"
     """How to read the files; "auto" goes by the first bytes where they tell (Parquet, EPUB, WARC,
     tar), else by the file name, and takes code as text. How a file is compressed (gzip, zstd,

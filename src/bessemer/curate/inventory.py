@@ -16,10 +16,14 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
-from bessemer.config.data import SourceConfig, misplaced_stars
+from bessemer.config.data import Kind, SourceConfig, misplaced_stars
 from bessemer.core.errors import ConfigError, DataError, Fault, MachineError
 from bessemer.core.fingerprint import digest_bytes, digest_file
 from bessemer.core.storage import read_json, write_json
+from bessemer.curate.formats.by_name import files_of_folder
+
+# What fsspec needs for the stores that people name most: its own messages do not always tell.
+_PACKAGES = {"hf": "huggingface_hub", "s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +59,7 @@ def take_inventory(
     for source in sources:
         matches: dict[str, str] = {}  # path -> location
         for pattern in source.path:
-            matches.update(_expand(pattern, base))
+            matches.update(_expand(pattern, base, source.kind))
         for path, location in sorted(matches.items()):
             size_bytes, digest = identify_file(location, known, fresh)
             files.append(
@@ -75,21 +79,27 @@ def take_inventory(
 
 def matches_nothing(pattern: str, base: Path) -> bool:
     """Whether a pattern of the run file, if it is one at all, matches no file."""
-    return not misplaced_stars(pattern) and not _expand(pattern, base)
+    return not misplaced_stars(pattern) and not _expand(pattern, base, "web")
 
 
-def _expand(pattern: str, base: Path) -> dict[str, str]:
-    """`path -> location` of the files that a glob pattern matches."""
+def _expand(pattern: str, base: Path, kind: Kind) -> dict[str, str]:
+    """`path -> location` of the files that a glob pattern matches, or that are in a folder."""
     if "://" in pattern:
-        system, path = _open_store(pattern)
-        names = system.glob(path) if _is_glob(path) else [path]
-        located = [system.unstrip_protocol(name) for name in names if system.isfile(name)]
+        located = _list_store(pattern, kind)
         return {location: location for location in located}
     if Path(pattern).is_absolute():
         root, relative = Path(pattern).anchor, str(Path(pattern).relative_to(Path(pattern).anchor))
     else:
         root, relative = str(base), pattern
-    candidates = Path(root).glob(relative) if _is_glob(relative) else [Path(root, relative)]
+    if _is_glob(relative):
+        candidates = list(Path(root).glob(relative))
+    elif (folder := Path(root, relative)).is_dir():
+        below = [
+            path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+        ]
+        candidates = [folder / path for path in files_of_folder(below, kind)]
+    else:
+        candidates = [folder]
     matches = {}
     for candidate in candidates:
         if candidate.is_file():
@@ -98,12 +108,36 @@ def _expand(pattern: str, base: Path) -> dict[str, str]:
     return matches
 
 
+def _list_store(url: str, kind: Kind) -> list[str]:
+    """The files in a store that a pattern matches, or that are in a folder there.
+
+    MachineError if the store cannot be asked.
+    """
+    system, path = _open_store(url)
+    try:
+        if _is_glob(path):
+            names = [name for name in system.glob(path) if system.isfile(name)]
+        elif system.isfile(path):
+            names = [path]
+        else:
+            top = path.rstrip("/") + "/"
+            below = [name.removeprefix(top) for name in system.find(path)]
+            names = [top + name for name in files_of_folder(below, kind)]
+    except FileNotFoundError:
+        return []
+    except Exception as error:  # a client of a store may raise any
+        raise MachineError(f"cannot list {url}: {type(error).__name__}: {error}") from error
+    return [system.unstrip_protocol(name) for name in names]
+
+
 def _open_store(url: str) -> tuple[AbstractFileSystem, str]:
     """The file system that holds `url`, and its path there."""
     try:
         system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise MachineError(f"cannot open {url}: {error}") from error
+        package = _PACKAGES.get(url.partition("://")[0])
+        hint = f"; pip install {package}" if package else ""
+        raise MachineError(f"cannot open {url}: {error}{hint}") from error
     except ValueError as error:
         raise ConfigError([Fault("source.path", f"cannot open {url}: {error}")]) from error
     return system, path

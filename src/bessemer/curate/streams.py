@@ -17,11 +17,11 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from bessemer.config.data import CurateConfig
+from bessemer.curate.formats.by_name import COMPRESSION
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.parts import Range
 from bessemer.curate.rows import READ_ERRORS
 
-COMPRESSION = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 BUFFER_BYTES = 1 << 16
 HEAD_BYTES = 1024  # a tar says what it is at byte 257
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from bessemer.config.data import SourceConfig
-from bessemer.curate.streams import COMPRESSION
+from collections.abc import Sequence
+
+from bessemer.config.data import Kind, SourceConfig
+
+COMPRESSION = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 
 # Files that hold documents, whatever the kind of source.
 _ROWS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -19,6 +22,9 @@ _TEXTS = {
     ".md": "markdown", ".markdown": "markdown",
     ".txt": "text", ".text": "text", ".rst": "text",
 }  # fmt: skip
+
+# With files of rows, it describes a data set, as on the Hugging Face Hub.
+_DATA_CARD = "README.md"
 
 _TAR_MAGIC = slice(257, 262)  # POSIX.1-2001, pax: the header block
 
@@ -36,6 +42,17 @@ def member_format(path: str, source: SourceConfig) -> str | None:
     if rows := _by_suffix(path, _ROWS if source.kind == "code" else _ROWS | _TABLES):
         return rows
     return "text" if source.kind == "code" else _match(path.lower(), _TEXTS)
+
+
+def files_of_folder(paths: Sequence[str], kind: Kind) -> list[str]:
+    """Which files of a folder its source is made of; paths are relative to the folder.
+
+    Hidden ones are none of it. Where there are a data card and files of rows, these alone are the
+    data set; but source code may well have both beside it.
+    """
+    visible = [path for path in paths if not any(part[:1] == "." for part in path.split("/"))]
+    rows = [path for path in visible if _by_suffix(path, _ROWS | _TABLES)]
+    return rows if rows and _DATA_CARD in visible and kind != "code" else visible
 
 
 def _plain_format(path: str, source: SourceConfig) -> str | None:
