@@ -17,6 +17,7 @@ from bessemer.curate.rows import RawRow
 class Range:
     """A stretch of a file: bytes of JSONL, row groups of Parquet; `end` is not in it."""
 
+    format: str
     begin: int
     end: int
     size_bytes: int  # as it is stored

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import fsspec
-
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.curate.formats.by_name import format_of
 from bessemer.curate.formats.delimited import read_csv, read_tsv
@@ -23,7 +21,7 @@ from bessemer.curate.formats.whole import read_html, read_markdown, read_text
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.parts import Part, Range, hold_to_count
 from bessemer.curate.rows import READ_ERRORS, RawRow, say
-from bessemer.curate.streams import OpenFile, open_file
+from bessemer.curate.streams import OpenFile, open_file, open_range, open_stored
 
 # A reader may raise what is in READ_ERRORS where it cannot go on.
 READERS: dict[str, Callable[[OpenFile, SourceConfig], Iterator[RawRow]]] = {
@@ -57,9 +55,12 @@ def read_rows(
         yield RawRow(raw_bytes=0, error="the file is empty")
         return
     try:
-        with fsspec.open(file.location, "rb") as raw:
+        with open_stored(file.location) as raw:
+            if range_ is not None:
+                yield from READERS[range_.format](open_range(raw, file, curate, range_), source)
+                return
             try:
-                opened = open_file(raw, file, curate, range_)
+                opened = open_file(raw, file, curate)
             except ValueError as error:
                 yield RawRow(raw_bytes=file.size_bytes, error=str(error))
                 return

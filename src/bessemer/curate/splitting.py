@@ -12,8 +12,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.curate.formats.by_name import format_of
 from bessemer.curate.formats.jsonl import count_jsonl, cut_jsonl
@@ -21,7 +19,7 @@ from bessemer.curate.formats.parquet import cut_parquet
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.parts import Part, Range, parts_of
 from bessemer.curate.rows import READ_ERRORS
-from bessemer.curate.streams import OpenFile, open_file
+from bessemer.curate.streams import OpenFile, open_file, open_range, open_stored
 from bessemer.engine.tasks import Engine, Task
 
 # Format -> the ranges of a file, of about so many stored bytes each; they may have been counted.
@@ -62,8 +60,8 @@ def split_files(
         for file, cut in zip(large, cuts, strict=True)
     }
     places = [
-        (file, cut["format"], place)
-        for file, cut in zip(large, cuts, strict=True)
+        (file, place)
+        for file in large
         for place, range_ in enumerate(ranges[file.file_id])
         if range_.num_rows is None
     ]
@@ -76,40 +74,37 @@ def split_files(
                 function=count_rows,
                 arguments={
                     "file": file,
-                    "format_": format_,
                     "curate": curate,
                     "range_": ranges[file.file_id][place],
                 },
             )
-            for file, format_, place in places
+            for file, place in places
         ],
     )
-    for (file, _, place), count in zip(places, counts, strict=True):
+    for (file, place), count in zip(places, counts, strict=True):
         counted = replace(ranges[file.file_id][place], num_rows=count["num_rows"])
         ranges[file.file_id][place] = counted
     return [part for file in files for part in parts_of(file, ranges.get(file.file_id, []))]
 
 
 def cut_file(file: SourceFile, source: SourceConfig, curate: CurateConfig) -> dict[str, Any]:
-    """The format of a large file and its ranges; none if it is to be read as one."""
+    """The ranges of a large file; none if it is to be read as one."""
     try:
-        with fsspec.open(file.location, "rb") as raw:
+        with open_stored(file.location) as raw:
             opened = open_file(raw, file, curate)
             format_ = format_of(file.path, opened.head, source)
             if opened.codec is None and format_ in CUTTERS:
                 ranges = CUTTERS[format_](opened, source, curate.shard_bytes)
-                return {"format": format_, "ranges": [asdict(range_) for range_ in ranges]}
+                return {"ranges": [asdict(range_) for range_ in ranges]}
     except READ_ERRORS:
         pass  # whoever reads it will tell
-    return {"format": None, "ranges": []}
+    return {"ranges": []}
 
 
-def count_rows(
-    file: SourceFile, format_: str, curate: CurateConfig, range_: Range
-) -> dict[str, Any]:
+def count_rows(file: SourceFile, curate: CurateConfig, range_: Range) -> dict[str, Any]:
     """How many rows are in `range_`; None if it cannot be read to its end."""
     try:
-        with fsspec.open(file.location, "rb") as raw:
-            return {"num_rows": COUNTERS[format_](open_file(raw, file, curate, range_))}
+        with open_stored(file.location) as raw:
+            return {"num_rows": COUNTERS[range_.format](open_range(raw, file, curate, range_))}
     except READ_ERRORS:
         return {"num_rows": None}

@@ -12,8 +12,10 @@ import lzma
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
+import fsspec
 import pyarrow as pa
 
 from bessemer.config.data import CurateConfig
@@ -23,6 +25,8 @@ from bessemer.curate.parts import Range
 from bessemer.curate.rows import READ_ERRORS
 
 BUFFER_BYTES = 1 << 16
+# What is fetched of a store at a time; s3fs's 50 MiB would be read far over the end of a range.
+_BLOCK_BYTES = 8 * 2**20
 HEAD_BYTES = 1024  # a tar says what it is at byte 257
 
 # RFC 1952 (gzip, deflate); RFC 8878 (zstd, perhaps behind a skippable frame); bzip2's block or end;
@@ -92,14 +96,26 @@ class OpenFile:
         return ExpansionError(_expands(self.max_expanded_bytes))
 
 
-def open_file(
-    raw: BinaryIO, file: SourceFile, curate: CurateConfig, range_: Range | None = None
-) -> OpenFile:
+def open_stored(location: str) -> BinaryIO:
+    """The bytes of a file as they are stored, here or in a store."""
+    if "://" not in location:  # of which fsspec would take "::" for a chain of file systems
+        return Path(location).open("rb")
+    system, path = fsspec.core.url_to_fs(location)
+    raw: BinaryIO = system.open(path, "rb", block_size=_BLOCK_BYTES)
+    return raw
+
+
+def open_range(raw: BinaryIO, file: SourceFile, curate: CurateConfig, range_: Range) -> OpenFile:
+    """`raw`, of which only `range_` is to be read; what the file is was found out before."""
+    return OpenFile(file=file, raw=raw, codec=None, head=b"", curate=curate, range=range_)
+
+
+def open_file(raw: BinaryIO, file: SourceFile, curate: CurateConfig) -> OpenFile:
     """`raw` with its codec and first bytes; ValueError if the name says it is compressed and the
     bytes do not."""
     head = raw.read(HEAD_BYTES)
     codec = codec_of(file.path, head)
-    opened = OpenFile(file=file, raw=raw, codec=codec, head=head, curate=curate, range=range_)
+    opened = OpenFile(file=file, raw=raw, codec=codec, head=head, curate=curate)
     if codec is None:
         return opened
     try:

@@ -103,6 +103,16 @@ def test_an_absolute_pattern_is_known_by_its_absolute_path(base: Path, tmp_path:
     assert [file.location for file in files] == paths(files)
 
 
+def test_a_name_is_only_a_name(tmp_path: Path) -> None:
+    for name in ("a::b.txt", "c[1].txt", "file:d.txt", "e#1?.txt", "%41.txt"):
+        (tmp_path / name).write_text(name)
+    files = take_inventory([source("*.txt")], tmp_path)
+    assert len(files) == 5
+    for file in files:
+        [row] = read_rows(file, source("*.txt"), CurateConfig())
+        assert row.content == file.path.encode()
+
+
 def test_a_file_url_is_digested_by_its_bytes(base: Path) -> None:
     [file] = take_inventory([source(f"file://{base}/a*.txt")], base)
     os.utime(base / "a.txt", ns=(1, 1))

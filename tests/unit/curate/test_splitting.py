@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.curate import readers, splitting
 from bessemer.curate.formats.jsonl import count_jsonl, read_jsonl
 from bessemer.curate.inventory import SourceFile, take_inventory
 from bessemer.curate.parts import Part, Range, hold_to_count, parts_of
@@ -42,7 +43,10 @@ def open_bytes(data: bytes, range_: Range | None = None) -> OpenFile:
 
 def ranges_at(size: int, cuts: Sequence[int]) -> list[Range]:
     ends = sorted({0, size, *(cut % (size + 1) for cut in cuts)})
-    return [Range(begin=begin, end=end, size_bytes=end - begin) for begin, end in pairwise(ends)]
+    return [
+        Range(format="jsonl", begin=begin, end=end, size_bytes=end - begin)
+        for begin, end in pairwise(ends)
+    ]
 
 
 def lines_of(data: bytes) -> list[bytes]:
@@ -105,7 +109,7 @@ class Counted(io.BytesIO):
 def test_a_range_within_one_line_is_read_no_further_than_to_its_end() -> None:
     size = 20_000_000
     raw = Counted(b'{"text": "' + b"x" * size)
-    range_ = Range(begin=1000, end=2000, size_bytes=1000)
+    range_ = Range(format="jsonl", begin=1000, end=2000, size_bytes=1000)
     opened = open_bytes(raw.getvalue(), range_)
     opened = OpenFile(
         file=opened.file, raw=raw, codec=None, head=b"", curate=opened.curate, range=range_
@@ -145,7 +149,10 @@ def test_parts_begin_behind_the_rows_of_those_before_and_none_is_empty(tmp_path:
     file = file_of(tmp_path / "a")
 
     def ranges(*counts: int | None) -> list[Range]:
-        return [Range(begin=n, end=n + 1, size_bytes=1, num_rows=c) for n, c in enumerate(counts)]
+        return [
+            Range(format="jsonl", begin=n, end=n + 1, size_bytes=1, num_rows=c)
+            for n, c in enumerate(counts)
+        ]
 
     found = parts_of(file, ranges(0, 3, 0, 2, 0))
     assert [(part.range.begin, part.first_row) for part in found if part.range] == [(1, 0), (3, 3)]
@@ -220,8 +227,10 @@ def test_a_footer_that_lies_costs_no_other_row(tmp_path: Path) -> None:
     path.write_bytes(parquet_of(21))
     table = pq.ParquetFile(path)
     assert table.metadata.num_row_groups == 3
-    ranges = [Range(begin=n, end=n + 1, size_bytes=99, num_rows=7) for n in range(3)]
-    lies = [ranges[0], Range(begin=1, end=2, size_bytes=99, num_rows=5), ranges[2]]
+    ranges = [
+        Range(format="parquet", begin=n, end=n + 1, size_bytes=99, num_rows=7) for n in range(3)
+    ]
+    lies = [ranges[0], replace(ranges[1], num_rows=5), ranges[2]]
     curate = CurateConfig()
     rows = [list(read_part(part, SOURCE, curate)) for part in parts_of(file_of(path), lies)]
     whole = list(read_rows(file_of(path), SOURCE, curate))
@@ -257,7 +266,8 @@ def test_a_file_that_breaks_while_it_is_counted_is_read_as_one_up_to_the_break(
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(fsspec, "open", lambda *_: Opened())
+    for module in (readers, splitting):
+        monkeypatch.setattr(module, "open_stored", lambda _: Opened())
     parts = split_files([file], {"s": SOURCE}, curate, tmp_path / "out", Engine())
     assert parts == [Part(file=file)]
     rows: Iterator[Any] = read_part(parts[0], SOURCE, curate)

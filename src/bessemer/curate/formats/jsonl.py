@@ -45,7 +45,10 @@ def cut_jsonl(
     size = opened.file.size_bytes
     num_ranges = -(-size // range_bytes)
     cuts = [size * number // num_ranges for number in range(num_ranges + 1)]
-    return [Range(begin=begin, end=end, size_bytes=end - begin) for begin, end in pairwise(cuts)]
+    return [
+        Range(format="jsonl", begin=begin, end=end, size_bytes=end - begin)
+        for begin, end in pairwise(cuts)
+    ]
 
 
 def count_jsonl(opened: OpenFile) -> int:

@@ -77,14 +77,22 @@ def cut_parquet(opened: OpenFile, source: SourceConfig, range_bytes: int) -> lis
         else:
             begin, num_rows = number, 0
         num_rows += group.num_rows
-        ranges.append(Range(begin=begin, end=number + 1, size_bytes=size, num_rows=num_rows))
+        ranges.append(
+            Range(
+                format="parquet",
+                begin=begin,
+                end=number + 1,
+                size_bytes=size,
+                num_rows=num_rows,
+            )
+        )
     return ranges
 
 
 def _open_table(opened: OpenFile) -> pq.ParquetFile:
     if opened.codec is not None:
         raise ValueError(f"Parquet within {opened.codec} is not read; decompress the file")
-    if not opened.head.startswith(b"PAR1"):
+    if opened.range is None and not opened.head.startswith(b"PAR1"):
         raise ValueError("no Parquet file: it does not begin with PAR1")
     opened.raw.seek(0)
     return pq.ParquetFile(opened.raw)
