@@ -112,7 +112,8 @@ class CurateConfig(Section):
     """What a compressed file may expand to, as a multiple of its size. Files of two documents of
     the greatest length or less may have any ratio."""
     shard_bytes: Bytes = 64 * 2**20
-    """Raw bytes of source files per shard; work is shared out by the shard."""
+    """How much of the source files is read in one go, and how much text then makes a shard; work is
+    shared out by the shard. A larger file is split if it is plain JSONL or Parquet."""
     rule: Annotated[tuple[RuleConfig, ...], Field(strict=False)] = ()
     pii: PiiConfig = PiiConfig()
     fuzzy: FuzzyConfig = FuzzyConfig()

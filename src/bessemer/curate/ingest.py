@@ -31,7 +31,7 @@ from bessemer.curate.ledger import decision
 from bessemer.curate.parts import Part
 from bessemer.curate.readers import read_part
 from bessemer.curate.rows import RawRow
-from bessemer.curate.shards import Document, ShardWriter, place_shards
+from bessemer.curate.shards import Document, ShardWriter, place_shards, refuse_too_many
 from bessemer.curate.splitting import split_files
 from bessemer.engine.tasks import Engine, Task
 
@@ -50,6 +50,7 @@ def ingest(
     """Read all `files` into `folder`; what went in is what the readers counted."""
     by_name = {source.name: source for source in sources}
     groups = plan_tasks(split_files(files, by_name, curate, folder, engine), curate.shard_bytes)
+    refuse_too_many(len(groups))
     tasks = [
         Task(
             key=f"read-{number:05d}",

@@ -146,16 +146,21 @@ def place_shards(folder: Path, tasks: Iterable[tuple[str, Mapping[str, Any]]]) -
                     "last_doc_id": last,
                 }
             )
-    if len(rows) > _MOST_SHARDS:
-        raise DataError(
-            f"{len(rows)} shards, at most {_MOST_SHARDS} have names; set curate.shard_bytes higher"
-        )
+    refuse_too_many(len(rows))
     for table in (DOCUMENTS, DECISIONS):
         (folder / table).mkdir(parents=True, exist_ok=True)
         for begun, final in moves:
             if (folder / SCRATCH / table / begun).exists():
                 (folder / SCRATCH / table / begun).replace(folder / table / final)
     return pa.Table.from_pylist(rows, schema=SHARD_RANGE)
+
+
+def refuse_too_many(num_shards: int) -> None:
+    """DataError if there are, or will be, more shards than names."""
+    if num_shards > _MOST_SHARDS:
+        raise DataError(
+            f"{num_shards} shards, only {_MOST_SHARDS} have names; set curate.shard_bytes higher"
+        )
 
 
 def _scratch_name(task: str, place: int) -> str:

@@ -256,7 +256,7 @@ def test_a_shard_ends_with_the_row_that_fills_it(
 
 def test_more_shards_than_there_are_names_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     result = {"source": "s", "ranges": [(n, n) for n in range(100_000)]}
-    with pytest.raises(DataError, match=r"100000 shards, .* set curate\.shard_bytes higher"):
+    with pytest.raises(DataError, match=r"^100000 shards, .* set curate\.shard_bytes higher"):
         place_shards(tmp_path, [("00000", result)])
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.curate import readers, splitting
-from bessemer.curate.formats.jsonl import count_jsonl, read_jsonl
+from bessemer.curate.formats.jsonl import count_jsonl, cut_jsonl, read_jsonl
 from bessemer.curate.inventory import SourceFile, take_inventory
 from bessemer.curate.parts import Part, Range, hold_to_count, parts_of
 from bessemer.curate.readers import read_part, read_rows
@@ -93,6 +93,19 @@ def test_jsonl_cut_at_every_byte_is_the_same_rows() -> None:
         ranges = ranges_at(len(data), [cut])
         parts = [list(read_jsonl(open_bytes(data, range_), SOURCE)) for range_ in ranges]
         assert [row for part in parts for row in part] == whole, cut
+
+
+@given(size=st.integers(1, 10**12), range_bytes=st.integers(1, 10**10))
+def test_ranges_are_the_file_in_equal_parts_and_not_too_many(size: int, range_bytes: int) -> None:
+    opened = open_bytes(b"")
+    opened = replace(opened, file=replace(opened.file, size_bytes=size))
+    ranges = cut_jsonl(opened, SOURCE, range_bytes)
+    assert (ranges[0].begin, ranges[-1].end) == (0, size)
+    assert all(left.end == right.begin for left, right in pairwise(ranges))
+    sizes = [range_.size_bytes for range_ in ranges]
+    assert sizes == [range_.end - range_.begin for range_ in ranges]
+    assert min(sizes) > 0 and max(sizes) - min(sizes) <= 1
+    assert len(ranges) == 10_000 or max(sizes) <= range_bytes
 
 
 class Counted(io.BytesIO):

@@ -19,6 +19,7 @@ from bessemer.curate.rows import READ_ERRORS, RawRow, say, too_long
 from bessemer.curate.streams import OpenFile
 
 _PIECE_BYTES = 1 << 20
+_MOST_RANGES = 10_000  # of a file: each is a task or two, and a file of records
 
 
 def read_jsonl(opened: OpenFile, source: SourceConfig) -> Iterator[RawRow]:
@@ -41,9 +42,10 @@ def cut_jsonl(
     source: SourceConfig,  # noqa: ARG001
     range_bytes: int,
 ) -> list[Range]:
-    """Equal ranges of at most `range_bytes`, uncounted."""
+    """Equal ranges of `range_bytes` at most (more in a file of which they would be too many),
+    uncounted."""
     size = opened.file.size_bytes
-    num_ranges = -(-size // range_bytes)
+    num_ranges = min(-(-size // range_bytes), _MOST_RANGES)
     cuts = [size * number // num_ranges for number in range(num_ranges + 1)]
     return [
         Range(format="jsonl", begin=begin, end=end, size_bytes=end - begin)

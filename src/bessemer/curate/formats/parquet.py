@@ -17,6 +17,7 @@ from bessemer.curate.parts import Range
 from bessemer.curate.rows import RawRow, too_long
 from bessemer.curate.streams import OpenFile
 
+_BUFFER_BYTES = 1 << 20  # of each column
 _BATCH_ROWS = 256
 _MIN_BATCH_ROWS = 8
 # A value of a dictionary may stand in every row, so a batch may hold as much as its rows times all
@@ -95,7 +96,10 @@ def _open_table(opened: OpenFile) -> pq.ParquetFile:
     if opened.range is None and not opened.head.startswith(b"PAR1"):
         raise ValueError("no Parquet file: it does not begin with PAR1")
     opened.raw.seek(0)
-    return pq.ParquetFile(opened.raw)
+    # A row group may take gigabytes, so its columns are read bit by bit; but from a store as a
+    # whole, where each turn of a megabyte would cost a request.
+    is_far = "://" in opened.file.location
+    return pq.ParquetFile(opened.raw, pre_buffer=is_far, buffer_size=_BUFFER_BYTES)
 
 
 def _is_plain(kind: pa.DataType) -> bool:
