@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,12 @@ def ingest(
         )
         for number, group in enumerate(groups)
     ]
-    results = engine.map(STAGE, folder, tasks)
-    keys = [f"{number:05d}" for number in range(len(tasks))]
+    # The largest first, for what cannot be split may be the last to end.
+    sizes = [sum(part.size_bytes for part in group) for group in groups]
+    order = sorted(range(len(tasks)), key=lambda number: -sizes[number])
+    done = engine.map(STAGE, folder, [tasks[number] for number in order])
+    results = [result for _, result in sorted(zip(order, done, strict=True), key=itemgetter(0))]
+    keys = [task.arguments["task"] for task in tasks]
     ranges = place_shards(folder, zip(keys, results, strict=True))
     write_table(folder / SHARD_RANGES, ranges)
     rows_of_file: Counter[int] = Counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pyarrow as pa
 import pytest
 
 from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.core.errors import MachineError
+from bessemer.curate.ingest import ingest
 from bessemer.curate.inventory import take_inventory
 from bessemer.curate.splitting import cut_file
 from bessemer.engine.tasks import Engine
@@ -98,6 +101,42 @@ def test_large_files_in_a_bucket_are_split(bucket: str, tmp_path: Path, name: st
     [file] = take_inventory([source(f"{bucket}/{name}")], tmp_path)
     cut = cut_file(file, source(bucket), CurateConfig(shard_bytes=4000))
     assert len(cut["ranges"]) > 4
+
+
+class Cut(io.RawIOBase):
+    """A connection that breaks."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        raise OSError("Connection reset by peer")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_store_that_fails_costs_no_document(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    place = f"{bucket}/{name}"
+    curate = CurateConfig(shard_bytes=4000)
+    system = type(fsspec.filesystem("s3"))
+    with monkeypatch.context() as patch:
+        patch.setattr(system, "open", lambda *_, **__: Cut())
+        with pytest.raises(MachineError) as error:
+            run_ingest(tmp_path, [source(place)], curate, tmp_path / "out", Engine())
+    assert str(error.value) == (
+        f"cannot read {place}: OSError: Connection reset by peer; "
+        "run again to go on from the finished shards"
+    )
+    found = run_ingest(tmp_path, [source(place)], curate, tmp_path / "out", Engine())
+    assert len(found.documents) >= 300
+
+
+def test_a_file_that_is_gone_from_a_store_is_told(bucket: str, tmp_path: Path) -> None:
+    files = take_inventory([source(f"{bucket}/part-2.jsonl")], tmp_path)
+    fsspec.filesystem("s3").rm_file("bucket/raw/part-2.jsonl")
+    with pytest.raises(MachineError, match=r"^cannot read s3://bucket/raw/part-2\.jsonl: .*; run"):
+        ingest(files, [source(bucket)], CurateConfig(), tmp_path / "out", Engine())
 
 
 def test_one_pattern_of_the_compressed(bucket: str, tmp_path: Path) -> None:
