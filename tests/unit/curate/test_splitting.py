@@ -224,6 +224,36 @@ def test_documents_ledger_and_sums_are_those_of_the_file_read_as_one(
     assert (num_shards > 4) is (name != "a.txt")
 
 
+@settings(max_examples=40)
+@given(
+    texts=st.lists(st.none() | st.text(max_size=30), max_size=40),
+    group_rows=st.integers(1, 12),
+    range_bytes=st.integers(1, 2000),
+)
+def test_parquet_in_ranges_is_the_same_rows(
+    tmp_path_factory: pytest.TempPathFactory,
+    texts: list[str | None],
+    group_rows: int,
+    range_bytes: int,
+) -> None:
+    path = tmp_path_factory.mktemp("parquet") / "a.parquet"
+    column = pa.array(texts, pa.string())
+    path.write_bytes(parquet({"text": column}, row_group_size=group_rows))
+    file, curate = file_of(path), CurateConfig(shard_bytes=range_bytes)
+    whole = list(read_rows(file, SOURCE, curate))
+    assert len(whole) == len(texts)
+    ranges = [Range(**each) for each in cut_file(file, SOURCE, curate)["ranges"]]
+    assert [range_.end for range_ in ranges[:-1]] == [range_.begin for range_ in ranges[1:]]
+    assert sum(range_.num_rows or 0 for range_ in ranges) == len(texts)
+    for range_ in ranges:
+        assert range_.size_bytes <= range_bytes or range_.end - range_.begin == 1
+    rows = []
+    for part in parts_of(file, ranges):
+        assert part.first_row == len(rows)
+        rows += read_part(part, SOURCE, curate)
+    assert rows == whole
+
+
 def test_text_of_unknown_column_and_compressed_rows_are_read_as_one(tmp_path: Path) -> None:
     data = parquet({"body": ["x" * 50] * 50}, row_group_size=5, compression="none")
     (tmp_path / "a.parquet").write_bytes(data)
