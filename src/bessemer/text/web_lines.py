@@ -270,7 +270,7 @@ def _scan(
         is_numeric = digits / num_chars > MAX_NUMERIC_FRAC
         is_counter = state == _BEHIND or (state == _NOUN and _is_among(noun, counted))
         lines += 1
-        uppercase_lines += is_uppercase
+        uppercase_lines += bool(is_uppercase)
         numeric_lines += is_numeric
         counter_lines += is_counter
         one_word_lines += runs == 1
