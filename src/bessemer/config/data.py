@@ -98,6 +98,31 @@ class PiiConfig(Section):
     masked addresses still holds its text."""
 
 
+class UrlsConfig(Section):
+    """`[curate.urls]`: lists that URLs of pages are held against, text files of an entry a line.
+
+    What is found is counted in signals, which rules may bound; a list by itself drops nothing.
+    """
+
+    blocked_domains: str | None = None
+    """Domains; those below a listed one are found as well. A hosts file will do."""
+    blocked_urls: str | None = None
+    """Whole URLs, their scheme aside."""
+    blocked_words: str | None = None
+    """Words, found between other signs than letters and digits."""
+    soft_words: str | None = None
+    """Words of which it takes several to tell something."""
+    blocked_strings: str | None = None
+    """Strings, found anywhere in the letters and digits of a URL."""
+    digests: dict[str, str] = {}
+    """xxh3-128 of each file, taken when the run file is read; one given here must be the same."""
+
+    def files(self) -> dict[str, str]:
+        """The lists that there are: key to path, relative to the run file."""
+        given = self.model_dump(exclude={"digests"})
+        return {kind: path for kind, path in given.items() if path is not None}
+
+
 class CurateConfig(Section):
     """`[curate]`: what is kept of what was read."""
 
@@ -115,6 +140,7 @@ class CurateConfig(Section):
     """How much of the source files is read in one go, and how much text then makes a shard; work is
     shared out by the shard. A larger file is split if it is plain JSONL or Parquet."""
     rule: Annotated[tuple[RuleConfig, ...], Field(strict=False)] = ()
+    urls: UrlsConfig = UrlsConfig()
     pii: PiiConfig = PiiConfig()
     fuzzy: FuzzyConfig = FuzzyConfig()
 

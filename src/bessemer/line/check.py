@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bessemer.config.data import TokenizerConfig
+from bessemer.config.data import CurateConfig, TokenizerConfig
 from bessemer.config.load import parse_sections, read_toml
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, DataError, Fault
@@ -37,6 +37,9 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
             sections["tokenizer"] = _read_file_of(sections["tokenizer"], base)
         except DataError as error:
             faults.append(Fault("tokenizer.path", str(error)))
+    if "curate" in sections:
+        sections["curate"], list_faults = _digest_url_lists(sections["curate"], base)
+        faults += list_faults
     faults += _other_tokens(sections, base)
     if not faults:
         faults += _groups_without_parameters(sections)
@@ -75,6 +78,27 @@ def _read_file_of(tokenizer: TokenizerConfig, base: Path) -> TokenizerConfig:
             "digest": digest,
         }
     )
+
+
+def _digest_url_lists(curate: CurateConfig, base: Path) -> tuple[CurateConfig, list[Fault]]:
+    """The lists of URLs with their files' digests, and what is wrong with them."""
+    digests, faults = {}, []
+    for kind, path in curate.urls.files().items():
+        where, given = f"curate.urls.{kind}", curate.urls.digests.get(kind)
+        try:
+            digests[kind] = digest_file(base / path)
+        except OSError as error:
+            faults.append(Fault(where, f"{path} cannot be read: {error.strerror}"))
+            continue
+        if given not in (None, digests[kind]):
+            what = f"{path} has the digest {digests[kind]}, not {given}: it is another file"
+            faults.append(Fault(where, what))
+    faults += [
+        Fault(f"curate.urls.digests.{kind}", "is of no list; give its file as well")
+        for kind in sorted(curate.urls.digests.keys() - curate.urls.files().keys())
+    ]
+    urls = curate.urls.model_copy(update={"digests": digests})
+    return curate.model_copy(update={"urls": urls}), faults
 
 
 def _parse_with_init(data: dict[str, Any], base: Path) -> tuple[dict[str, Any], list[Fault]]:

@@ -90,9 +90,10 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="signals",
-        version=1,
+        version=2,
         inputs=("ingest",),
-        settings=lambda _: _UNICODE,
+        # Of the lists of URLs the contents bear identity, their places do not.
+        settings=lambda config: {**_UNICODE, "url_lists": config.curate.urls.digests},
         work=run_signals,
     ),
     Stage(

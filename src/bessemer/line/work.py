@@ -43,6 +43,7 @@ class Work:
     config: RunConfig
     files: tuple[SourceFile, ...]
     tokenizer_file: Path | None  # the one to load, if not to be trained
+    url_lists: dict[str, Path]  # by their keys in [curate.urls]
     inputs: dict[str, Path]  # stage -> its folder
     fingerprints: dict[str, str]  # of the inputs
     version: int  # of the stage
@@ -74,7 +75,9 @@ def run_signals(work: Work) -> StageResult:
     """Measure every document."""
     from bessemer.curate.signals import signals
 
-    return signals(work.inputs["ingest"], work.source_names, work.folder, work.engine)
+    return signals(
+        work.inputs["ingest"], work.source_names, work.folder, work.engine, work.url_lists
+    )
 
 
 def run_rules(work: Work) -> StageResult:
