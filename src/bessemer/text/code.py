@@ -404,7 +404,7 @@ def _count_generated(data: Bytes, begin: int, end: int, phrases: Phrases) -> int
             position += 1
             if byte < 0x80:
                 pair = pair_of(before, byte)
-                if phrases.first[pair] >= 0:
+                if phrases.is_pair[pair]:
                     kinds |= phrases_at(data, begin, end, position, pair, phrases)
                 before = byte
             else:

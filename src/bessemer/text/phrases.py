@@ -4,8 +4,8 @@ Input: phrases in lower-case ASCII, each with a kind (a bit) and a pair of neigh
 it that is rare in prose. Output: tables for kernels, and the kernel that tells which phrases stand
 around a pair.
 
-A reader of text keeps the last two characters; where `first` has an entry for the pair, it calls
-`phrases_at`, which compares the few phrases that have it. Case is that of ASCII letters only.
+A reader of text keeps the last two characters; where `is_pair` says so of them, it calls
+`phrases_at`, which compares the few phrases that have that pair. Case is that of ASCII letters.
 """
 
 from collections.abc import Mapping
@@ -26,6 +26,7 @@ class Phrases(NamedTuple):
     starts: Counts  # int32, one more than phrases
     offsets: Counts  # int32, from a phrase's beginning to behind its pair
     kinds: Counts  # int32, a sum of bits
+    is_pair: Bytes  # uint8, for each pair of characters whether a phrase has it: 16 KB, in cache
     first: Counts  # int32, for each pair the first phrase that has it, or -1
     stop: Counts  # int32, and the one behind the last
 
@@ -45,6 +46,7 @@ def make_phrases(pairs: Mapping[str, tuple[str, int]]) -> Phrases:
         read_only(np.cumsum([0, *map(len, ordered)]).astype(np.int32)),
         read_only(np.array([p.index(pairs[p][0]) + 2 for p in ordered], np.int32)),
         read_only(np.array([pairs[phrase][1] for phrase in ordered], np.int32)),
+        read_only((first >= 0).astype(np.uint8)),
         read_only(first),
         read_only(stop),
     )

@@ -310,12 +310,16 @@ def _tally_words(first: Counts, num_words: int, out: Counts) -> int:
 
 @njit(cache=True, nogil=True)
 def _entropy(first: Counts, counts: Counts, num_words: int) -> float:
-    entropy = 0.0
+    """Return log N less the mean of log c, over N words that occur c times each.
+
+    The same as the sum of -c/N log(c/N) over distinct words, but those that occur once, which are
+    most, cost no logarithm.
+    """
+    total = 0.0
     for word in range(num_words):
-        if first[word] == word:
-            frac = counts[word] / num_words
-            entropy -= frac * math.log(frac)
-    return entropy
+        if first[word] == word and counts[word] > 1:
+            total += counts[word] * math.log(counts[word])
+    return max(0.0, math.log(num_words) - total / num_words) if num_words else 0.0
 
 
 @njit(cache=True, nogil=True)

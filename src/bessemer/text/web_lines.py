@@ -20,6 +20,7 @@ two, rounded once to float32. Scratch is that of the longest document; time is l
 """
 
 import functools
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,12 @@ COUNTED = (
     *("downvotes", "downloads", "views", "followers"),
 )
 """What a counter counts (DCLM, counter_line_modifier)."""
+
+Kinds: TypeAlias = npt.NDArray[np.uint16]
+
+# More bits of a code point's kind, beside those of `string_classes`.
+_PARTS_WORDS = 256  # where fastText ends a token: tab to carriage return, the space, and NUL
+_CURLY_BRACKET = 512
 
 _JAVASCRIPT, _POLICY, _LOREM, _BUTTON = 1, 2, 4, 8
 _PHRASES = {
@@ -124,7 +131,7 @@ def web_line_signals(array: pa.Array | pa.ChunkedArray) -> dict[str, npt.NDArray
     offsets, data = utf8_buffers(array)
     longest_bytes = longest_document_bytes(offsets)
     count = np.zeros(len(offsets) - 1, _COUNTS)
-    _count(offsets, data, string_classes(), *_compared_with(), longest_bytes, count)
+    _count(offsets, data, _kinds(), *_compared_with(), longest_bytes, count)
     lines = count["lines"]
     signals = {
         "uppercase_line_frac": share(count["uppercase_lines"], lines),
@@ -157,6 +164,14 @@ def _letter(char: str) -> int:
     return ord(char) - 0x60
 
 
+@functools.cache
+def _kinds() -> Kinds:
+    kinds = string_classes().astype(np.uint16)
+    kinds[[0, *range(0x09, 0x0E), 0x20]] |= _PARTS_WORDS
+    kinds[[0x7B, 0x7D]] |= _CURLY_BRACKET
+    return read_only(kinds)
+
+
 _MAX_COUNTED_CHARS = max(map(len, COUNTED))
 
 # Where a line stands that may be a counter: before the number, in it, behind its k, m or b, behind
@@ -168,7 +183,7 @@ _BEFORE, _NUMBER, _SUFFIX, _GAP, _NOUN, _BEHIND, _NO_COUNTER = range(7)
 def _count(
     offsets: Offsets,
     data: Bytes,
-    classes: Bytes,
+    classes: Kinds,
     phrases: Phrases,
     counted: Offsets,
     cart: Codes,
@@ -200,7 +215,7 @@ def _scan(
     data: Bytes,
     begin: int,
     end: int,
-    classes: Bytes,
+    classes: Kinds,
     phrases: Phrases,
     counted: Offsets,
     out: np.void,
@@ -211,15 +226,18 @@ def _scan(
     Returns how many code points are kept, and whether a button may be among them.
     """
     lines = uppercase_lines = numeric_lines = counter_lines = one_word_lines = 0
-    javascript_lines = policy_lines = lorem_ipsums = curly_brackets = 0
+    javascript_lines = policy_lines = lorem_ipsums = 0
+    curly_brackets: Integer = 0
     all_words = removed_words = removed_lines = 0
+    is_pair = phrases.is_pair
     num_kept = 0
     has_button = False
     position = begin
     while position < end:
         line_start = num_kept
         uppers: Integer = 0
-        digits = runs = words = 0
+        digits: Integer = 0
+        runs = words = 0
         noun_chars = 0
         noun: Integer = 0
         kinds: Integer = 0
@@ -238,26 +256,25 @@ def _scan(
             position += width
             if code == NEWLINE:
                 break
-            out_kept[num_kept] = code
-            num_kept += 1
             kind = np.int64(classes[code])
             uppers += kind & UPPER
-            digits += kind & DIGIT != 0
+            digits += kind & DIGIT
+            out_kept[num_kept] = code
+            num_kept += 1
             is_blank = kind & BLANK != 0
             runs += in_run < (not is_blank)
             in_run = not is_blank
-            parts_words = _parts_words(code)
-            words += in_word < (not parts_words) and kind & ALNUM != 0
-            in_word = not parts_words
-            low = lower(code)
-            if low < 0x80:
+            words += not in_word and kind & ALNUM != 0
+            in_word = kind & _PARTS_WORDS == 0
+            low = code | (kind & UPPER) << 5  # of ASCII, which is all that is compared
+            if code < 0x80:
                 pair = pair_of(before, low)
-                if phrases.first[pair] >= 0:
+                if is_pair[pair]:
                     found = phrases_at(data, begin, end, position, pair, phrases)
                     lorem_ipsums += found & _LOREM != 0
                     kinds |= found
                 before = low
-                curly_brackets += code == 0x7B or code == 0x7D
+                curly_brackets += kind & _CURLY_BRACKET
             else:
                 before = 0
             if state != _NO_COUNTER:
@@ -267,7 +284,7 @@ def _scan(
             continue
         num_chars = num_kept - line_start
         is_uppercase = 2 * uppers > num_chars
-        is_numeric = digits / num_chars > MAX_NUMERIC_FRAC
+        is_numeric = digits // DIGIT / num_chars > MAX_NUMERIC_FRAC
         is_counter = state == _BEHIND or (state == _NOUN and _is_among(noun, counted))
         lines += 1
         uppercase_lines += bool(is_uppercase)
@@ -292,7 +309,7 @@ def _scan(
     out["javascript_lines"] = javascript_lines
     out["policy_lines"] = policy_lines
     out["lorem_ipsums"] = lorem_ipsums
-    out["curly_brackets"] = curly_brackets
+    out["curly_brackets"] = curly_brackets // _CURLY_BRACKET
     out["words"] = all_words
     out["removed_words"] = removed_words
     out["removed_lines"] = removed_lines
@@ -303,12 +320,6 @@ def _scan(
 def _end_line(out_kept: Codes, num_kept: int) -> int:
     out_kept[num_kept] = NEWLINE
     return num_kept + 1
-
-
-@njit(cache=True, nogil=True)
-def _parts_words(code: Integer) -> bool:
-    """Whether fastText ends a token here: tab to carriage return, the space, and NUL."""
-    return bool(code <= 0x20 and (code == 0x20 or code == 0 or 0x09 <= code <= 0x0D))
 
 
 @njit(cache=True, nogil=True)
@@ -349,18 +360,18 @@ def _is_among(noun: Integer, counted: Offsets) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _count_words(codes: Codes, num_codes: int, classes: Bytes) -> int:
+def _count_words(codes: Codes, num_codes: int, classes: Kinds) -> int:
     words = 0
     in_word = False
     for i in range(num_codes):
-        parts_words = _parts_words(np.int64(codes[i]))
-        words += in_word < (not parts_words) and classes[codes[i]] & ALNUM != 0
-        in_word = not parts_words
+        kind = np.int64(classes[codes[i]])
+        words += not in_word and kind & ALNUM != 0
+        in_word = kind & _PARTS_WORDS == 0
     return words
 
 
 @njit(cache=True, nogil=True)
-def _strip(codes: Codes, num_codes: int, classes: Bytes) -> int:
+def _strip(codes: Codes, num_codes: int, classes: Kinds) -> int:
     """Cut white space off both ends of a page, in place; return what is left of it."""
     first, last = 0, num_codes
     while first < last and classes[codes[first]] & BLANK:
@@ -381,7 +392,7 @@ def _line_end(codes: Codes, first: int, num_codes: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _num_runs(codes: Codes, first: int, last: int, classes: Bytes) -> int:
+def _num_runs(codes: Codes, first: int, last: int, classes: Kinds) -> int:
     """Return the words between white space."""
     runs = 0
     in_run = False
@@ -404,7 +415,7 @@ def _stands_at(codes: Codes, first: int, last: int, phrase: Codes) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _cut_cart(codes: Codes, num_codes: int, classes: Bytes, phrase: Codes) -> tuple[int, int, int]:
+def _cut_cart(codes: Codes, num_codes: int, classes: Kinds, phrase: Codes) -> tuple[int, int, int]:
     """Cut a phrase out of short lines, and one white space before it, in place.
 
     Returns what is left of the page, how often it was cut, and how many lines are gone.
@@ -437,7 +448,7 @@ def _cut_cart(codes: Codes, num_codes: int, classes: Bytes, phrase: Codes) -> tu
 
 @njit(cache=True, nogil=True)
 def _cut_edge(
-    codes: Codes, num_codes: int, classes: Bytes, phrase: Codes, at_end: bool
+    codes: Codes, num_codes: int, classes: Kinds, phrase: Codes, at_end: bool
 ) -> tuple[int, int, int]:
     """Cut a phrase off the beginning of short lines and one white space behind it; or off the end,
     with three characters whatever they are, and one white space before it; in place.
