@@ -1,0 +1,67 @@
+"""A document as code points, with their classes and a hash from which that of any part follows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from bessemer.text.buffers import Bytes, Codes, Hashes, Integer
+from bessemer.text.characters import decode
+from bessemer.text.datatrove.rolling import append, cut
+from bessemer.text.datatrove.tables import Tables
+from bessemer.text.hashing import finish
+
+
+class Text(NamedTuple):
+    """One text, a row per character; longer arrays are scratch behind the last."""
+
+    codes: Codes  # uint32
+    kinds: Codes  # uint32, the classes of `tables`
+    hashes: Hashes  # uint64, of all characters before; one row more than characters
+
+
+@njit(cache=True, nogil=True)
+def empty_text(num_chars: int) -> Text:
+    """Scratch for a text; memory is touched only as characters fill it."""
+    return Text(
+        np.empty(num_chars, np.uint32),
+        np.empty(num_chars, np.uint32),
+        np.empty(num_chars + 1, np.uint64),
+    )
+
+
+@njit(cache=True, nogil=True)
+def read_text(data: Bytes, begin: int, end: int, tables: Tables, out: Text) -> int:
+    """Fill `out` with the characters at bytes `begin` to `end`; return their number."""
+    num_chars = 0
+    position = begin
+    while position < end:
+        code: Integer = np.int64(data[position])
+        width = 1
+        if code >= 0x80:
+            second = np.int64(data[position + 1]) if position + 1 < end else 0
+            third = np.int64(data[position + 2]) if position + 2 < end else 0
+            fourth = np.int64(data[position + 3]) if position + 3 < end else 0
+            code, width = decode(code, second, third, fourth)
+        num_chars = put(out, num_chars, code, tables)
+        position += width
+    return num_chars
+
+
+@njit(cache=True, nogil=True)
+def put(out: Text, num_chars: int, code: int, tables: Tables) -> int:
+    """Append one character; return the number of characters then."""
+    if num_chars == 0:
+        out.hashes[0] = np.uint64(0)
+    out.codes[num_chars] = code
+    out.kinds[num_chars] = tables.classes[code]
+    out.hashes[num_chars + 1] = append(out.hashes[num_chars], np.uint64(code))
+    return num_chars + 1
+
+
+@njit(cache=True, nogil=True)
+def hash_between(text: Text, first: int, last: int, powers: Hashes) -> np.uint64:
+    """The finished hash of characters `first` to `last`."""
+    return finish(cut(text.hashes[last], text.hashes[first], last - first, powers))

@@ -1,0 +1,499 @@
+"""The words that datatrove counts in English: tokens of spaCy's rule-based tokenizer.
+
+datatrove splits English by `spacy.blank("en")`. Its rules, stated in spaCy's documentation
+("How spaCy's tokenizer works"): text is parted at white space; from each chunk prefixes and
+suffixes are cut off, one at a time, unless what is left is an exception (don't, p.m., :-));
+what is left is one token if it is a URL, else it is parted at infixes; last, tokens that make up an
+exception are joined or parted as it says. (spaCy takes a neighbouring chunk into that last step:
+"= (:x" hides the smile. Here each chunk is by itself.)
+
+Invariants: tokens are disjoint, in text order, and cover all characters but single spaces; white
+space beyond a single space is a token too, marked IS_SPACE, which datatrove strips and so is no
+word, but the sentencizer sees it. A text has at most as many tokens as characters. Time is linear
+in characters.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer
+from bessemer.text.datatrove.decoded import Text, hash_between
+from bessemer.text.datatrove.tables import (
+    ALPHA,
+    BEFORE_PERIOD,
+    CURRENCY,
+    DIGIT,
+    HOST,
+    ICON,
+    LETTER,
+    LOWER,
+    MAX_EXCEPTION_CHARS,
+    MAX_EXCEPTION_PIECES,
+    MAX_UNIT_CHARS,
+    PREFIX,
+    PUNCT,
+    PUNCTUATION,
+    QUOTE,
+    SENTENCE_END,
+    SPACE,
+    SUFFIX,
+    UPPER,
+    WORD,
+    Tables,
+)
+
+IS_SPACE = 1  # white space: no word
+IS_SYMBOL = 2  # of datatrove's punctuation alone
+HAS_LETTER = 4
+IS_PUNCT = 8  # of general categories P* alone
+ENDS_SENTENCE = 16  # one sign that ends sentences
+
+_DOT = 0x2E
+_ELLIPSIS = 0x2026
+_HYPHEN = 0x2D
+_EM_DASH = 0x2014
+_MAX_JOINED_TOKENS = 5
+_MAX_LABEL_CHARS = 64
+_MAX_DOMAIN_CHARS = 63
+
+
+class Tokens(NamedTuple):
+    """The tokens of one text, a row each; longer arrays are scratch beyond the last."""
+
+    begins: Counts  # int32, first character of the token within the text
+    ends: Counts  # int32, the character behind it
+    marks: Bytes  # uint8, a sum of the constants above
+
+
+@njit(cache=True, nogil=True)
+def empty_tokens(num_chars: int) -> Tokens:
+    """Scratch for the tokens of one text; memory is touched only as tokens fill it."""
+    return Tokens(
+        np.empty(num_chars + 1, np.int32),
+        np.empty(num_chars + 1, np.int32),
+        np.empty(num_chars + 1, np.uint8),
+    )
+
+
+@njit(cache=True, nogil=True)
+def find_tokens(
+    text: Text, num_chars: int, tables: Tables, scratch_suffixes: Counts, out: Tokens
+) -> int:
+    """Fill `out` with the tokens of `text`; return their number.
+
+    `scratch_suffixes` has as many places as the text has characters.
+    """
+    num_tokens = 0
+    last = 0
+    while last < num_chars:
+        first = last
+        is_space = _is(text, first, SPACE)
+        if is_space and text.codes[first] == 0x20 and first:
+            first += 1  # one space parts chunks and is no token
+            last = first
+        seen: Integer = 0
+        common = np.int64(~0)
+        while last < num_chars and _is(text, last, SPACE) == is_space:
+            kind = np.int64(text.kinds[last])
+            seen |= kind
+            common &= kind
+            last += 1
+        before = num_tokens
+        if is_space:
+            if first < last:
+                num_tokens = _append(out, num_tokens, first, last)
+        else:
+            num_tokens = _split(
+                text, first, last, seen, common, tables, scratch_suffixes, out, num_tokens
+            )
+        for token in range(before, num_tokens):
+            out.marks[token] = _mark(text, out.begins[token], out.ends[token])
+    return num_tokens
+
+
+@njit(cache=True, nogil=True)
+def _append(out: Tokens, num_tokens: int, first: int, last: int) -> int:
+    out.begins[num_tokens], out.ends[num_tokens] = first, last
+    return num_tokens + 1
+
+
+@njit(cache=True, nogil=True)
+def _mark(text: Text, first: int, last: int) -> int:
+    """The marks of the token of characters `first` to `last`."""
+    seen: Integer = 0
+    common = np.int64(~0)
+    for i in range(first, last):
+        kind = np.int64(text.kinds[i])
+        seen |= kind
+        common &= kind
+    marks = 0
+    if common & SPACE:
+        marks |= IS_SPACE
+    if common & PUNCTUATION:
+        marks |= IS_SYMBOL
+    if common & PUNCT:
+        marks |= IS_PUNCT
+    if seen & LETTER:
+        marks |= HAS_LETTER
+    if last - first == 1 and common & SENTENCE_END:
+        marks |= ENDS_SENTENCE
+    return marks
+
+
+@njit(cache=True, nogil=True)
+def _split(
+    text: Text,
+    first: int,
+    last: int,
+    seen: int,
+    common: int,
+    tables: Tables,
+    suffixes: Counts,
+    out: Tokens,
+    num_before: int,
+) -> int:
+    """Append the tokens of one chunk; `seen` and `common` are what its characters are.
+
+    Returns the number of tokens in all.
+    """
+    num_tokens = num_before
+    num_suffixes = 0
+    exception = _exception(text, first, last, tables)
+    is_plain = common & (ALPHA | LETTER) == ALPHA | LETTER and not seen & (PREFIX | SUFFIX | ICON)
+    while exception < 0 and not is_plain and first < last:
+        prefix = _prefix(text, first, last)
+        if prefix:
+            exception = _exception(text, first + prefix, last, tables)
+            if exception >= 0:
+                num_tokens = _append(out, num_tokens, first, first + prefix)
+                first += prefix
+                break
+        suffix = _suffix(text, first + prefix, last, seen, tables)
+        if suffix:
+            exception = _exception(text, first, last - suffix, tables)
+        if not prefix and not suffix:
+            break
+        if prefix and exception < 0:
+            num_tokens = _append(out, num_tokens, first, first + prefix)
+            first += prefix
+        if suffix:
+            suffixes[num_suffixes] = suffix
+            num_suffixes += 1
+            last -= suffix
+        if exception < 0:
+            exception = _exception(text, first, last, tables)
+    if exception >= 0:
+        num_tokens = _write_pieces(tables, exception, first, out, num_tokens)
+    elif first < last:
+        if is_plain:
+            num_tokens = _append(out, num_tokens, first, last)
+        else:
+            num_tokens = _split_infixes(text, first, last, out, num_tokens)
+    for i in range(num_suffixes - 1, -1, -1):
+        num_tokens = _append(out, num_tokens, last, last + suffixes[i])
+        last += suffixes[i]
+    if num_tokens - num_before > 1:
+        num_tokens = _put_together(text, num_before, num_tokens, tables, out)
+    return num_tokens
+
+
+@njit(cache=True, nogil=True)
+def _exception(text: Text, first: int, last: int, tables: Tables) -> int:
+    """The slot of the exception that these characters spell, or -1."""
+    if last <= first or last - first > MAX_EXCEPTION_CHARS:
+        return -1
+    return _look_up(hash_between(text, first, last, tables.powers), tables.exceptions)
+
+
+@njit(cache=True, nogil=True)
+def _look_up(key: np.uint64, slots: Hashes) -> int:
+    mask = np.uint64(len(slots) - 1)
+    slot = key & mask
+    while slots[slot] != 0:
+        if slots[slot] == key:
+            return np.int64(slot)
+        slot = (slot + np.uint64(1)) & mask
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _write_pieces(tables: Tables, exception: int, first: int, out: Tokens, num_tokens: int) -> int:
+    for i in range(MAX_EXCEPTION_PIECES):
+        length = np.int64(tables.pieces[exception, i])
+        if length:
+            num_tokens = _append(out, num_tokens, first, first + length)
+            first += length
+    return num_tokens
+
+
+@njit(cache=True, nogil=True)
+def _is(text: Text, place: int, bits: int) -> bool:
+    return np.int64(text.kinds[place]) & bits != 0
+
+
+@njit(cache=True, nogil=True)
+def _num_dots(codes: Codes, first: int, last: int) -> int:
+    """How many full stops stand at `first`, up to `last`."""
+    place = first
+    while place < last and codes[place] == _DOT:
+        place += 1
+    return place - first
+
+
+@njit(cache=True, nogil=True)
+def _prefix(text: Text, first: int, last: int) -> int:
+    """Characters of the prefix at `first`, 0 if there is none."""
+    codes = text.codes
+    code = codes[first]
+    if code == 0x2B:  # + is none before a digit
+        return 0 if first + 1 < last and _is(text, first + 1, DIGIT) else 1
+    if _is(text, first, PREFIX):
+        return 1
+    if code == _DOT:
+        dots = _num_dots(text.codes, first, last)
+        return dots if dots > 1 else 0
+    if code == 0x55 and last - first >= 3 and codes[first + 1] == 0x53 and codes[first + 2] == 0x24:
+        return 3  # US$
+    if code in (0x43, 0x41) and last - first >= 2 and codes[first + 1] == 0x24:
+        return 2  # C$, A$
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _suffix(text: Text, first: int, last: int, seen: int, tables: Tables) -> int:
+    """Characters of the longest suffix of what lies from `first` to `last`, 0 if there is none."""
+    if last <= first:
+        return 0
+    codes = text.codes
+    code = codes[last - 1]
+    num_before = last - 1 - first
+    longest = 1 if _is(text, last - 1, SUFFIX) else 0
+    if code == _ELLIPSIS and num_before and codes[last - 2] == _ELLIPSIS:
+        longest = 2
+    if code == _DOT:
+        dots = 1
+        while dots <= num_before and codes[last - 1 - dots] == _DOT:
+            dots += 1
+        if dots > 1:
+            return dots
+        if num_before:
+            before = codes[last - 2]
+            if (
+                _is(text, last - 2, BEFORE_PERIOD)
+                or (num_before >= 2 and _is(text, last - 2, UPPER) and _is(text, last - 3, UPPER))
+                or (
+                    num_before >= 2
+                    and codes[last - 3] == 0xB0
+                    and before in (0x46, 0x66, 0x43, 0x63, 0x4B, 0x6B)
+                )
+            ):
+                longest = 1
+        return longest
+    if num_before:
+        if code in (0x73, 0x53) and codes[last - 2] in (0x27, 0x2019):
+            longest = 2  # 's
+        if seen & DIGIT:
+            if _is(text, last - 2, DIGIT) and (code == 0x2B or _is(text, last - 1, CURRENCY)):
+                longest = max(longest, 1)
+            if code == 0x24:
+                has_sign = num_before >= 3 and codes[last - 2] == 0x53 and codes[last - 3] == 0x55
+                if has_sign and _is(text, last - 4, DIGIT):
+                    longest = 3  # US$
+                has_sign = num_before >= 2 and codes[last - 2] in (0x43, 0x41)
+                if has_sign and _is(text, last - 3, DIGIT):
+                    longest = 2  # C$, A$
+            for length in range(min(MAX_UNIT_CHARS, num_before), longest, -1):
+                if _is(text, last - 1 - length, DIGIT):
+                    key = hash_between(text, last - length, last, tables.powers)
+                    if _look_up(key, tables.units) >= 0:
+                        longest = length
+                        break
+    return longest
+
+
+@njit(cache=True, nogil=True)
+def _infix(text: Text, place: int, first: int, last: int) -> int:
+    """Characters of the infix at `place`, 0 if there is none."""
+    codes = text.codes
+    code = codes[place]
+    if code == _DOT:
+        dots = _num_dots(text.codes, place, last)
+        if dots > 1:
+            return dots
+    if code == _ELLIPSIS or _is(text, place, ICON):
+        return 1
+    if place == first or place + 1 >= last:
+        return 0
+    follows_alpha = _is(text, place - 1, ALPHA)
+    follows_digit = _is(text, place - 1, DIGIT)
+    if (
+        follows_digit
+        and code in (0x2B, _HYPHEN, 0x2A, 0x5E)
+        and (_is(text, place + 1, DIGIT) or codes[place + 1] == _HYPHEN)
+    ):
+        return 1
+    if code == _DOT:
+        joins = _is(text, place - 1, LOWER | QUOTE) and _is(text, place + 1, UPPER | QUOTE)
+        return 1 if joins else 0
+    if code == 0x2C:
+        return 1 if follows_alpha and _is(text, place + 1, ALPHA) else 0
+    if not (follows_alpha or follows_digit):
+        return 0
+    if code in (_HYPHEN, 0x2013, _EM_DASH, 0x7E):
+        longest = 3 if code == _HYPHEN else 2 if code == _EM_DASH else 1
+        for length in range(1, longest + 1):
+            if place + length >= last:
+                return 0
+            if _is(text, place + length, ALPHA):
+                return length
+            if codes[place + length] != code:
+                return 0
+        return 0
+    if code in (0x3A, 0x3C, 0x3E, 0x3D, 0x2F) and _is(text, place + 1, ALPHA):
+        return 1
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _split_infixes(text: Text, first: int, last: int, out: Tokens, num_before: int) -> int:
+    """Append the tokens between the infixes, and these; one token if there are none, or a URL."""
+    num_tokens = num_before
+    start = place = first
+    has_dot = False
+    while place < last:
+        has_dot |= text.codes[place] == _DOT
+        length = _infix(text, place, first, last)
+        if length and place > first:
+            if place > start:
+                num_tokens = _append(out, num_tokens, start, place)
+            num_tokens = _append(out, num_tokens, place, place + length)
+            start = place + length
+        place += max(1, length)
+    if num_tokens > num_before and has_dot and _is_url(text, first, last):
+        num_tokens = num_before
+        start = first
+    if start < last:
+        num_tokens = _append(out, num_tokens, start, last)
+    return num_tokens
+
+
+@njit(cache=True, nogil=True)
+def _is_url(text: Text, first: int, last: int) -> bool:
+    """Whether spaCy's pattern of URLs matches: [scheme://][user@]host[:port][/?# anything]."""
+    codes = text.codes
+    begin = first
+    place = first
+    while place < last and (_is(text, place, WORD) or codes[place] in (0x2B, _HYPHEN, _DOT)):
+        place += 1
+    if (
+        place - first >= 2
+        and place + 2 < last
+        and codes[place] == 0x3A
+        and codes[place + 1] == 0x2F
+        and codes[place + 2] == 0x2F
+    ):
+        begin = place + 3
+    if _is_host(text, begin, last):
+        return True
+    for at in range(begin + 1, last):
+        if codes[at] == 0x40 and _is_host(text, at + 1, last):
+            return True
+    return begin != first and _is_host(text, first, last)
+
+
+@njit(cache=True, nogil=True)
+def _is_host(text: Text, first: int, last: int) -> bool:
+    """Whether a host, then perhaps a port and a path, fill `first` to `last`."""
+    codes = text.codes
+    stop = first
+    while stop < last and (_is(text, stop, HOST) or codes[stop] in (_DOT, _HYPHEN, 0x5F)):
+        stop += 1
+    place = stop
+    if place < last and codes[place] == 0x3A:
+        place += 1
+        digits = place
+        while place < last and _is(text, place, DIGIT) and place - digits < 5:
+            place += 1
+        if place - digits < 2:
+            return False
+    if place < last and codes[place] not in (0x2F, 0x3F, 0x23):
+        return False
+    domain = stop
+    while domain > first and codes[domain - 1] != _DOT:
+        domain -= 1
+    if domain == first or not 2 <= stop - domain <= _MAX_DOMAIN_CHARS:
+        return _is_address(text, first, stop)
+    for i in range(domain, stop):
+        if not _is(text, i, LOWER):
+            return _is_address(text, first, stop)
+    label = first
+    for i in range(first, domain):
+        if codes[i] == _DOT:
+            if not 1 <= i - label <= _MAX_LABEL_CHARS:
+                return False
+            if not (_is(text, label, HOST) and _is(text, i - 1, HOST)):
+                return False
+            label = i + 1
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _is_address(text: Text, first: int, stop: int) -> bool:
+    """Whether an IPv4 address that is not private fills the place, as spaCy's pattern has it."""
+    numbers = np.zeros(4, np.int64)
+    num_parts = 0
+    digits = 0
+    for i in range(first, stop + 1):
+        if i < stop and _is(text, i, DIGIT):
+            if num_parts > 3 or digits == 3:
+                return False
+            numbers[num_parts] = 10 * numbers[num_parts] + np.int64(text.codes[i]) - 0x30
+            digits += 1
+        elif i == stop or text.codes[i] == _DOT:
+            if digits == 0:
+                return False
+            num_parts += 1
+            digits = 0
+        else:
+            return False
+    if num_parts != 4 or not 1 <= numbers[0] <= 223 or not 1 <= numbers[3] <= 254:
+        return False
+    if numbers[1] > 255 or numbers[2] > 255 or numbers[0] in (10, 127):
+        return False
+    if (numbers[0] == 169 and numbers[1] == 254) or (numbers[0] == 192 and numbers[1] == 168):
+        return False
+    return not (numbers[0] == 172 and 16 <= numbers[1] <= 31)
+
+
+@njit(cache=True, nogil=True)
+def _put_together(text: Text, num_before: int, num_tokens: int, tables: Tables, out: Tokens) -> int:
+    """Make neighbours that spell an exception what it says, the longest first; the number of all.
+
+    spaCy does so with those exceptions alone that its affixes would take apart.
+    """
+    begins, ends = out.begins, out.ends
+    for length in range(min(_MAX_JOINED_TOKENS, num_tokens - num_before), 0, -1):
+        token = num_before
+        while token + length <= num_tokens:
+            exception = _exception(text, begins[token], ends[token + length - 1], tables)
+            if exception < 0 or not tables.is_affixed[exception]:
+                token += 1
+                continue
+            num_pieces = 0
+            while num_pieces < MAX_EXCEPTION_PIECES and tables.pieces[exception, num_pieces]:
+                num_pieces += 1
+            shift = num_pieces - length
+            if shift > 0:
+                for i in range(num_tokens - 1, token + length - 1, -1):
+                    begins[i + shift], ends[i + shift] = begins[i], ends[i]
+            elif shift < 0:
+                for i in range(token + length, num_tokens):
+                    begins[i + shift], ends[i + shift] = begins[i], ends[i]
+            _write_pieces(tables, exception, begins[token], out, token)
+            num_tokens += shift
+            token += num_pieces
+    return num_tokens
