@@ -29,6 +29,11 @@ MAX_DOCUMENT_BYTES = 2**31 - 1
 """Longest document the kernels take, in bytes: word positions and lengths are then proven to fit
 the int32 scratch arrays. Two gigabytes of text is a corpus that lost its document boundaries."""
 
+# Decorates kernels that allocate nothing. numba counts references to arrays by atomic operations,
+# and where kernels call each other it cannot leave them out: datatrove's words took ten times as
+# long. Without its runtime nothing is counted, and a kernel that allocates does not compile.
+kernel = njit(cache=True, nogil=True, _nrt=False)
+
 
 def utf8_buffers(array: pa.Array | pa.ChunkedArray) -> tuple[Offsets, Bytes]:
     """Return the offsets (int64, one more than documents) and the UTF-8 bytes of a string array.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Codes, Hashes, Integer
+from bessemer.text.buffers import Bytes, Codes, Hashes, Integer, kernel
 from bessemer.text.characters import decode
 from bessemer.text.datatrove.rolling import append, cut
 from bessemer.text.datatrove.tables import Tables
@@ -32,7 +32,7 @@ def empty_text(num_chars: int) -> Text:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_text(data: Bytes, begin: int, end: int, tables: Tables, out: Text) -> int:
     """Fill `out` with the characters at bytes `begin` to `end`; return their number."""
     num_chars = 0
@@ -50,7 +50,7 @@ def read_text(data: Bytes, begin: int, end: int, tables: Tables, out: Text) -> i
     return num_chars
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def put(out: Text, num_chars: int, code: int, tables: Tables) -> int:
     """Append one character; return the number of characters then."""
     if num_chars == 0:
@@ -61,7 +61,7 @@ def put(out: Text, num_chars: int, code: int, tables: Tables) -> int:
     return num_chars + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def hash_between(text: Text, first: int, last: int, powers: Hashes) -> np.uint64:
     """The finished hash of characters `first` to `last`."""
     return finish(cut(text.hashes[last], text.hashes[first], last - first, powers))

@@ -11,9 +11,8 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numba import njit
 
-from bessemer.text.buffers import Codes, Hashes, read_only
+from bessemer.text.buffers import Codes, Hashes, kernel, read_only
 from bessemer.text.hashing import STEP, finish
 
 BASE = np.uint64(0xD1342543DE82EF95)  # a multiplier of Steele and Vigna 2021, table 5
@@ -30,13 +29,13 @@ def powers() -> Hashes:
     return read_only(table)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def append(state: np.uint64, code: np.uint64) -> np.uint64:
     """The hash of a string with one more code point."""
     return state * BASE + (code + np.uint64(1)) * STEP
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def power(exponent: int, table: Hashes) -> np.uint64:
     """BASE to a power that may lie beyond the table."""
     if exponent < len(table):
@@ -51,7 +50,7 @@ def power(exponent: int, table: Hashes) -> np.uint64:
     return result
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cut(whole: np.uint64, before: np.uint64, num_chars: int, table: Hashes) -> np.uint64:
     """The hash of the last `num_chars` characters of a string, `before` being that of the rest."""
     return whole - before * power(num_chars, table)
@@ -62,7 +61,7 @@ def hash_text(text: str) -> np.uint64:
     return np.uint64(_hash_codes(np.array([ord(char) for char in text], np.uint32)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hash_codes(codes: Codes) -> np.uint64:
     state = np.uint64(0)
     for code in codes:

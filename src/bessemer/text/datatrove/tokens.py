@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer
+from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, kernel
 from bessemer.text.datatrove.decoded import Text, hash_between
 from bessemer.text.datatrove.tables import (
     ALPHA,
@@ -79,7 +79,7 @@ def empty_tokens(num_chars: int) -> Tokens:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_tokens(
     text: Text, num_chars: int, tables: Tables, scratch_suffixes: Counts, out: Tokens
 ) -> int:
@@ -115,13 +115,13 @@ def find_tokens(
     return num_tokens
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _append(out: Tokens, num_tokens: int, first: int, last: int) -> int:
     out.begins[num_tokens], out.ends[num_tokens] = first, last
     return num_tokens + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mark(text: Text, first: int, last: int) -> int:
     """The marks of the token of characters `first` to `last`."""
     seen: Integer = 0
@@ -144,7 +144,7 @@ def _mark(text: Text, first: int, last: int) -> int:
     return marks
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _split(
     text: Text,
     first: int,
@@ -201,7 +201,7 @@ def _split(
     return num_tokens
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _exception(text: Text, first: int, last: int, tables: Tables) -> int:
     """The slot of the exception that these characters spell, or -1."""
     if last <= first or last - first > MAX_EXCEPTION_CHARS:
@@ -209,7 +209,7 @@ def _exception(text: Text, first: int, last: int, tables: Tables) -> int:
     return _look_up(hash_between(text, first, last, tables.powers), tables.exceptions)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _look_up(key: np.uint64, slots: Hashes) -> int:
     mask = np.uint64(len(slots) - 1)
     slot = key & mask
@@ -220,7 +220,7 @@ def _look_up(key: np.uint64, slots: Hashes) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _write_pieces(tables: Tables, exception: int, first: int, out: Tokens, num_tokens: int) -> int:
     for i in range(MAX_EXCEPTION_PIECES):
         length = np.int64(tables.pieces[exception, i])
@@ -230,12 +230,12 @@ def _write_pieces(tables: Tables, exception: int, first: int, out: Tokens, num_t
     return num_tokens
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is(text: Text, place: int, bits: int) -> bool:
     return np.int64(text.kinds[place]) & bits != 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _num_dots(codes: Codes, first: int, last: int) -> int:
     """How many full stops stand at `first`, up to `last`."""
     place = first
@@ -244,7 +244,7 @@ def _num_dots(codes: Codes, first: int, last: int) -> int:
     return place - first
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _prefix(text: Text, first: int, last: int) -> int:
     """Characters of the prefix at `first`, 0 if there is none."""
     codes = text.codes
@@ -263,7 +263,7 @@ def _prefix(text: Text, first: int, last: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _suffix(text: Text, first: int, last: int, seen: int, tables: Tables) -> int:
     """Characters of the longest suffix of what lies from `first` to `last`, 0 if there is none."""
     if last <= first:
@@ -315,7 +315,7 @@ def _suffix(text: Text, first: int, last: int, seen: int, tables: Tables) -> int
     return longest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _infix(text: Text, place: int, first: int, last: int) -> int:
     """Characters of the infix at `place`, 0 if there is none."""
     codes = text.codes
@@ -358,7 +358,7 @@ def _infix(text: Text, place: int, first: int, last: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _split_infixes(text: Text, first: int, last: int, out: Tokens, num_before: int) -> int:
     """Append the tokens between the infixes, and these; one token if there are none, or a URL."""
     num_tokens = num_before
@@ -381,7 +381,7 @@ def _split_infixes(text: Text, first: int, last: int, out: Tokens, num_before: i
     return num_tokens
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_url(text: Text, first: int, last: int) -> bool:
     """Whether spaCy's pattern of URLs matches: [scheme://][user@]host[:port][/?# anything]."""
     codes = text.codes
@@ -405,7 +405,7 @@ def _is_url(text: Text, first: int, last: int) -> bool:
     return begin != first and _is_host(text, first, last)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_host(text: Text, first: int, last: int) -> bool:
     """Whether a host, then perhaps a port and a path, fill `first` to `last`."""
     codes = text.codes
@@ -441,35 +441,38 @@ def _is_host(text: Text, first: int, last: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_address(text: Text, first: int, stop: int) -> bool:
     """Whether an IPv4 address that is not private fills the place, as spaCy's pattern has it."""
-    numbers = np.zeros(4, np.int64)
-    num_parts = 0
-    digits = 0
+    number = digits = num_parts = first_number = 0
     for i in range(first, stop + 1):
         if i < stop and _is(text, i, DIGIT):
-            if num_parts > 3 or digits == 3:
+            if digits == 3:
                 return False
-            numbers[num_parts] = 10 * numbers[num_parts] + np.int64(text.codes[i]) - 0x30
+            number = 10 * number + np.int64(text.codes[i]) - 0x30
             digits += 1
-        elif i == stop or text.codes[i] == _DOT:
-            if digits == 0:
-                return False
-            num_parts += 1
-            digits = 0
-        else:
+            continue
+        if digits == 0 or (i < stop and text.codes[i] != _DOT) or number > 255:
             return False
-    if num_parts != 4 or not 1 <= numbers[0] <= 223 or not 1 <= numbers[3] <= 254:
-        return False
-    if numbers[1] > 255 or numbers[2] > 255 or numbers[0] in (10, 127):
-        return False
-    if (numbers[0] == 169 and numbers[1] == 254) or (numbers[0] == 192 and numbers[1] == 168):
-        return False
-    return not (numbers[0] == 172 and 16 <= numbers[1] <= 31)
+        num_parts += 1
+        if num_parts == 1:
+            first_number = number
+            if not 1 <= number <= 223 or number in (10, 127):
+                return False
+        elif (
+            num_parts == 2
+            and (
+                (first_number == 169 and number == 254)
+                or (first_number == 192 and number == 168)
+                or (first_number == 172 and 16 <= number <= 31)
+            )
+        ) or (num_parts == 4 and not 1 <= number <= 254):
+            return False
+        number = digits = 0
+    return num_parts == 4
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_together(text: Text, num_before: int, num_tokens: int, tables: Tables, out: Tokens) -> int:
     """Make neighbours that spell an exception what it says, the longest first; the number of all.
 

@@ -1,0 +1,267 @@
+"""Gopher's quality and repetition measures as datatrove takes them.
+
+Definitions are those of datatrove 0.10.1, `gopher_quality_filter.py` and
+`gopher_repetition_filter.py`, of which each is a count or a quotient of two counts here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from bessemer.text.buffers import Counts, Hashes, kernel
+from bessemer.text.datatrove.decoded import Text, hash_between
+from bessemer.text.datatrove.rolling import power
+from bessemer.text.datatrove.tables import LINE_END, SPACE, Tables
+from bessemer.text.datatrove.tokens import HAS_LETTER, IS_SPACE, IS_SYMBOL, Tokens
+from bessemer.text.hashing import SEED, extend, finish, first_equal, num_slots
+
+TOP_NGRAM_WORDS = (2, 3, 4)
+DUPLICATE_NGRAM_WORDS = (5, 6, 7, 8, 9, 10)
+_MAX_NGRAM_WORDS = 10
+_DOT, _ELLIPSIS, _HASH, _NEWLINE, _CARRIAGE_RETURN = 0x2E, 0x2026, 0x23, 0x0A, 0x0D
+_BULLET, _HYPHEN = 0x2022, 0x2D
+
+GOPHER_COUNTS = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "chars", "words", "real_words", "real_word_chars", "alpha_words", "stop_words",
+            "number_signs", "ellipses", "lines", "bullet_lines", "ellipsis_lines",
+            "pieces", "dup_pieces", "dup_piece_chars", "paras", "dup_paras", "dup_para_chars",
+        )
+    ]
+)  # fmt: skip
+
+
+class Words(NamedTuple):
+    """The words among a text's tokens, and scratch for comparing them."""
+
+    hashes: Hashes  # uint64, finished, of each word
+    joined: Hashes  # uint64, of all words before, joined; one row more than words
+    num_chars: Counts  # int32
+    keys: Hashes  # uint64, of n-grams, lines or paragraphs
+    sizes: Counts  # int32, of lines or paragraphs, in characters
+    positions: Counts  # int32
+    first: Counts  # int32
+    counts: Counts  # int32
+    slots: Counts  # int32
+
+
+@njit(cache=True, nogil=True)
+def empty_words(num_chars: int) -> Words:
+    """Scratch for a text; memory is touched only as words fill it."""
+    return Words(
+        np.empty(num_chars + 1, np.uint64),
+        np.empty(num_chars + 2, np.uint64),
+        np.empty(num_chars + 1, np.int32),
+        np.empty(num_chars + 1, np.uint64),
+        np.empty(num_chars + 1, np.int32),
+        np.empty(num_chars + 1, np.int32),
+        np.empty(num_chars + 1, np.int32),
+        np.empty(num_chars + 1, np.int32),
+        np.empty(num_slots(num_chars + 1), np.int32),
+    )
+
+
+@kernel
+def count_words(
+    text: Text, tokens: Tokens, num_tokens: int, tables: Tables, words: Words, out: np.void
+) -> int:
+    """Fill in the words of the text and what is counted in them; return their number."""
+    num_words = real_words = real_word_chars = alpha_words = 0
+    stop_words_seen = 0
+    words.joined[0] = np.uint64(0)
+    for token in range(num_tokens):
+        marks = np.int64(tokens.marks[token])
+        if marks & IS_SPACE:
+            continue
+        begin, end = tokens.begins[token], tokens.ends[token]
+        size = end - begin
+        raw = text.hashes[end] - text.hashes[begin] * power(size, tables.powers)
+        words.hashes[num_words] = finish(raw)
+        words.joined[num_words + 1] = words.joined[num_words] * power(size, tables.powers) + raw
+        words.num_chars[num_words] = size
+        if not marks & IS_SYMBOL:
+            real_words += 1
+            real_word_chars += size
+        alpha_words += marks & HAS_LETTER != 0
+        if size <= 4:
+            for i in range(len(tables.stop_words)):
+                if words.hashes[num_words] == tables.stop_words[i]:
+                    stop_words_seen |= 1 << i
+        num_words += 1
+    out["words"] = num_words
+    out["real_words"] = real_words
+    out["real_word_chars"] = real_word_chars
+    out["alpha_words"] = alpha_words
+    num_stop_words = 0
+    for i in range(len(tables.stop_words)):
+        num_stop_words += stop_words_seen >> i & 1
+    out["stop_words"] = num_stop_words
+    return num_words
+
+
+@kernel
+def count_lines(text: Text, num_chars: int, out: np.void) -> None:
+    """Count lines as str.splitlines parts them, and signs in all of the text."""
+    number_signs = ellipses = lines = bullet_lines = ellipsis_lines = 0
+    dots = dots_at_last = visible = 0
+    begins_with_bullet = ends_with_ellipsis = False
+    for place in range(num_chars + 1):
+        is_last = place == num_chars
+        code = np.int64(text.codes[place]) if not is_last else _NEWLINE
+        kind = np.int64(text.kinds[place]) if not is_last else LINE_END | SPACE
+        number_signs += code == _HASH
+        dots = dots + 1 if code == _DOT else 0
+        ellipses += code == _ELLIPSIS or (dots > 0 and dots % 3 == 0)
+        if not kind & SPACE:
+            if visible == 0:
+                begins_with_bullet = code in (_BULLET, _HYPHEN)
+            visible += 1
+            dots_at_last = dots
+            ends_with_ellipsis = code == _ELLIPSIS or dots_at_last >= 3
+        if kind & LINE_END:
+            follows_return = place > 0 and text.codes[place - 1] == _CARRIAGE_RETURN
+            if not is_last and code == _NEWLINE and follows_return:
+                continue  # the second half of one line end
+            if is_last and (num_chars == 0 or np.int64(text.kinds[place - 1]) & LINE_END):
+                continue  # nothing stands behind the last line end
+            lines += 1
+            if visible:
+                bullet_lines += begins_with_bullet
+                ellipsis_lines += ends_with_ellipsis
+            visible = 0
+    out["chars"] = num_chars
+    out["number_signs"] = number_signs
+    out["ellipses"] = ellipses
+    out["lines"] = lines
+    out["bullet_lines"] = bullet_lines
+    out["ellipsis_lines"] = ellipsis_lines
+
+
+@kernel
+def count_repeats(text: Text, num_chars: int, tables: Tables, words: Words, out: np.void) -> None:
+    """Count lines (parted at runs of line feeds) and paragraphs that occurred before.
+
+    A text that begins or ends with a line feed has an empty line there; paragraphs are parted at
+    runs of two line feeds or more, after white space at both ends of the text is stripped.
+    """
+    num_pieces = _part(text, 0, num_chars, 1, tables, words)
+    out["pieces"] = num_pieces
+    out["dup_pieces"], out["dup_piece_chars"] = count_equal(words, num_pieces)
+    begin, end = 0, num_chars
+    while begin < end and np.int64(text.kinds[begin]) & SPACE:
+        begin += 1
+    while end > begin and np.int64(text.kinds[end - 1]) & SPACE:
+        end -= 1
+    num_paras = _part(text, begin, end, 2, tables, words)
+    out["paras"] = num_paras
+    out["dup_paras"], out["dup_para_chars"] = count_equal(words, num_paras)
+
+
+@kernel
+def _part(text: Text, begin: int, end: int, min_newlines: int, tables: Tables, out: Words) -> int:
+    """Write hash and length of each part between runs of line feeds; return their number."""
+    num_parts = 0
+    first = place = begin
+    while place <= end:
+        run = 0
+        while place + run < end and text.codes[place + run] == _NEWLINE:
+            run += 1
+        if run >= min_newlines or place == end:
+            out.keys[num_parts] = hash_between(text, first, place, tables.powers)
+            out.sizes[num_parts] = place - first
+            num_parts += 1
+            first = place + run
+        place += max(1, run)
+    return num_parts
+
+
+@kernel
+def count_equal(words: Words, num_keys: int) -> tuple[int, int]:
+    """How many of the keys were met before, and their characters."""
+    for i in range(num_keys):
+        words.positions[i] = i
+    first_equal(words.keys, words.positions, num_keys, words.slots, words.first)
+    num_repeats = num_chars = 0
+    for i in range(num_keys):
+        if words.first[i] != i:
+            num_repeats += 1
+            num_chars += words.sizes[i]
+    return num_repeats, num_chars
+
+
+@kernel
+def count_ngrams(
+    words: Words, num_words: int, tables: Tables, out_chars: npt.NDArray[np.int64]
+) -> None:
+    """Write into `out_chars[n]` the characters that datatrove counts of n-grams, n from 2 to 10.
+
+    Of 2 to 4 words: length (with a space between words) times count of the most frequent n-gram,
+    of equals the first, even if none occurs twice. Of 5 to 10 words: a walk from left to right
+    that adds up n-grams met before in the walk, and jumps over them.
+    """
+    out_chars[:] = 0
+    keys = words.keys
+    for word in range(num_words):
+        keys[word] = extend(SEED, words.hashes[word])
+    for n in range(2, 5):
+        num_ngrams = num_words - n + 1
+        if num_ngrams <= 0:
+            break
+        for i in range(num_ngrams):
+            keys[i] = extend(keys[i], words.hashes[i + n - 1])
+            words.positions[i] = i
+        first_equal(keys, words.positions, num_ngrams, words.slots, words.first)
+        words.counts[:num_ngrams] = 0
+        best, most = 0, 0
+        for i in range(num_ngrams):
+            words.counts[words.first[i]] += 1
+        for i in range(num_ngrams):
+            if words.counts[i] > most:
+                best, most = i, words.counts[i]
+        size = n - 1
+        for word in range(best, best + n):
+            size += words.num_chars[word]
+        out_chars[n] = size * most
+    for n in range(5, _MAX_NGRAM_WORDS + 1):
+        out_chars[n] = _walk(words, num_words, n, tables)
+        if out_chars[n] == 0:
+            break  # without a repeat of n words there is none of more
+
+
+@kernel
+def _walk(words: Words, num_words: int, n: int, tables: Tables) -> int:
+    """Characters of the n-grams that the walk met before; equal is what is equal when joined."""
+    num_ngrams = num_words - n + 1
+    if num_ngrams <= 0:
+        return 0
+    slots = num_slots(num_ngrams)
+    words.slots[:slots] = -1
+    mask = np.uint64(slots - 1)
+    keys = words.keys
+    num_chars = 0
+    size = 0
+    for word in range(n):
+        size += words.num_chars[word]
+    place = sized = 0
+    while place < num_ngrams:
+        while sized < place:
+            size += words.num_chars[sized + n] - words.num_chars[sized]
+            sized += 1
+        key = finish(words.joined[place + n] - words.joined[place] * power(size, tables.powers))
+        keys[place] = key
+        slot = key & mask
+        while words.slots[slot] != -1 and keys[words.slots[slot]] != key:
+            slot = (slot + np.uint64(1)) & mask
+        if words.slots[slot] == -1:
+            words.slots[slot] = place
+            place += 1
+        else:
+            num_chars += size
+            place += n
+    return num_chars
