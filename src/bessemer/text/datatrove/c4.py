@@ -1,20 +1,35 @@
-"""C4's line rules as datatrove applies them: what is left of a text, and its sentences.
+"""C4's line rules as datatrove applies them, and FineWeb's measures of what they leave.
 
 Definitions are those of `C4QualityFilter` in datatrove 0.10.1. Lines are those of str.splitlines,
 stripped. A line is taken out if a word of it is longer than MAX_WORD_CHARS, if it has fewer than
 MIN_LINE_WORDS words, names JavaScript or a policy, or (where that is asked for) does not end in
 terminal punctuation. Marks of citations are taken out of lines. The default of datatrove asks for
 terminal punctuation; FineWeb, which uses the same filter, does not.
+
+As every line end is white space, the words of a line that stays are among those of the text; only a
+line with a citation in it is split anew.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from bessemer.text.buffers import Bools, Codes, kernel
-from bessemer.text.datatrove.decoded import Text, put
-from bessemer.text.datatrove.tables import DECIMAL, LINE_END, SPACE, Tables
-from bessemer.text.datatrove.tokens import ENDS_SENTENCE, IS_PUNCT, IS_SPACE, Tokens
+import numpy as np
+from numba import njit
+
+from bessemer.text.buffers import Codes, Counts, kernel
+from bessemer.text.datatrove.decoded import Text, empty_text, hash_between, put
+from bessemer.text.datatrove.fineweb import SHORT_LINE_CHARS
+from bessemer.text.datatrove.gopher import Words, count_equal
+from bessemer.text.datatrove.tables import DECIMAL, LINE_END, SPACE, TERMINAL, Tables
+from bessemer.text.datatrove.tokens import (
+    ENDS_SENTENCE,
+    IS_PUNCT,
+    IS_SPACE,
+    Tokens,
+    empty_tokens,
+    find_tokens,
+)
 
 MAX_WORD_CHARS = 1000
 MIN_LINE_WORDS = 3
@@ -38,23 +53,44 @@ C4_COUNTS = np.dtype(
     [
         (f"{name}_{variant}", np.int64)
         for variant in ("punctuated", "all")
-        for name in ("sentences", "lorem_lines", "curly_lines", "lines")
+        for name in ("sentences", "lorem_lines", "curly_lines")
     ]
 )
 """Of lines in terminal punctuation alone (C4, datatrove's default), and of all (FineWeb's use)."""
 
 
-@kernel
-def clean_lines(
-    text: Text, num_chars: int, tables: Tables, is_punctuated: Bools, out_text: Text, out: np.void
-) -> int:
-    """Fill `out_text` with the lines that stay if terminal punctuation is not asked for.
+class Line(NamedTuple):
+    """Scratch for a line without its citations."""
 
-    They are joined by line feeds. Returns the number of characters; `is_punctuated` tells of each
-    line whether it ends in terminal punctuation, and `out` gets the counts but for sentences.
-    """
-    num_out = num_lines = num_punctuated = 0
+    text: Text
+    tokens: Tokens
+    suffixes: Counts
+
+
+@njit(cache=True, nogil=True)
+def empty_line(num_chars: int) -> Line:
+    """Scratch for a line of so many characters."""
+    return Line(empty_text(num_chars), empty_tokens(num_chars), np.empty(num_chars + 1, np.int32))
+
+
+@kernel
+def count_c4(
+    text: Text,
+    num_chars: int,
+    tokens: Tokens,
+    num_tokens: int,
+    tables: Tables,
+    line: Line,
+    words: Words,
+    out: np.void,
+    out_fineweb: np.void,
+) -> None:
+    """Count what C4 decides by, and FineWeb's counts of the lines that stay (joined, stripped)."""
+    sentences = sentences_punctuated = 0
     lorem = lorem_punctuated = curly = curly_punctuated = 0
+    kept = kept_chars = kept_words = newlines = punct_lines = short_lines = 0
+    blank_lines = blank_chars = trailing = 0
+    token = 0
     place = 0
     while place < num_chars:
         begin = place
@@ -72,17 +108,23 @@ def clean_lines(
             begin += 1
         while end > begin and np.int64(text.kinds[end - 1]) & SPACE:
             end -= 1
-        num_words, longest = _measure_words(text, begin, end)
-        if longest > MAX_WORD_CHARS:
+        while token < num_tokens and tokens.begins[token] < begin:
+            token += 1
+        first_token = token
+        while token < num_tokens and tokens.begins[token] < end:
+            token += 1
+        num_chunks, longest = _measure_chunks(text, begin, end)
+        if longest > MAX_WORD_CHARS or num_chunks < MIN_LINE_WORDS:
             continue
-        line = num_out + 1 if num_lines else 0  # behind the line feed that parts it from the last
-        if num_lines:
-            put(out_text, num_out, _NEWLINE, tables)
-        stop = _copy_without_citations(text, begin, end, tables, out_text, line)
-        punctuated = _ends_sentence(out_text, line, stop)
-        if num_words < MIN_LINE_WORDS:
-            continue
-        found = _phrases(out_text, line, stop)
+        has_citation = _has_citation(text, begin, end)
+        if has_citation:
+            stop = _copy_without_citations(text, begin, end, tables, line.text)
+            num_line_tokens = find_tokens(line.text, stop, tables, line.suffixes, line.tokens)
+            punctuated = _ends_sentence(line.text, 0, stop)
+            found = _phrases(line.text, 0, stop)
+        else:
+            punctuated = _ends_sentence(text, begin, end)
+            found = _phrases(text, begin, end)
         if found & _HAS_LOREM:
             lorem += 1
             lorem_punctuated += punctuated
@@ -91,89 +133,138 @@ def clean_lines(
             curly_punctuated += punctuated
         if found:
             continue
-        is_punctuated[num_lines] = punctuated
-        num_punctuated += punctuated
-        num_lines += 1
-        num_out = stop
-    out["lines_all"], out["lines_punctuated"] = num_lines, num_punctuated
+
+        leading = 0
+        last_trailing = trailing
+        trailing = 0
+        if has_citation:
+            num_sentences, num_words = _count_sentences(line.tokens, 0, num_line_tokens)
+            size = stop
+            while trailing < size and np.int64(line.text.kinds[size - 1 - trailing]) & SPACE:
+                trailing += 1
+            is_blank = trailing == size
+            if not kept:  # what stands at the ends of the whole text is stripped
+                while leading < size and np.int64(line.text.kinds[leading]) & SPACE:
+                    leading += 1
+            kind = np.int64(line.text.kinds[stop - 1]) if size else 0
+            key = hash_between(line.text, leading, stop, tables.powers)
+            stripped_key = hash_between(line.text, leading, stop - trailing, tables.powers)
+            stripped_kind = 0 if is_blank else np.int64(line.text.kinds[stop - trailing - 1])
+            size -= leading
+        else:
+            num_sentences, num_words = _count_sentences(tokens, first_token, token)
+            size = end - begin
+            is_blank = False
+            kind = stripped_kind = np.int64(text.kinds[end - 1])
+            key = stripped_key = hash_between(text, begin, end, tables.powers)
+        sentences += num_sentences
+        if punctuated:
+            sentences_punctuated += num_sentences
+        if is_blank:
+            trailing = last_trailing
+            if kept:
+                blank_lines += 1
+                blank_chars += size
+            continue
+        newlines += blank_lines + (kept > 0)
+        kept_chars += blank_chars + size
+        blank_lines = blank_chars = 0
+        words.keys[kept] = key
+        words.sizes[kept] = size
+        kept += 1
+        kept_words += num_words
+        punct_lines += kind & TERMINAL != 0
+        short_lines += size <= SHORT_LINE_CHARS
+        last_key, last_size = stripped_key, size - trailing
+        last_kind, last_stripped_kind = kind, stripped_kind
+    if kept and trailing:
+        words.keys[kept - 1] = last_key
+        words.sizes[kept - 1] = last_size
+        kept_chars -= trailing
+        punct_lines += (last_stripped_kind & TERMINAL != 0) - (last_kind & TERMINAL != 0)
+        short_lines += (last_size <= SHORT_LINE_CHARS) - (last_size + trailing <= SHORT_LINE_CHARS)
+    out["sentences_all"], out["sentences_punctuated"] = sentences, sentences_punctuated
     out["lorem_lines_all"], out["lorem_lines_punctuated"] = lorem, lorem_punctuated
     out["curly_lines_all"], out["curly_lines_punctuated"] = curly, curly_punctuated
-    return num_out
+    out_fineweb["chars"] = kept_chars + newlines
+    out_fineweb["words"] = kept_words
+    out_fineweb["newlines"] = newlines
+    out_fineweb["lines"] = kept
+    out_fineweb["punct_lines"] = punct_lines
+    out_fineweb["short_lines"] = short_lines
+    _, out_fineweb["dup_line_chars"] = count_equal(words, kept)
 
 
 @kernel
-def count_sentences(
-    text: Text, tokens: Tokens, num_tokens: int, is_punctuated: Bools, out: np.void
-) -> None:
-    """Count the sentences of each line as spaCy's sentencizer does, over the cleaned text.
+def _count_sentences(tokens: Tokens, first: int, last: int) -> tuple[int, int]:
+    """Sentences of a line as spaCy's sentencizer parts them, and its words.
 
-    A sentence ends with a sign that ends sentences and what punctuation follows it.
+    A sentence ends with a sign that ends sentences and what punctuation follows it; one of white
+    space alone is none.
     """
-    line = sentences = punctuated = 0
+    sentences = num_words = 0
     is_ended = is_begun = False
-    for token in range(num_tokens + 1):
-        num_newlines = 0
-        is_space = False
-        if token < num_tokens:
-            is_space = np.int64(tokens.marks[token]) & IS_SPACE != 0
-            if is_space:
-                for place in range(tokens.begins[token], tokens.ends[token]):
-                    num_newlines += text.codes[place] == _NEWLINE
-        if token == num_tokens or num_newlines:
-            if is_begun:
-                sentences += 1
-                punctuated += is_punctuated[line]
-            is_begun = is_ended = False
-            line += num_newlines
-            continue
+    for token in range(first, last):
         marks = np.int64(tokens.marks[token])
         ends = marks & ENDS_SENTENCE != 0
         if is_ended and not marks & IS_PUNCT and not ends:
             sentences += is_begun
-            punctuated += is_begun and is_punctuated[line]
             is_begun = is_ended = False
-        if ends:
-            is_ended = True
-        is_begun |= not is_space
-    out["sentences_all"], out["sentences_punctuated"] = sentences, punctuated
+        is_ended |= ends
+        if not marks & IS_SPACE:
+            is_begun = True
+            num_words += 1
+    return sentences + is_begun, num_words
 
 
 @kernel
-def _measure_words(text: Text, begin: int, end: int) -> tuple[int, int]:
-    """Words between white space, and the characters of the longest."""
-    num_words = longest = size = 0
+def _measure_chunks(text: Text, begin: int, end: int) -> tuple[int, int]:
+    """Chunks between white space, and the characters of the longest."""
+    num_chunks = longest = size = 0
     for place in range(begin, end):
         if np.int64(text.kinds[place]) & SPACE:
             size = 0
         else:
-            num_words += size == 0
+            num_chunks += size == 0
             size += 1
             longest = max(longest, size)
-    return num_words, longest
+    return num_chunks, longest
 
 
 @kernel
-def _copy_without_citations(
-    text: Text, begin: int, end: int, tables: Tables, out: Text, num_out: int
-) -> int:
-    """Append a line without [1], [], [edit] and [citation needed]; return the new length."""
+def _citation(text: Text, place: int, end: int) -> int:
+    """Characters of the citation mark that stands there: [1], [], [edit] or [citation needed]."""
+    if text.codes[place] != _OPEN:
+        return 0
+    stop = place + 1
+    while stop < end and np.int64(text.kinds[stop]) & DECIMAL:
+        stop += 1
+    if stop < end and text.codes[stop] == _CLOSE:
+        return stop + 1 - place
+    if _stands_at(text, place, end, _EDIT):
+        return len(_EDIT)
+    return len(_NEEDED) if _stands_at(text, place, end, _NEEDED) else 0
+
+
+@kernel
+def _has_citation(text: Text, begin: int, end: int) -> bool:
+    place = begin
+    while place < end and _citation(text, place, end) == 0:
+        place += 1
+    return place < end
+
+
+@kernel
+def _copy_without_citations(text: Text, begin: int, end: int, tables: Tables, out: Text) -> int:
+    """Copy a line without its citations; return its length."""
+    out.hashes[0] = np.uint64(0)
+    num_out = 0
     place = begin
     while place < end:
-        if text.codes[place] == _OPEN:
-            stop = place + 1
-            while stop < end and np.int64(text.kinds[stop]) & DECIMAL:
-                stop += 1
-            if stop < end and text.codes[stop] == _CLOSE:
-                place = stop + 1
-                continue
-            if _stands_at(text, place, end, _EDIT):
-                place += len(_EDIT)
-                continue
-            if _stands_at(text, place, end, _NEEDED):
-                place += len(_NEEDED)
-                continue
-        num_out = put(out, num_out, text.codes[place], tables)
-        place += 1
+        cited = _citation(text, place, end)
+        if cited == 0:
+            num_out = put(out, num_out, text.codes[place], tables)
+        place += max(1, cited)
     return num_out
 
 

@@ -28,15 +28,15 @@ FINEWEB_COUNTS = np.dtype(
 
 @kernel
 def count_fineweb(
-    text: Text, begin: int, end: int, num_words: int, tables: Tables, words: Words, out: np.void
+    text: Text, num_chars: int, num_words: int, tables: Tables, words: Words, out: np.void
 ) -> None:
-    """Count the lines from character `begin` to `end`, which have as many words."""
+    """Count the lines of a text."""
     newlines = lines = punct_lines = short_lines = 0
-    first = begin
+    first = 0
     is_blank = True
-    for place in range(begin, end + 1):
-        if place == end or text.codes[place] == _NEWLINE:
-            newlines += place < end
+    for place in range(num_chars + 1):
+        if place == num_chars or text.codes[place] == _NEWLINE:
+            newlines += place < num_chars
             if not is_blank:
                 words.keys[lines] = hash_between(text, first, place, tables.powers)
                 words.sizes[lines] = place - first
@@ -47,7 +47,7 @@ def count_fineweb(
             is_blank = True
         else:
             is_blank &= np.int64(text.kinds[place]) & SPACE != 0
-    out["chars"] = end - begin
+    out["chars"] = num_chars
     out["words"] = num_words
     out["newlines"] = newlines
     out["lines"] = lines

@@ -206,32 +206,63 @@ def count_ngrams(
     that adds up n-grams met before in the walk, and jumps over them.
     """
     out_chars[:] = 0
-    keys = words.keys
-    for word in range(num_words):
-        keys[word] = extend(SEED, words.hashes[word])
+    num_places = num_words - 1
+    for i in range(num_places):
+        words.keys[i] = extend(SEED, words.hashes[i])
+        words.positions[i] = i
     for n in range(2, 5):
-        num_ngrams = num_words - n + 1
-        if num_ngrams <= 0:
-            break
-        for i in range(num_ngrams):
-            keys[i] = extend(keys[i], words.hashes[i + n - 1])
-            words.positions[i] = i
-        first_equal(keys, words.positions, num_ngrams, words.slots, words.first)
-        words.counts[:num_ngrams] = 0
-        best, most = 0, 0
-        for i in range(num_ngrams):
-            words.counts[words.first[i]] += 1
-        for i in range(num_ngrams):
-            if words.counts[i] > most:
-                best, most = i, words.counts[i]
+        if num_words < n:
+            return
+        best, most = _most_frequent(words, max(0, num_places), n)
         size = n - 1
         for word in range(best, best + n):
             size += words.num_chars[word]
         out_chars[n] = size * most
-    for n in range(5, _MAX_NGRAM_WORDS + 1):
-        out_chars[n] = _walk(words, num_words, n, tables)
-        if out_chars[n] == 0:
-            break  # without a repeat of n words there is none of more
+        num_places = _keep_repeated(words, max(0, num_places))
+    if num_places:
+        for n in range(5, _MAX_NGRAM_WORDS + 1):
+            out_chars[n] = _walk(words, num_words, n, tables)
+            if out_chars[n] == 0:
+                break  # without a repeat of n words there is none of more
+
+
+@kernel
+def _most_frequent(words: Words, num_places: int, n: int) -> tuple[int, int]:
+    """Place and count of the most frequent n words, of equals the first; the first of all if none
+    of those at `positions` repeats. `keys` are made those of n words, `first` and `counts` filled.
+    """
+    for i in range(num_places):
+        place = words.positions[i]
+        words.keys[place] = extend(words.keys[place], words.hashes[place + n - 1])
+    first_equal(words.keys, words.positions, num_places, words.slots, words.first)
+    for i in range(num_places):
+        place = words.positions[i]
+        if words.first[place] == place:
+            words.counts[place] = 1
+        else:
+            words.counts[words.first[place]] += 1
+    best, most = 0, 1
+    for i in range(num_places):
+        place = words.positions[i]
+        if words.first[place] == place and words.counts[place] > most:
+            best, most = place, words.counts[place]
+    return best, most
+
+
+@kernel
+def _keep_repeated(words: Words, num_places: int) -> int:
+    """Keep the places where one word more may repeat: here and at the next word, n words do."""
+    num_kept = 0
+    for i in range(num_places - 1):
+        here, following = words.positions[i], words.positions[i + 1]
+        if (
+            following == here + 1
+            and words.counts[words.first[here]] > 1
+            and words.counts[words.first[following]] > 1
+        ):
+            words.positions[num_kept] = here
+            num_kept += 1
+    return num_kept
 
 
 @kernel

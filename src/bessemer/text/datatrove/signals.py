@@ -19,7 +19,7 @@ import pyarrow as pa
 from numba import njit
 
 from bessemer.text.buffers import Bytes, Offsets, longest_document_bytes, utf8_buffers
-from bessemer.text.datatrove.c4 import C4_COUNTS, clean_lines, count_sentences
+from bessemer.text.datatrove.c4 import C4_COUNTS, count_c4, empty_line
 from bessemer.text.datatrove.decoded import empty_text, read_text
 from bessemer.text.datatrove.fineweb import FINEWEB_COUNTS, count_fineweb
 from bessemer.text.datatrove.gopher import (
@@ -32,8 +32,8 @@ from bessemer.text.datatrove.gopher import (
     count_words,
     empty_words,
 )
-from bessemer.text.datatrove.tables import SPACE, Tables, tables
-from bessemer.text.datatrove.tokens import IS_SPACE, empty_tokens, find_tokens
+from bessemer.text.datatrove.tables import Tables, tables
+from bessemer.text.datatrove.tokens import empty_tokens, find_tokens
 from bessemer.text.quality import share
 
 _GOPHER = {
@@ -168,11 +168,10 @@ def _count(
     out_fineweb: npt.NDArray[np.void],
 ) -> None:
     limit = longest_bytes + 1
-    text, cleaned = empty_text(limit), empty_text(limit)
+    text, line = empty_text(limit), empty_line(limit)
     tokens = empty_tokens(limit)
     words = empty_words(limit)
     suffixes = np.empty(limit, np.int32)
-    is_punctuated = np.empty(limit, np.bool_)
     for document in range(len(offsets) - 1):
         num_chars = read_text(data, offsets[document], offsets[document + 1], tables, text)
         num_tokens = find_tokens(text, num_chars, tables, suffixes, tokens)
@@ -181,18 +180,15 @@ def _count(
         count_ngrams(words, num_words, tables, out_ngram_chars[document])
         count_lines(text, num_chars, gopher)
         count_repeats(text, num_chars, tables, words, gopher)
-        count_fineweb(text, 0, num_chars, num_words, tables, words, out_fineweb[0, document])
-
-        c4 = out_c4[document]
-        num_chars = clean_lines(text, num_chars, tables, is_punctuated, cleaned, c4)
-        num_tokens = find_tokens(cleaned, num_chars, tables, suffixes, tokens)
-        count_sentences(cleaned, tokens, num_tokens, is_punctuated, c4)
-        num_words = 0
-        for token in range(num_tokens):
-            num_words += tokens.marks[token] & IS_SPACE == 0
-        begin, end = 0, num_chars
-        while begin < end and np.int64(cleaned.kinds[begin]) & SPACE:
-            begin += 1
-        while end > begin and np.int64(cleaned.kinds[end - 1]) & SPACE:
-            end -= 1
-        count_fineweb(cleaned, begin, end, num_words, tables, words, out_fineweb[1, document])
+        count_fineweb(text, num_chars, num_words, tables, words, out_fineweb[0, document])
+        count_c4(
+            text,
+            num_chars,
+            tokens,
+            num_tokens,
+            tables,
+            line,
+            words,
+            out_c4[document],
+            out_fineweb[1, document],
+        )
