@@ -21,7 +21,14 @@ from bessemer.text.buffers import Codes, Counts, kernel
 from bessemer.text.datatrove.decoded import Text, empty_text, hash_between, put
 from bessemer.text.datatrove.fineweb import SHORT_LINE_CHARS
 from bessemer.text.datatrove.gopher import Words, count_equal
-from bessemer.text.datatrove.tables import DECIMAL, LINE_END, SPACE, TERMINAL, Tables
+from bessemer.text.datatrove.tables import (
+    DECIMAL,
+    LINE_END,
+    PHRASE_START,
+    SPACE,
+    TERMINAL,
+    Tables,
+)
 from bessemer.text.datatrove.tokens import (
     ENDS_SENTENCE,
     IS_PUNCT,
@@ -113,10 +120,10 @@ def count_c4(
         first_token = token
         while token < num_tokens and tokens.begins[token] < end:
             token += 1
-        num_chunks, longest = _measure_chunks(text, begin, end)
+        num_chunks, longest, has_bracket = _measure_chunks(text, begin, end)
         if longest > MAX_WORD_CHARS or num_chunks < MIN_LINE_WORDS:
             continue
-        has_citation = _has_citation(text, begin, end)
+        has_citation = has_bracket and _has_citation(text, begin, end)
         if has_citation:
             stop = _copy_without_citations(text, begin, end, tables, line.text)
             num_line_tokens = find_tokens(line.text, stop, tables, line.suffixes, line.tokens)
@@ -218,17 +225,19 @@ def _count_sentences(tokens: Tokens, first: int, last: int) -> tuple[int, int]:
 
 
 @kernel
-def _measure_chunks(text: Text, begin: int, end: int) -> tuple[int, int]:
-    """Chunks between white space, and the characters of the longest."""
+def _measure_chunks(text: Text, begin: int, end: int) -> tuple[int, int, bool]:
+    """Chunks between white space, the characters of the longest, and whether [ is in one."""
     num_chunks = longest = size = 0
+    has_bracket = False
     for place in range(begin, end):
         if np.int64(text.kinds[place]) & SPACE:
+            longest = max(longest, size)
             size = 0
         else:
             num_chunks += size == 0
             size += 1
-            longest = max(longest, size)
-    return num_chunks, longest
+            has_bracket |= text.codes[place] == _OPEN
+    return num_chunks, max(longest, size), has_bracket
 
 
 @kernel
@@ -295,6 +304,8 @@ def _phrases(text: Text, begin: int, end: int) -> int:
     """What the line contains, in letters of either case: a sum of the constants above."""
     found = 0
     for place in range(begin, end):
+        if not np.int64(text.kinds[place]) & PHRASE_START:
+            continue
         code = _lower(text.codes[place])
         if code == _CURLY:
             found |= _HAS_CURLY

@@ -14,10 +14,9 @@ from numba import njit
 
 from bessemer.text.buffers import Counts, Hashes, kernel
 from bessemer.text.datatrove.decoded import Text, hash_between
-from bessemer.text.datatrove.rolling import power
 from bessemer.text.datatrove.tables import LINE_END, SPACE, Tables
 from bessemer.text.datatrove.tokens import HAS_LETTER, IS_SPACE, IS_SYMBOL, Tokens
-from bessemer.text.hashing import SEED, extend, finish, first_equal, num_slots
+from bessemer.text.hashing import SEED, extend, first_equal, num_slots
 
 TOP_NGRAM_WORDS = (2, 3, 4)
 DUPLICATE_NGRAM_WORDS = (5, 6, 7, 8, 9, 10)
@@ -41,13 +40,13 @@ class Words(NamedTuple):
     """The words among a text's tokens, and scratch for comparing them."""
 
     hashes: Hashes  # uint64, finished, of each word
-    joined: Hashes  # uint64, of all words before, joined; one row more than words
     num_chars: Counts  # int32
     keys: Hashes  # uint64, of n-grams, lines or paragraphs
     sizes: Counts  # int32, of lines or paragraphs, in characters
     positions: Counts  # int32
     first: Counts  # int32
     counts: Counts  # int32
+    kept: Counts  # int32
     slots: Counts  # int32
 
 
@@ -56,9 +55,9 @@ def empty_words(num_chars: int) -> Words:
     """Scratch for a text; memory is touched only as words fill it."""
     return Words(
         np.empty(num_chars + 1, np.uint64),
-        np.empty(num_chars + 2, np.uint64),
         np.empty(num_chars + 1, np.int32),
         np.empty(num_chars + 1, np.uint64),
+        np.empty(num_chars + 1, np.int32),
         np.empty(num_chars + 1, np.int32),
         np.empty(num_chars + 1, np.int32),
         np.empty(num_chars + 1, np.int32),
@@ -74,16 +73,13 @@ def count_words(
     """Fill in the words of the text and what is counted in them; return their number."""
     num_words = real_words = real_word_chars = alpha_words = 0
     stop_words_seen = 0
-    words.joined[0] = np.uint64(0)
     for token in range(num_tokens):
         marks = np.int64(tokens.marks[token])
         if marks & IS_SPACE:
             continue
         begin, end = tokens.begins[token], tokens.ends[token]
         size = end - begin
-        raw = text.hashes[end] - text.hashes[begin] * power(size, tables.powers)
-        words.hashes[num_words] = finish(raw)
-        words.joined[num_words + 1] = words.joined[num_words] * power(size, tables.powers) + raw
+        words.hashes[num_words] = hash_between(text, begin, end, tables.powers)
         words.num_chars[num_words] = size
         if not marks & IS_SYMBOL:
             real_words += 1
@@ -196,41 +192,35 @@ def count_equal(words: Words, num_keys: int) -> tuple[int, int]:
 
 
 @kernel
-def count_ngrams(
-    words: Words, num_words: int, tables: Tables, out_chars: npt.NDArray[np.int64]
-) -> None:
+def count_ngrams(words: Words, num_words: int, out_chars: npt.NDArray[np.int64]) -> None:
     """Write into `out_chars[n]` the characters that datatrove counts of n-grams, n from 2 to 10.
 
     Of 2 to 4 words: length (with a space between words) times count of the most frequent n-gram,
     of equals the first, even if none occurs twice. Of 5 to 10 words: a walk from left to right
-    that adds up n-grams met before in the walk, and jumps over them.
+    that adds up n-grams met before in the walk, and jumps over them. (datatrove compares the words
+    of the walk joined, so that "no where" is "nowhere"; here words are equal one by one.)
     """
     out_chars[:] = 0
-    num_places = num_words - 1
+    num_places = max(0, num_words - 1)
     for i in range(num_places):
         words.keys[i] = extend(SEED, words.hashes[i])
         words.positions[i] = i
-    for n in range(2, 5):
-        if num_words < n:
-            return
-        best, most = _most_frequent(words, max(0, num_places), n)
-        size = n - 1
-        for word in range(best, best + n):
-            size += words.num_chars[word]
-        out_chars[n] = size * most
-        num_places = _keep_repeated(words, max(0, num_places))
-    if num_places:
-        for n in range(5, _MAX_NGRAM_WORDS + 1):
-            out_chars[n] = _walk(words, num_words, n, tables)
-            if out_chars[n] == 0:
-                break  # without a repeat of n words there is none of more
+    for n in range(2, min(num_words, _MAX_NGRAM_WORDS) + 1):
+        _compare(words, num_places, n)
+        if n < 5:
+            best, most = _most_frequent(words, num_places)
+            out_chars[n] = (_size(words, best, n) + n - 1) * most
+        num_left = _keep_repeated(words, num_places)
+        if n >= 5:
+            out_chars[n] = _walk(words, num_places, n)
+        num_places = num_left
+        for i in range(num_places):
+            words.positions[i] = words.kept[i]
 
 
 @kernel
-def _most_frequent(words: Words, num_places: int, n: int) -> tuple[int, int]:
-    """Place and count of the most frequent n words, of equals the first; the first of all if none
-    of those at `positions` repeats. `keys` are made those of n words, `first` and `counts` filled.
-    """
+def _compare(words: Words, num_places: int, n: int) -> None:
+    """Make the keys at `positions` those of n words; find the first equal of each, and how many."""
     for i in range(num_places):
         place = words.positions[i]
         words.keys[place] = extend(words.keys[place], words.hashes[place + n - 1])
@@ -241,6 +231,21 @@ def _most_frequent(words: Words, num_places: int, n: int) -> tuple[int, int]:
             words.counts[place] = 1
         else:
             words.counts[words.first[place]] += 1
+
+
+@kernel
+def _size(words: Words, place: int, n: int) -> int:
+    """Characters of the n words at a place."""
+    size = 0
+    for word in range(place, place + n):
+        size += words.num_chars[word]
+    return size
+
+
+@kernel
+def _most_frequent(words: Words, num_places: int) -> tuple[int, int]:
+    """Place and count of the most frequent n-gram, of equals the first; the text's first if none
+    at `positions` occurs twice."""
     best, most = 0, 1
     for i in range(num_places):
         place = words.positions[i]
@@ -251,7 +256,7 @@ def _most_frequent(words: Words, num_places: int, n: int) -> tuple[int, int]:
 
 @kernel
 def _keep_repeated(words: Words, num_places: int) -> int:
-    """Keep the places where one word more may repeat: here and at the next word, n words do."""
+    """Write into `kept` the places where n + 1 words may repeat: here and at the next, n do."""
     num_kept = 0
     for i in range(num_places - 1):
         here, following = words.positions[i], words.positions[i + 1]
@@ -260,39 +265,24 @@ def _keep_repeated(words: Words, num_places: int) -> int:
             and words.counts[words.first[here]] > 1
             and words.counts[words.first[following]] > 1
         ):
-            words.positions[num_kept] = here
+            words.kept[num_kept] = here
             num_kept += 1
     return num_kept
 
 
 @kernel
-def _walk(words: Words, num_words: int, n: int, tables: Tables) -> int:
-    """Characters of the n-grams that the walk met before; equal is what is equal when joined."""
-    num_ngrams = num_words - n + 1
-    if num_ngrams <= 0:
-        return 0
-    slots = num_slots(num_ngrams)
-    words.slots[:slots] = -1
-    mask = np.uint64(slots - 1)
-    keys = words.keys
+def _walk(words: Words, num_places: int, n: int) -> int:
+    """Characters of the n-grams that the walk met before; what occurs once it cannot meet again."""
     num_chars = 0
-    size = 0
-    for word in range(n):
-        size += words.num_chars[word]
-    place = sized = 0
-    while place < num_ngrams:
-        while sized < place:
-            size += words.num_chars[sized + n] - words.num_chars[sized]
-            sized += 1
-        key = finish(words.joined[place + n] - words.joined[place] * power(size, tables.powers))
-        keys[place] = key
-        slot = key & mask
-        while words.slots[slot] != -1 and keys[words.slots[slot]] != key:
-            slot = (slot + np.uint64(1)) & mask
-        if words.slots[slot] == -1:
-            words.slots[slot] = place
-            place += 1
+    walked = 0
+    for i in range(num_places):
+        place = words.positions[i]
+        if place < walked:
+            continue
+        first = words.first[place]
+        if words.counts[first] == 0:  # met before
+            num_chars += _size(words, place, n)
+            walked = place + n
         else:
-            num_chars += size
-            place += n
+            words.counts[first] = 0
     return num_chars

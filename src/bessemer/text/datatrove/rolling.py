@@ -2,8 +2,8 @@
 
     hash(c_1 .. c_n) = c_1' B^(n-1) + ... + c_n'   modulo 2**64, with c' = (c + 1) STEP
 
-B is odd, so multiplying by it loses nothing. As equal strings cut differently into words have equal
-hashes, n-grams can be compared as datatrove compares them, by the joined text of their words.
+B is odd, so multiplying by it loses nothing. The hash of any part of a text follows from those of
+two beginnings, so words, lines and paragraphs need no pass of their own.
 """
 
 from __future__ import annotations

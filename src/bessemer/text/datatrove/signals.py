@@ -177,7 +177,7 @@ def _count(
         num_tokens = find_tokens(text, num_chars, tables, suffixes, tokens)
         gopher = out_gopher[document]
         num_words = count_words(text, tokens, num_tokens, tables, words, gopher)
-        count_ngrams(words, num_words, tables, out_ngram_chars[document])
+        count_ngrams(words, num_words, out_ngram_chars[document])
         count_lines(text, num_chars, gopher)
         count_repeats(text, num_chars, tables, words, gopher)
         count_fineweb(text, num_chars, num_words, tables, words, out_fineweb[0, document])

@@ -39,6 +39,7 @@ HOST = 1 << 16  # what a label of a host name may begin with
 WORD = 1 << 17  # \w of Python's re
 LINE_END = 1 << 18  # where str.splitlines parts lines
 DECIMAL = 1 << 19  # \d of Python's re
+PHRASE_START = 1 << 20  # what a phrase that C4 looks for begins with
 
 _LISTED = {
     "prefix": PREFIX,
@@ -125,8 +126,9 @@ def _classes(listed: dict[str, list[str]]) -> Codes:
     table[ord("0") : ord("9") + 1] |= np.uint32(DIGIT)
     for first, last in ((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A), (0xA1, 0xFFFF)):
         table[first : last + 1] |= np.uint32(HOST)
-    for char in _LINE_ENDS:
-        table[ord(char)] |= np.uint32(LINE_END)
+    for chars, bit in ((_LINE_ENDS, LINE_END), ("ljutpcLJUTPC{", PHRASE_START)):
+        for char in chars:
+            table[ord(char)] |= np.uint32(bit)
     return table
 
 
