@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from bessemer.config.base import Bytes, Fraction, Name, Section, Strings
 
-Kind = Literal["web", "books", "code"]
+Kind = Literal["web", "books", "papers", "code"]
 Format = Literal[
     "auto", "jsonl", "csv", "tsv", "parquet", "text", "markdown", "html", "warc", "epub", "tar"
 ]  # fmt: skip
@@ -43,7 +43,7 @@ class SourceConfig(Section):
 
     name: Name
     kind: Kind
-    """Chooses the preset of rules: what is good text differs between web, books and code."""
+    """Chooses the preset of rules: good text is something else in pages, books, papers and code."""
     path: Paths
     """Glob patterns (`**` for any depth) or folders, relative to the run file, or fsspec URLs. Of a
     folder, hidden files are left out; where there is a README.md beside JSONL, Parquet, CSV or TSV,
@@ -56,6 +56,10 @@ class SourceConfig(Section):
     """Field (JSONL) or column (CSV, TSV, Parquet) that holds the text."""
     license: str | None = None
     """SPDX expression of the source, for the data card."""
+    presets: Strings = ()
+    """Rules that the source begins with, instead of the preset of its kind: names of presets and of
+    published dialects such as "gopher@datatrove", of which the stricter bound counts; "none" for
+    no rules."""
 
 
 class RuleConfig(Section):
@@ -65,6 +69,8 @@ class RuleConfig(Section):
     """The signal, e.g. "word_count"; `bessemer check` lists them all on a misspelling."""
     min: float | None = None
     max: float | None = None
+    off: bool = False
+    """Take away the bounds that this signal has from a preset, or from a rule before this one."""
     sources: Strings = ()
     """Names of the sources the rule is for; empty means all."""
 
@@ -90,6 +96,8 @@ class PiiConfig(Section):
     """What is masked in pages."""
     books: PiiKinds = ("email", "phone", "ip", "card", "iban", "ssn", "secret")
     """What is masked in books."""
+    papers: PiiKinds = ("email", "phone", "ip", "card", "iban", "ssn", "secret")
+    """What is masked in papers."""
     code: PiiKinds = ("email", "ip", "iban", "secret")
     """What is masked in code: there, what looks like a telephone, card or social security number is
     a constant or an example."""

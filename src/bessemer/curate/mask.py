@@ -71,7 +71,8 @@ def mask(
 
 def kinds_for(source: SourceConfig, pii: PiiConfig) -> tuple[PiiKind, ...]:
     """The kinds of personal data that are masked in a source, by its own kind."""
-    return {"web": pii.web, "books": pii.books, "code": pii.code}[source.kind]
+    by_kind = {"web": pii.web, "books": pii.books, "papers": pii.papers, "code": pii.code}
+    return by_kind[source.kind]
 
 
 def mask_shard(

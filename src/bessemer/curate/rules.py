@@ -1,8 +1,9 @@
 """Stage `rules`: bounds on signals decide which documents stay; every broken bound is a row.
 
-A rule bounds one signal from below, above, or both. The preset of a source's kind comes first;
-rules of the run file replace those of the same name, key by key. The first rule that a document
-breaks is the decisive one; the others it would have broken are recorded too.
+A rule bounds one signal from below, above, or both. The presets of a source come first (that of its
+kind, if it names none); rules of the run file replace those of the same name, key by key. The first
+rule that a document breaks is the decisive one; the others it would have broken are recorded too.
+From documents that stay, some presets take out lines: those are edits.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import DROP
 from bessemer.core.storage import read_table
+from bessemer.curate.dialects import DIALECTS, Bounds
 from bessemer.curate.ledger import (
     conserve_drops,
     count_by_source,
@@ -33,6 +35,7 @@ from bessemer.engine.tasks import Engine, Task
 
 STAGE = "rules"
 LANGUAGE_RULE = "language"
+NO_PRESET = "none"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,14 +48,39 @@ class Rule:
 
 
 def rules_for(source: SourceConfig, curate: CurateConfig) -> tuple[Rule, ...]:
-    """The preset of the source's kind, with the run file's rules for this source applied."""
-    bounds = {name: dict(preset) for name, preset in PRESETS[source.kind].items()}
+    """The source's presets, with the run file's rules for this source applied in their order."""
+    bounds: Bounds = {}
+    for name in source.presets or (source.kind,):
+        for signal, ends in preset_bounds(name).items():
+            bounds[signal] = _stricter(bounds.get(signal, {}), ends)
     for rule in curate.rule:
         if not rule.sources or source.name in rule.sources:
+            if rule.off:
+                bounds.pop(rule.name, None)
             ends = {"min": rule.min, "max": rule.max}
             given = {end: bound for end, bound in ends.items() if bound is not None}
-            bounds[rule.name] = bounds.get(rule.name, {}) | given
-    return tuple(Rule(name=name, **bound) for name, bound in bounds.items())
+            if given:
+                bounds[rule.name] = bounds.get(rule.name, {}) | given
+    return tuple(Rule(name=name, **ends) for name, ends in bounds.items())
+
+
+def preset_bounds(name: str) -> Bounds:
+    """The bounds of one preset or published dialect; KeyError if there is none of that name."""
+    return {} if name == NO_PRESET else (DIALECTS | PRESETS)[name]
+
+
+def preset_names() -> list[str]:
+    """What `source.presets` may name."""
+    return [*PRESETS, *DIALECTS, NO_PRESET]
+
+
+def _stricter(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
+    """The bounds that keep what both keep."""
+    both = one | other
+    for end, choose in (("min", max), ("max", min)):
+        if end in one and end in other:
+            both[end] = choose(one[end], other[end])
+    return both
 
 
 def judges_language(source: SourceConfig, curate: CurateConfig) -> bool:

@@ -100,21 +100,7 @@ def count_c4(
     token = 0
     place = 0
     while place < num_chars:
-        begin = place
-        while place < num_chars and not np.int64(text.kinds[place]) & LINE_END:
-            place += 1
-        end = place
-        place += 1
-        if (
-            place < num_chars
-            and text.codes[place - 1] == _CARRIAGE_RETURN
-            and text.codes[place] == _NEWLINE
-        ):
-            place += 1
-        while begin < end and np.int64(text.kinds[begin]) & SPACE:
-            begin += 1
-        while end > begin and np.int64(text.kinds[end - 1]) & SPACE:
-            end -= 1
+        begin, end, place = _next_line(text, place, num_chars)
         while token < num_tokens and tokens.begins[token] < begin:
             token += 1
         first_token = token
@@ -200,6 +186,70 @@ def count_c4(
     out_fineweb["punct_lines"] = punct_lines
     out_fineweb["short_lines"] = short_lines
     _, out_fineweb["dup_line_chars"] = count_equal(words, kept)
+
+
+@kernel
+def list_kept(
+    text: Text,
+    num_chars: int,
+    needs_punctuation: bool,
+    tables: Tables,
+    line: Line,
+    out_begins: Counts,
+    out_ends: Counts,
+    out_lines: Counts,
+) -> int:
+    """Write what C4 keeps of a text: stretches of characters, and the number of the line of each.
+
+    A line has a stretch more than citations in it. Returns the number of stretches, of which a text
+    has no more than characters and one.
+    """
+    num_kept = num_lines = 0
+    place = 0
+    while place < num_chars:
+        begin, end, place = _next_line(text, place, num_chars)
+        num_chunks, longest, _ = _measure_chunks(text, begin, end)
+        if longest > MAX_WORD_CHARS or num_chunks < MIN_LINE_WORDS:
+            continue
+        stop = _copy_without_citations(text, begin, end, tables, line.text)
+        if needs_punctuation and not _ends_sentence(line.text, 0, stop):
+            continue
+        if _phrases(line.text, 0, stop):
+            continue
+        while begin < end:
+            first = begin
+            cited = 0
+            while begin < end and cited == 0:
+                cited = _citation(text, begin, end)
+                begin += cited == 0
+            if begin > first:
+                out_begins[num_kept], out_ends[num_kept] = first, begin
+                out_lines[num_kept] = num_lines
+                num_kept += 1
+            begin += cited
+        num_lines += 1
+    return num_kept
+
+
+@kernel
+def _next_line(text: Text, place: int, num_chars: int) -> tuple[int, int, int]:
+    """The line that begins at `place`, stripped, and where the next one begins."""
+    begin = place
+    while place < num_chars and not np.int64(text.kinds[place]) & LINE_END:
+        place += 1
+    end = place
+    place += 1
+    if (
+        place < num_chars
+        and text.codes[place - 1] == _CARRIAGE_RETURN
+        and text.codes[place] == _NEWLINE
+    ):
+        place += 1
+    while begin < end and np.int64(text.kinds[begin]) & SPACE:
+        begin += 1
+    while end > begin and np.int64(text.kinds[end - 1]) & SPACE:
+        end -= 1
+    return begin, end, place
 
 
 @kernel

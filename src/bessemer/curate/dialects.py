@@ -1,0 +1,75 @@
+"""Published sets of rules under their own names, for a recipe to be reproduced.
+
+A name is `rules@where`: the same rules are counted and bounded in different ways in a paper and in
+each program, and a document that one keeps another drops (docs/presets.md says what differs).
+`@datatrove` and `@fineweb` bound signals that decide as datatrove does; `@paper` bounds our own
+signals by the numbers of the paper. A source takes them by `presets = ["gopher@datatrove", ...]`.
+"""
+
+from __future__ import annotations
+
+Bounds = dict[str, dict[str, float]]
+
+_TOP = {2: 0.2, 3: 0.18, 4: 0.16}
+_DUPLICATE = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.1}
+
+
+def _gopher(where: str) -> Bounds:
+    """Rae et al. 2021 (arXiv 2112.11446), table A1 and section A1.1, which all name alike."""
+    bounds: Bounds = {
+        f"word_count{where}": {"min": 50, "max": 100_000},
+        f"mean_word_chars{where}": {"min": 3, "max": 10},
+        f"hash_per_word_frac{where}": {"max": 0.1},
+        f"ellipsis_per_word_frac{where}": {"max": 0.1},
+        f"bullet_line_frac{where}": {"max": 0.9},
+        f"ellipsis_line_frac{where}": {"max": 0.3},
+        f"alpha_word_frac{where}": {"min": 0.8},
+        f"stop_word_count{where}": {"min": 2},
+        f"dup_line_frac{where}": {"max": 0.3},
+        f"dup_para_frac{where}": {"max": 0.3},
+        f"dup_line_char_frac{where}": {"max": 0.2},
+        f"dup_para_char_frac{where}": {"max": 0.2},
+    }
+    bounds |= {f"top_{n}gram_char_frac{where}": {"max": bound} for n, bound in _TOP.items()}
+    bounds |= {f"dup_{n}gram_char_frac{where}": {"max": bound} for n, bound in _DUPLICATE.items()}
+    return bounds
+
+
+def _c4(where: str) -> Bounds:
+    """Raffel et al. 2020 (arXiv 1910.10683), section 2.2."""
+    return {
+        f"c4_sentence_count{where}": {"min": 5},
+        f"c4_lorem_ipsum_line_count{where}": {"max": 0},
+        f"c4_curly_bracket_line_count{where}": {"max": 0},
+    }
+
+
+def _fineweb(where: str) -> Bounds:
+    """datatrove 0.10.1, fineweb_quality_filter.py: the paper has 0.1 for duplicate lines."""
+    return {
+        f"fineweb_terminal_punct_line_frac{where}": {"min": 0.12},
+        f"fineweb_short_line_frac{where}": {"max": 0.67},
+        f"fineweb_dup_line_char_frac{where}": {"max": 0.01},
+        f"fineweb_newline_per_word_frac{where}": {"max": 0.3},
+    }
+
+
+DIALECTS: dict[str, Bounds] = {
+    "gopher@paper": _gopher(""),
+    "gopher@datatrove": _gopher("@datatrove"),
+    "c4@datatrove": _c4("@datatrove"),
+    "c4@fineweb": _c4("@fineweb"),
+    "fineweb@datatrove": _fineweb("@datatrove"),
+    # Penedo et al. 2024 (arXiv 2406.17557), section 3.5.
+    "fineweb@paper": {
+        "terminal_punct_line_frac": {"min": 0.12},
+        "dup_line_char_frac": {"max": 0.1},
+        "short_line_frac": {"max": 0.67},
+    },
+    # datatrove 0.10.1, examples/fineweb.py: the filters behind extraction and language, in order.
+    "fineweb": _gopher("@datatrove") | _c4("@fineweb") | _fineweb("@fineweb"),
+}
+
+LINE_CUTS: dict[str, bool] = {"c4@datatrove": True, "c4@fineweb": False, "fineweb": False}
+"""Presets that take lines out of the documents they keep; whether terminal punctuation is asked of
+a line."""

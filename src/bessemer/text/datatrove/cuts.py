@@ -1,0 +1,79 @@
+"""What C4 takes out of a text, as edits: spans of bytes, and what stands in their place.
+
+What is left is the text that datatrove's filter hands on, byte for byte: the lines that stay,
+stripped and without their citations, joined by line feeds, stripped once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from numba import njit
+
+from bessemer.text.buffers import Bytes, Counts, longest_document_bytes, utf8_buffers
+from bessemer.text.datatrove.c4 import empty_line, list_kept
+from bessemer.text.datatrove.decoded import empty_text, read_text
+from bessemer.text.datatrove.tables import Tables, tables
+
+Cut = tuple[int, int, str | None]
+"""First byte, the byte behind the last, and what takes the place of these (None: nothing)."""
+
+
+def c4_cuts(array: pa.Array | pa.ChunkedArray, needs_punctuation: bool) -> Iterator[list[Cut]]:
+    """The edits of each text, in the order of its bytes; none if C4 leaves it as it is."""
+    offsets, data = utf8_buffers(array)
+    longest_document_bytes(offsets)  # refuses what is too long
+    for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        kept = _list_kept(data, begin, end, needs_punctuation, tables())
+        yield _cuts(
+            data[begin:end].tobytes(), [*zip(*(part.tolist() for part in kept), strict=True)]
+        )
+
+
+def _cuts(text: bytes, kept: list[tuple[int, int, int]]) -> list[Cut]:
+    """What lies between the stretches `kept` (first byte, byte behind, line) of a text."""
+    while kept and not text[kept[0][0] : kept[0][1]].decode().strip():
+        kept = kept[1:]
+    while kept and not text[kept[-1][0] : kept[-1][1]].decode().strip():
+        kept = kept[:-1]
+    if not kept:
+        return [(0, len(text), None)] if text else []
+    begin, end, line = kept[0]
+    kept[0] = (end - len(text[begin:end].decode().lstrip().encode()), end, line)
+    begin, end, line = kept[-1]
+    kept[-1] = (begin, begin + len(text[begin:end].decode().rstrip().encode()), line)
+    cuts: list[Cut] = []
+    done, last_line = 0, kept[0][2]
+    for begin, end, line in kept:
+        joint = "\n" * (line - last_line)
+        if begin > done and text[done:begin] != joint.encode():
+            cuts.append((done, begin, joint or None))
+        done, last_line = end, line
+    if done < len(text):
+        cuts.append((done, len(text), None))
+    return cuts
+
+
+@njit(cache=True, nogil=True)
+def _list_kept(
+    data: Bytes, begin: int, end: int, needs_punctuation: bool, tables: Tables
+) -> tuple[Counts, Counts, Counts]:
+    """First byte, byte behind the last and line of each stretch that stays, within the text."""
+    limit = end - begin + 1
+    text, line = empty_text(limit), empty_line(limit)
+    begins, ends = np.empty(limit, np.int32), np.empty(limit, np.int32)
+    lines = np.empty(limit, np.int32)
+    num_chars = read_text(data, begin, end, tables, text)
+    num_kept = list_kept(text, num_chars, needs_punctuation, tables, line, begins, ends, lines)
+    places = np.empty(num_chars + 1, np.int32)
+    place = 0
+    for i in range(num_chars):
+        places[i] = place
+        code = text.codes[i]
+        place += 1 if code < 0x80 else 2 if code < 0x800 else 3 if code < 0x10000 else 4
+    places[num_chars] = place
+    for i in range(num_kept):
+        begins[i], ends[i] = places[begins[i]], places[ends[i]]
+    return begins[:num_kept], ends[:num_kept], lines[:num_kept]
