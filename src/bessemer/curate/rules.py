@@ -30,6 +30,7 @@ from bessemer.curate.ledger import (
     read_survivors,
     write_decisions,
 )
+from bessemer.curate.line_cuts import cut_lines
 from bessemer.curate.presets import PRESETS
 from bessemer.engine.tasks import Engine, Task
 
@@ -57,8 +58,8 @@ def rules_for(source: SourceConfig, curate: CurateConfig) -> tuple[Rule, ...]:
         if not rule.sources or source.name in rule.sources:
             if rule.off:
                 bounds.pop(rule.name, None)
-            ends = {"min": rule.min, "max": rule.max}
-            given = {end: bound for end, bound in ends.items() if bound is not None}
+            own = {"min": rule.min, "max": rule.max}
+            given = {end: bound for end, bound in own.items() if bound is not None}
             if given:
                 bounds[rule.name] = bounds.get(rule.name, {}) | given
     return tuple(Rule(name=name, **ends) for name, ends in bounds.items())
@@ -142,6 +143,8 @@ def judge_shard(
         for rule in rules_for(source, curate):
             rows += _judge(documents, table, rule)
         rows = _mark_decisive(rows)
+        dropped = np.array([row["doc_id"] for row in rows], np.int64)
+        rows += cut_lines(ingest, shard, dropped, source, STAGE)
     write_decisions(folder, shard, rows)
     return {
         "before": count_by_source(documents),

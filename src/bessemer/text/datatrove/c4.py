@@ -393,7 +393,7 @@ def _reads(text: Text, place: int, end: int, phrase: Codes) -> bool:
 @kernel
 def _lower(code: np.uint32) -> int:
     """ASCII's capitals, and the sign of the kelvin, as small letters."""
-    lowered = np.int64(code)
+    lowered = int(code)
     if 0x41 <= lowered <= 0x5A:
         lowered += 0x20
     elif lowered == 0x212A:

@@ -64,4 +64,4 @@ def put(out: Text, num_chars: int, code: int, tables: Tables) -> int:
 @kernel
 def hash_between(text: Text, first: int, last: int, powers: Hashes) -> np.uint64:
     """The finished hash of characters `first` to `last`."""
-    return finish(cut(text.hashes[last], text.hashes[first], last - first, powers))
+    return np.uint64(finish(cut(text.hashes[last], text.hashes[first], last - first, powers)))

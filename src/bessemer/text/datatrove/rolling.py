@@ -39,7 +39,7 @@ def append(state: np.uint64, code: np.uint64) -> np.uint64:
 def power(exponent: int, table: Hashes) -> np.uint64:
     """BASE to a power that may lie beyond the table."""
     if exponent < len(table):
-        return table[exponent]
+        return np.uint64(table[exponent])
     result = np.uint64(1)
     square = BASE
     while exponent:
@@ -53,7 +53,7 @@ def power(exponent: int, table: Hashes) -> np.uint64:
 @kernel
 def cut(whole: np.uint64, before: np.uint64, num_chars: int, table: Hashes) -> np.uint64:
     """The hash of the last `num_chars` characters of a string, `before` being that of the rest."""
-    return whole - before * power(num_chars, table)
+    return np.uint64(whole - before * power(num_chars, table))
 
 
 def hash_text(text: str) -> np.uint64:
@@ -66,4 +66,4 @@ def _hash_codes(codes: Codes) -> np.uint64:
     state = np.uint64(0)
     for code in codes:
         state = append(state, np.uint64(code))
-    return finish(state)
+    return np.uint64(finish(state))

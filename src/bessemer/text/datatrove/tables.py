@@ -124,8 +124,8 @@ def _classes(listed: dict[str, list[str]]) -> Codes:
         holds: npt.NDArray[np.bool_] = np.fromiter(map(test, characters), np.bool_)
         table |= holds * np.uint32(bit)
     table[ord("0") : ord("9") + 1] |= np.uint32(DIGIT)
-    for first, last in ((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A), (0xA1, 0xFFFF)):
-        table[first : last + 1] |= np.uint32(HOST)
+    for begin, end in ((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A), (0xA1, 0xFFFF)):
+        table[begin : end + 1] |= np.uint32(HOST)
     for chars, bit in ((_LINE_ENDS, LINE_END), ("ljutpcLJUTPC{", PHRASE_START)):
         for char in chars:
             table[ord(char)] |= np.uint32(bit)

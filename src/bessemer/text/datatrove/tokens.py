@@ -206,7 +206,7 @@ def _exception(text: Text, first: int, last: int, tables: Tables) -> int:
     """The slot of the exception that these characters spell, or -1."""
     if last <= first or last - first > MAX_EXCEPTION_CHARS:
         return -1
-    return _look_up(hash_between(text, first, last, tables.powers), tables.exceptions)
+    return int(_look_up(hash_between(text, first, last, tables.powers), tables.exceptions))
 
 
 @kernel
@@ -215,7 +215,7 @@ def _look_up(key: np.uint64, slots: Hashes) -> int:
     slot = key & mask
     while slots[slot] != 0:
         if slots[slot] == key:
-            return np.int64(slot)
+            return int(slot)
         slot = (slot + np.uint64(1)) & mask
     return -1
 
@@ -223,7 +223,7 @@ def _look_up(key: np.uint64, slots: Hashes) -> int:
 @kernel
 def _write_pieces(tables: Tables, exception: int, first: int, out: Tokens, num_tokens: int) -> int:
     for i in range(MAX_EXCEPTION_PIECES):
-        length = np.int64(tables.pieces[exception, i])
+        length = int(tables.pieces[exception, i])
         if length:
             num_tokens = _append(out, num_tokens, first, first + length)
             first += length
@@ -232,7 +232,7 @@ def _write_pieces(tables: Tables, exception: int, first: int, out: Tokens, num_t
 
 @kernel
 def _is(text: Text, place: int, bits: int) -> bool:
-    return np.int64(text.kinds[place]) & bits != 0
+    return bool(np.int64(text.kinds[place]) & bits)
 
 
 @kernel
@@ -279,7 +279,7 @@ def _suffix(text: Text, first: int, last: int, seen: int, tables: Tables) -> int
         while dots <= num_before and codes[last - 1 - dots] == _DOT:
             dots += 1
         if dots > 1:
-            return dots
+            return int(dots)
         if num_before:
             before = codes[last - 2]
             if (
@@ -323,7 +323,7 @@ def _infix(text: Text, place: int, first: int, last: int) -> int:
     if code == _DOT:
         dots = _num_dots(text.codes, place, last)
         if dots > 1:
-            return dots
+            return int(dots)
     if code == _ELLIPSIS or _is(text, place, ICON):
         return 1
     if place == first or place + 1 >= last:
@@ -426,10 +426,10 @@ def _is_host(text: Text, first: int, last: int) -> bool:
     while domain > first and codes[domain - 1] != _DOT:
         domain -= 1
     if domain == first or not 2 <= stop - domain <= _MAX_DOMAIN_CHARS:
-        return _is_address(text, first, stop)
+        return bool(_is_address(text, first, stop))
     for i in range(domain, stop):
         if not _is(text, i, LOWER):
-            return _is_address(text, first, stop)
+            return bool(_is_address(text, first, stop))
     label = first
     for i in range(first, domain):
         if codes[i] == _DOT:
@@ -449,7 +449,7 @@ def _is_address(text: Text, first: int, stop: int) -> bool:
         if i < stop and _is(text, i, DIGIT):
             if digits == 3:
                 return False
-            number = 10 * number + np.int64(text.codes[i]) - 0x30
+            number = 10 * number + int(text.codes[i]) - 0x30
             digits += 1
             continue
         if digits == 0 or (i < stop and text.codes[i] != _DOT) or number > 255:

@@ -1,0 +1,68 @@
+"""Lines that a published set of rules takes out of the documents that it keeps, as edits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bessemer.config.data import SourceConfig
+from bessemer.core.layout import DOCUMENTS
+from bessemer.core.schema import EDIT
+from bessemer.core.storage import read_batches
+from bessemer.curate.dialects import LINE_CUTS
+from bessemer.curate.ledger import decision
+from bessemer.text.datatrove.cuts import Cut, c4_cuts
+
+_EVIDENCE_CHARS = 80
+
+
+def line_cutter(source: SourceConfig) -> str | None:
+    """The preset of the source that takes out lines, the strictest if there are several."""
+    cutters = [name for name in source.presets if name in LINE_CUTS]
+    return max(cutters, key=lambda name: LINE_CUTS[name]) if cutters else None
+
+
+def cut_lines(
+    ingest: Path, shard: str, dropped: np.ndarray, source: SourceConfig, stage: str
+) -> list[dict[str, Any]]:
+    """Ledger rows for the documents of a shard that stay: one each, with all spans of its text.
+
+    `dropped` has the ids (int64) of those that do not. Text is read in batches, and not at all if
+    no preset of the source takes out lines.
+    """
+    cutter = line_cutter(source)
+    if cutter is None:
+        return []
+    rows = []
+    for batch in read_batches(ingest / DOCUMENTS / shard, ["doc_id", "text"]):
+        stays = ~np.isin(batch["doc_id"].to_numpy(), dropped)
+        ids = batch["doc_id"].to_numpy()[stays].tolist()
+        texts = batch["text"].filter(stays)
+        for doc_id, text, cuts in zip(
+            ids, texts, c4_cuts(texts, needs_punctuation=LINE_CUTS[cutter]), strict=True
+        ):
+            if cuts:
+                rows.append(_edit(doc_id, text.as_py().encode(), cuts, source.name, stage, cutter))
+    return rows
+
+
+def _edit(
+    doc_id: int, text: bytes, cuts: list[Cut], source: str, stage: str, cutter: str
+) -> dict[str, Any]:
+    first = next((text[begin:end] for begin, end, _ in cuts if text[begin:end].strip()), b"")
+    return decision(
+        doc_id=doc_id,
+        source=source,
+        stage=stage,
+        rule=cutter,
+        action=EDIT,
+        value=float(len(cuts)),
+        num_bytes=sum(end - begin for begin, end, _ in cuts),
+        evidence=first.decode().strip()[:_EVIDENCE_CHARS],
+        spans=[
+            {"start_byte": begin, "end_byte": end, "replacement": replacement}
+            for begin, end, replacement in cuts
+        ],
+    )
