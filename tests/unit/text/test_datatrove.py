@@ -127,4 +127,4 @@ def test_layout_of_the_array_changes_nothing() -> None:
 def test_an_emoticon_that_a_neighbour_hides_is_the_known_difference() -> None:
     # spaCy, which looks for exceptions across chunks, takes "= (" for one that is none and so
     # leaves "(:" apart; datatrove counts four words here.
-    assert words_of("= (:x") == ["=", "(:", "x"]
+    assert words_of("= (:word") == ["=", "(:", "word"]
