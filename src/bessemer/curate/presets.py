@@ -33,8 +33,8 @@ PRESETS: dict[str, dict[str, dict[str, float]]] = {
         "word_count": {"min": 100},  # covers, errata, abstracts that lost their text
         "running_word_frac": {"min": 0.2},  # tables, reference lists, indexes, slides
         "mean_word_chars": {"max": 12},  # words that an extraction ran together
-        "alpha_frac": {"min": 0.5},  # formulas in signs alone, tables of numbers
-        "digit_frac": {"max": 0.3},
+        "digit_frac": {"max": 0.3},  # tables
+        "alpha_frac": {"min": 0.5},  # formulas whose letters an extraction lost
         "control_frac": {"max": 0.01},  # fonts that an extraction could not decode
         "dup_10gram_char_frac": {"max": 0.5},  # running heads and watermarks on each page
     },

@@ -329,4 +329,64 @@ CODE = {
 }
 
 
-DOCUMENTS = {"web": WEB, "books": BOOKS, "code": CODE}
+ARTICLE = """On the counting of buoys
+
+Abstract. We count buoys from a moving ferry and ask how many an observer misses. Over 212 crossings
+in four seasons, two observers recorded 8,914 sightings; the share that only one of them saw bounds
+what both missed (Section 3).
+
+1. Introduction
+
+Counts from a moving platform are biased, as what lies behind a wave is not seen. Earlier work
+[1, 4] corrects for distance, but assumes that observers err independently of each other. We show
+that they do not: fog costs both at once.
+
+2. Method
+
+Let n_i be the number of buoys that observer i reports and m the number that both do. The estimator
+N = n_1 n_2 / m is unbiased if errors are independent. We estimate their covariance from crossings
+with a known number of buoys, and correct N by a factor of 1 + c, where c = 0.083 (standard error
+0.011). All code and data are in the supplement.
+
+3. Results
+
+Table 2 gives the counts by season. In fog the uncorrected estimate is 14 % low (p < 0.01, n = 57);
+after correction the interval covers the truth in 94 % of crossings.
+
+References
+
+[1] A. Harbour, Counting at sea. Journal of Buoys 12, 31-47.
+[4] M. Pier and L. Fog, Two observers. Annals of Ferries 3, 9-20."""
+REFERENCES = "References\n" + "\n".join(
+    f"[{n}] Harbour {n}\nBuoys {n}\nAnnals {2 * n}, {n}" for n in range(1, 60)
+)
+
+PAPERS = {
+    "article": (ARTICLE, KEPT),
+    "Chinese": (CHINESE * 2, KEPT),
+    "cover": ("Proceedings of the Third Workshop on Ferries\n\nHarbour, 2019", "word_count"),
+    "list of references": (REFERENCES, "running_word_frac"),
+    "words run together": (
+        "\n".join(
+            ", ".join(random_word(14 + n % 7 + k, "abcdefgh") for k in range(5)) + ","
+            for n in range(30)
+        ),
+        "mean_word_chars",
+    ),
+    "formulas": (ARTICLE.replace(" ", " =+-(^)* "), "alpha_frac"),
+    "table": (
+        "\n".join(
+            f"{n * 7919}, {n * 104729}, {n * 1299709}, of all that season," for n in range(60)
+        ),
+        "digit_frac",
+    ),
+    "font that was not decoded": (ARTICLE.replace(" ", "\x02 \ufffd"), "control_frac"),
+    "running head": (
+        ARTICLE
+        + "\nThis copy was made for the library of the harbour, not for resale or loan.\n" * 90,
+        "dup_10gram_char_frac",
+    ),
+}
+
+
+DOCUMENTS = {"web": WEB, "books": BOOKS, "papers": PAPERS, "code": CODE}
