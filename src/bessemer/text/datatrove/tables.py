@@ -40,6 +40,7 @@ WORD = 1 << 17  # \w of Python's re
 LINE_END = 1 << 18  # where str.splitlines parts lines
 DECIMAL = 1 << 19  # \d of Python's re
 PHRASE_START = 1 << 20  # what a phrase that C4 looks for begins with
+INFIX = 1 << 21  # what an infix begins with
 
 _LISTED = {
     "prefix": PREFIX,
@@ -55,6 +56,7 @@ _LISTED = {
     "terminal": TERMINAL,
 }
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
+_INFIXES = ".\u2026,-\u2013\u2014~:<>=/+*^"
 _LINE_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 
 MAX_EXCEPTION_CHARS = 12
@@ -126,7 +128,7 @@ def _classes(listed: dict[str, list[str]]) -> Codes:
     table[ord("0") : ord("9") + 1] |= np.uint32(DIGIT)
     for begin, end in ((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A), (0xA1, 0xFFFF)):
         table[begin : end + 1] |= np.uint32(HOST)
-    for chars, bit in ((_LINE_ENDS, LINE_END), ("ljutpcLJUTPC{", PHRASE_START)):
+    for chars, bit in ((_LINE_ENDS, LINE_END), ("ljutpcLJUTPC{", PHRASE_START), (_INFIXES, INFIX)):
         for char in chars:
             table[ord(char)] |= np.uint32(bit)
     return table

@@ -29,6 +29,7 @@ from bessemer.text.datatrove.tables import (
     DIGIT,
     HOST,
     ICON,
+    INFIX,
     LETTER,
     LOWER,
     MAX_EXCEPTION_CHARS,
@@ -52,6 +53,8 @@ HAS_LETTER = 4
 IS_PUNCT = 8  # of general categories P* alone
 ENDS_SENTENCE = 16  # one sign that ends sentences
 
+_PLAIN = ALPHA | LETTER  # of nothing else: a word by itself, unless it is an exception
+_AFFIXES = PREFIX | SUFFIX | ICON
 _DOT = 0x2E
 _ELLIPSIS = 0x2026
 _HYPHEN = 0x2D
@@ -106,6 +109,14 @@ def find_tokens(
         if is_space:
             if first < last:
                 num_tokens = _append(out, num_tokens, first, last)
+        elif (
+            common & _PLAIN == _PLAIN
+            and not seen & _AFFIXES
+            and _exception(text, first, last, tables) < 0
+        ):
+            out.marks[num_tokens] = HAS_LETTER
+            num_tokens = _append(out, num_tokens, first, last)
+            continue
         else:
             num_tokens = _split(
                 text, first, last, seen, common, tables, scratch_suffixes, out, num_tokens
@@ -163,7 +174,7 @@ def _split(
     num_tokens = num_before
     num_suffixes = 0
     exception = _exception(text, first, last, tables)
-    is_plain = common & (ALPHA | LETTER) == ALPHA | LETTER and not seen & (PREFIX | SUFFIX | ICON)
+    is_plain = common & _PLAIN == _PLAIN and not seen & _AFFIXES
     while exception < 0 and not is_plain and first < last:
         prefix = _prefix(text, first, last)
         if prefix:
@@ -184,7 +195,7 @@ def _split(
             suffixes[num_suffixes] = suffix
             num_suffixes += 1
             last -= suffix
-        if exception < 0:
+        if exception < 0 and prefix:  # without one, what is left was looked up above
             exception = _exception(text, first, last, tables)
     if exception >= 0:
         num_tokens = _write_pieces(tables, exception, first, out, num_tokens)
@@ -366,7 +377,9 @@ def _split_infixes(text: Text, first: int, last: int, out: Tokens, num_before: i
     has_dot = False
     while place < last:
         has_dot |= text.codes[place] == _DOT
-        length = _infix(text, place, first, last)
+        length = 0
+        if _is(text, place, INFIX | ICON):
+            length = _infix(text, place, first, last)
         if length and place > first:
             if place > start:
                 num_tokens = _append(out, num_tokens, start, place)
@@ -482,7 +495,9 @@ def _put_together(text: Text, num_before: int, num_tokens: int, tables: Tables, 
     for length in range(min(_MAX_JOINED_TOKENS, num_tokens - num_before), 0, -1):
         token = num_before
         while token + length <= num_tokens:
-            exception = _exception(text, begins[token], ends[token + length - 1], tables)
+            exception = -1
+            if ends[token + length - 1] - begins[token] > 1:
+                exception = _exception(text, begins[token], ends[token + length - 1], tables)
             if exception < 0 or not tables.is_affixed[exception]:
                 token += 1
                 continue
