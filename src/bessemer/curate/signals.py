@@ -23,6 +23,7 @@ from bessemer.curate.ledger import count_by_source, list_shards, sum_up
 from bessemer.curate.url_lists import file_extension, read_url_lists
 from bessemer.engine.tasks import Engine, Task
 from bessemer.text.code import CODE_SIGNALS, code_signals
+from bessemer.text.datatrove.signals import DATATROVE_SIGNALS, datatrove_signals
 from bessemer.text.quality import QUALITY_SIGNALS, quality_signals
 from bessemer.text.redpajama import REDPAJAMA_SIGNALS, redpajama_signals
 from bessemer.text.repetition import REPETITION_SIGNALS, repetition_signals
@@ -38,6 +39,7 @@ SIGNAL_DEFINITIONS: dict[str, str] = {
     **REPETITION_SIGNALS,
     **WEB_LINE_SIGNALS,
     **REDPAJAMA_SIGNALS,
+    **DATATROVE_SIGNALS,
     **CODE_SIGNALS,
     **SCRIPT_SIGNALS,
     **URL_SIGNALS,
@@ -92,6 +94,7 @@ def measure(texts: pa.Array, urls: pa.Array, lists: UrlLists) -> dict[str, np.nd
         **repetition_signals(texts),
         **web_line_signals(texts),
         **redpajama_signals(texts),
+        **datatrove_signals(texts),
         **code_signals(texts, extensions),
         **script_signals(texts),
         **url_signals(urls, lists),

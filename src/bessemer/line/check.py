@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from bessemer.config.data import CurateConfig, TokenizerConfig
-from bessemer.config.load import parse_sections, read_toml
+from bessemer.config.load import hint, parse_sections, read_toml
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, DataError, Fault
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import TOKENIZER
 from bessemer.curate.inventory import matches_nothing
+from bessemer.curate.rules import NO_PRESET, preset_names
 from bessemer.curate.signals import SIGNAL_DEFINITIONS, unknown_signal
 from bessemer.line.warm_start import complete_model
 
@@ -24,6 +25,7 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     data, base = read_toml(run_file, overrides), run_file.resolve().parent
     sections, faults = _parse_with_init(data, base)
     faults += _unknown_signals(sections)
+    faults += _unknown_presets(sections)
     faults += _missing_files(data, base)
     faults += [
         Fault(f"cluster.branch_from[{index}]", f"no folder {base / root}; give the root of a run")
@@ -158,6 +160,20 @@ def _unknown_signals(sections: dict[str, Any]) -> list[Fault]:
         if rule.name not in SIGNAL_DEFINITIONS:
             faults.append(Fault(f"curate.rule[{index}].name", unknown_signal(rule.name)))
     return faults
+
+
+def _unknown_presets(sections: dict[str, Any]) -> list[Fault]:
+    known = preset_names()
+    return [
+        Fault(f"source[{index}].presets", f"no preset {name!r}{hint(name, known)}")
+        for index, source in enumerate(sections.get("source", ()))
+        for name in source.presets
+        if name not in known
+    ] + [
+        Fault(f"source[{index}].presets", f"{NO_PRESET!r} stands for no rules; name it alone")
+        for index, source in enumerate(sections.get("source", ()))
+        if NO_PRESET in source.presets and len(source.presets) > 1
+    ]
 
 
 def _missing_files(data: dict[str, Any], base: Path) -> list[Fault]:

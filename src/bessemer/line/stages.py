@@ -98,9 +98,12 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="rules",
-        version=1,
+        version=2,
         inputs=("ingest", "signals"),
-        settings=lambda config: _plain(config.curate, "languages", "min_language_score", "rule"),
+        settings=lambda config: {
+            "presets": [list(source.presets) for source in config.source],
+            **_plain(config.curate, "languages", "min_language_score", "rule"),
+        },
         work=run_rules,
     ),
     Stage(
