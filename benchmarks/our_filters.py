@@ -28,8 +28,15 @@ kind = "web"
 path = {path}
 presets = {presets}
 [model]
+num_layers = 2
+hidden_dim = 64
+num_heads = 2
+num_kv_heads = 2
+ffn_dim = 128
 [train]
-tokens = 1000000
+seq_len = 128
+global_batch_tokens = 1024
+total_tokens = 100000
 [cluster.engine]
 workers = {workers}
 """

@@ -17,7 +17,7 @@ from bessemer.curate.dialects import DIALECTS
 from bessemer.text.datatrove.cuts import c4_cuts
 from bessemer.text.datatrove.decoded import empty_text, read_text
 from bessemer.text.datatrove.signals import DATATROVE_SIGNALS, datatrove_signals
-from bessemer.text.datatrove.tables import tables
+from bessemer.text.datatrove.tables import DECIMAL, LETTER, SPACE, WORD, tables
 from bessemer.text.datatrove.tokens import IS_SPACE, empty_tokens, find_tokens
 
 from .texts import SETTINGS, TEXTS, layouts
@@ -113,6 +113,18 @@ def test_a_text_that_was_cut_is_not_cut_again(text: str) -> None:
     left = apply(text, cuts)
     [again] = c4_cuts(pa.array([left], pa.large_string()), needs_punctuation=False)
     assert apply(left, again) == left or "[" in text  # a citation may bring forth another
+
+
+def test_classes_are_those_of_python() -> None:
+    chars = list(map(chr, range(0x110000)))
+    for bit, expected in (
+        (SPACE, map(str.isspace, chars)),
+        (LETTER, map(str.isalpha, chars)),
+        (WORD, (char.isalnum() or char == "_" for char in chars)),
+        (DECIMAL, map(str.isdecimal, chars)),
+    ):
+        found = tables().classes & bit != 0
+        assert np.array_equal(found, np.fromiter(expected, np.bool_)), bit
 
 
 def test_layout_of_the_array_changes_nothing() -> None:

@@ -12,10 +12,10 @@ from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from bessemer.text import characters
 from bessemer.text.buffers import Bools, Bytes, Codes, Hashes, read_only
-from bessemer.text.characters import NUM_CODE_POINTS
+from bessemer.text.characters import NUM_CODE_POINTS, class_table
 from bessemer.text.datatrove.rolling import hash_text, powers
 
 # Classes of characters, bits of one table over all code points (uint32).
@@ -115,16 +115,18 @@ def _classes(listed: dict[str, list[str]]) -> Codes:
     for sign in " ".join(listed["currency"]).split(" "):
         if len(sign) == 1:
             table[ord(sign)] |= np.uint32(CURRENCY)
-    characters = list(map(chr, range(NUM_CODE_POINTS)))
-    for bit, test in (
-        (SPACE, str.isspace),
-        (LETTER, str.isalpha),
-        (WORD, lambda char: char.isalnum() or char == "_"),
-        (PUNCT, lambda char: unicodedata.category(char)[0] == "P"),
-        (DECIMAL, lambda char: unicodedata.category(char) == "Nd"),
+    ours = class_table()
+    for bit, our_bits in (
+        (SPACE, characters.SPACE),
+        (LETTER, characters.LETTER),
+        (WORD, characters.LETTER | characters.NUMBER | characters.UNDERSCORE),
+        (DECIMAL, characters.DIGIT),
     ):
-        holds: npt.NDArray[np.bool_] = np.fromiter(map(test, characters), np.bool_)
-        table |= holds * np.uint32(bit)
+        table |= (ours & our_bits != 0) * np.uint32(bit)
+    table[0x1C:0x20] |= np.uint32(SPACE)  # to Python, not to Unicode
+    categories = map(unicodedata.category, map(chr, range(NUM_CODE_POINTS)))
+    is_punct = np.fromiter((category[0] == "P" for category in categories), np.bool_)
+    table |= is_punct * np.uint32(PUNCT)
     table[ord("0") : ord("9") + 1] |= np.uint32(DIGIT)
     for begin, end in ((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A), (0xA1, 0xFFFF)):
         table[begin : end + 1] |= np.uint32(HOST)
