@@ -10,7 +10,8 @@ order, DCLM removes a line more than half of whose characters are upper case; on
 one that is a counter ("3 likes"); one of a single word; and then, out of lines of up to
 BUTTON_LINE_WORDS words, the phrases "items in cart", "Read more..." at the end and "Sign-in" at the
 beginning, and lines that are blank thereafter. A page of whose words it removed more than 5 % is
-dropped: `removed_word_frac@dclm` is that share, page by page the same.
+dropped: `removed_word_frac@dclm` is that share, page by page the same; it may be less than 0, as
+DCLM also strips the page, and may lay bare a word that began with a no-break space.
 
 Deviations: case is that of ASCII letters (re.IGNORECASE also takes the long s for an s, and the
 like). A page of which nothing at all is left has a share of 1 only if it had words.
@@ -197,7 +198,9 @@ def _count(
         begin, end = offsets[document], offsets[document + 1]
         row = out[document]
         num_kept, has_button = _scan(data, begin, end, classes, phrases, counted, row, kept)
-        if has_button:
+        if not has_button:
+            row["removed_words"] -= _begins_with_hidden_word(kept, num_kept, classes)
+        else:
             words_before = _count_words(kept, num_kept, classes)
             num_kept, buttons, gone = _cut_cart(kept, num_kept, classes, cart)
             row["buttons"] += buttons
@@ -207,6 +210,7 @@ def _count(
                 num_kept, buttons, gone = _cut_edge(kept, num_kept, classes, phrase, at_end)
                 row["buttons"] += buttons
                 row["removed_lines"] += gone
+            num_kept = _strip(kept, num_kept, classes)
             row["removed_words"] += words_before - _count_words(kept, num_kept, classes)
 
 
@@ -368,6 +372,22 @@ def _count_words(codes: Codes, num_codes: int, classes: Kinds) -> int:
         words += not in_word and kind & ALNUM != 0
         in_word = kind & _PARTS_WORDS == 0
     return words
+
+
+@njit(cache=True, nogil=True)
+def _begins_with_hidden_word(codes: Codes, num_codes: int, classes: Kinds) -> bool:
+    """Whether a page has one word more once it is stripped.
+
+    White space that is not ASCII does not part fastText's tokens, and hides the letter behind it.
+    """
+    first = 0
+    while first < num_codes and classes[codes[first]] & BLANK:
+        first += 1
+    return bool(
+        0 < first < num_codes
+        and classes[codes[first]] & ALNUM
+        and not classes[codes[first - 1]] & _PARTS_WORDS
+    )
 
 
 @njit(cache=True, nogil=True)

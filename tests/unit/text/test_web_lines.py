@@ -207,6 +207,11 @@ def test_exactly_half_upper_case_is_not_removed(text: str, share: float) -> None
         ("items in cart\n  Sign-in now please", 4, 6),
         ("You may read more... \nand go on", 0, 7),
         ("and go on\nYou may read more... ", 2, 7),
+        # A no-break space does not part words, and hides the one behind it until it is stripped.
+        ("\u00a0Words of this page", -1, 3),
+        ("\n\u3000Words of\nthis", 0, 2),
+        ("\u00a0Words of this\nread more...", 1, 4),
+        ("of \u00a0words it is\u00a0", 0, 3),
     ],
 )
 def test_buttons(text: str, removed: int, of: int) -> None:
