@@ -2,7 +2,8 @@
 
 Read in this order: `buffers` (Arrow to NumPy), `characters` (what a code point is), `words` (what a
 word is, the one definition), `hashing` (64-bit arithmetic and the position table), `lines`; then
-the three families of measures: `quality`, `repetition`, `minhash`.
+the families of measures: `quality`, `repetition`, `minhash`; `scripts`, `web_lines`, `redpajama`,
+`code`, `urls`. Measures of a peer go by `string_classes`, what Python's str says of a code point.
 
 Numba's on-disk cache watches only the file a kernel stands in, not the helpers it calls: after
 editing a helper here, delete this folder's `__pycache__`.
