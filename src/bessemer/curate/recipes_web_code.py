@@ -56,8 +56,8 @@ RECIPES_WEB_CODE: dict[str, dict[str, dict[str, float]]] = {
         "alpha_per_token_chars": {"min": 1.5},
     },
     # bigcode-dataset, preprocessing/filtering.py, the defaults of arguments.py; Li et al. 2023.
-    # The bounds on comments are for Python, Java and JavaScript there, and like that on visible HTML
-    # leave out the bound itself.
+    # The bounds on comments are for Python, Java and JavaScript there; like that on visible HTML
+    # they leave out the bound itself.
     "code@starcoder": {
         "extension_fault_count@starcoder": {"max": 0},
         "comment_frac": {"min": 0.01, "max": 0.8},

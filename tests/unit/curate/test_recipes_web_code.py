@@ -53,12 +53,12 @@ def test_good_text_is_kept(recipe: str) -> None:
 @pytest.mark.parametrize(
     ("recipe", "text", "path", "rules"),
     [
-        ("refinedweb@dclm", PAGE + "Home\nLogin\nRegister\nSearch\n", "", {"removed_word_frac@dclm"}),
-        ("code@redpajama", CODE + "x" * 1001, "a.py", {"max_line_chars@redpajama"}),
+        ("refinedweb@dclm", PAGE + "Home\nLogin\nHelp\nSearch\n", "", {"removed_word_frac@dclm"}),
+        ("code@redpajama", CODE * 3 + "x" * 1001, "a.py", {"max_line_chars@redpajama"}),
         ("code@starcoder", "total = 1 + 2\nprint(total)\n", "a.py", {"comment_frac"}),
         ("code@starcoder", "<?xml version='1.0'?>\n" + CODE, "a.py", {"xml_header_count"}),
         ("code@starcoder", CODE, "a.xyz", {"extension_fault_count@starcoder"}),
-        ("code@starcoder", f"<p {'x' * 500}><!-- a comment of it -->text", "a.html",
+        ("code@starcoder", "<p\n" + "x=1\n" * 99 + "><!-- of it -->text", "a.html",
          {"html_visible_frac", "html_visible_chars"}),
         ("code@starcoder2", "# DO NOT EDIT\n" + CODE, "a.py", {"generated_line_count"}),
         ("code@starcoder2", CODE + "QUJD\n" * 300, "a.py", {"base64_frac", "max_base64_chars"}),
