@@ -54,7 +54,15 @@ from bessemer.text.hashing import SEED, extend, finish, first_equal, num_slots
 from bessemer.text.quality import share
 from bessemer.text.redpajama_repetition import REPETITION_NAMES, count_repetition
 from bessemer.text.stop_words import ENGLISH_STOP_WORDS
-from bessemer.text.string_classes import ALNUM, BLANK, LOWER, NUMERIC, UPPER, string_classes
+from bessemer.text.string_classes import (
+    ALNUM,
+    ASSIGNED,
+    BLANK,
+    LOWER,
+    NUMERIC,
+    UPPER,
+    string_classes,
+)
 from bessemer.text.words import max_words
 
 BULLETS = "\u2022\u2023\u25b6\u25c0\u25e6\u25a0\u25a1\u25aa\u25ab\u2013"
@@ -236,7 +244,7 @@ def _normal_form() -> tuple[Counts, Codes]:
     """Return what the lower case of every code point is in NFD: places, and codes at the places."""
     places = np.zeros(NUM_CODE_POINTS, np.int32)
     codes = [0]
-    for code, char in enumerate(map(chr, range(NUM_CODE_POINTS))):
+    for code, char in enumerate(map(chr, ASSIGNED[0])):  # none of the others changes
         normal = unicodedata.normalize("NFD", char.lower())
         if normal != char:
             places[code] = len(codes)

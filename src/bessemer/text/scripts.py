@@ -22,6 +22,7 @@ from numba import njit
 from bessemer.text.buffers import Bytes, Offsets, longest_document_bytes, read_only, utf8_buffers
 from bessemer.text.characters import NUM_CODE_POINTS, SPACE, class_table, decode
 from bessemer.text.quality import share
+from bessemer.text.string_classes import ASSIGNED
 
 LETTERS_OF_SCRIPTS: dict[str, tuple[tuple[int, int], ...]] = {
     "latin": (
@@ -144,17 +145,21 @@ def script_signals(array: pa.Array | pa.ChunkedArray) -> dict[str, npt.NDArray[n
 @functools.cache
 def kind_table() -> Bytes:
     """Return the kind of every code point (uint8): one of those above, or a letter's."""
-    categories = list(map(unicodedata.category, map(chr, range(NUM_CODE_POINTS))))
     kinds = {"P": _PUNCT, "S": _SYMBOL, "L": _LETTER + 2 * SCRIPTS.index("other")}
-    kinds = {category: kinds.get(category[0], _PLAIN) for category in set(categories)}
-    kinds |= {"Cf": _FORMAT, "Co": _UNASSIGNED, "Cn": _UNASSIGNED}
-    table = np.fromiter(map(kinds.__getitem__, categories), np.uint8, NUM_CODE_POINTS)
+    table = np.full(NUM_CODE_POINTS, _UNASSIGNED, np.uint8)
+    is_upper = np.zeros(NUM_CODE_POINTS, np.bool_)
+    for codes in ASSIGNED:
+        categories = list(map(unicodedata.category, map(chr, codes)))
+        kind_of = {category: kinds.get(category[0], _PLAIN) for category in set(categories)}
+        kind_of |= {"Cf": _FORMAT, "Co": _UNASSIGNED, "Cn": _UNASSIGNED}
+        block = slice(codes.start, codes.stop)
+        table[block] = np.fromiter(map(kind_of.__getitem__, categories), np.uint8)
+        is_upper[block] = np.fromiter(map(("Lu", "Lt").__contains__, categories), np.bool_)
     is_letter = table >= _LETTER
     for index, ranges in enumerate(LETTERS_OF_SCRIPTS.values()):
         for first, last in ranges:
             block = slice(first, last + 1)
             table[block][is_letter[block]] = _LETTER + 2 * index
-    is_upper = np.fromiter(map(("Lu", "Lt").__contains__, categories), np.bool_, NUM_CODE_POINTS)
     table += is_upper.astype(np.uint8)
     for span in EMOJI.split():
         begin, _, end = span.partition("-")

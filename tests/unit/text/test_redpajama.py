@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bessemer.text.redpajama import BULLETS, REDPAJAMA_SIGNALS, TERMINALS, redpajama_signals
 from bessemer.text.stop_words import ENGLISH_STOP_WORDS
+from bessemer.text.string_classes import ASSIGNED
 
 from . import twins
 from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts, raw_array
@@ -181,6 +182,19 @@ def test_a_whole_row_by_hand() -> None:
 )
 def test_corners(text: str, name: str, value: float) -> None:
     assert signals_of(text)[name] == np.float32(value)
+
+
+def test_lower_case_and_form_of_every_code_point() -> None:
+    chars = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    changed = [char for char in chars if unicodedata.normalize("NFD", char.lower()) != char]
+    assert max(map(ord, changed)) < ASSIGNED[0].stop
+    changed = [char for char in changed if not char.isspace()]
+    row = redpajama_signals(pa.array([" ".join(changed)]))
+    sizes = [len(unicodedata.normalize("NFD", char.lower())) for char in changed]
+    words = [normalise(char) for char in changed if normalise(char)]
+    assert row["word_count@redpajama"][0] == len(words)
+    assert row["mean_word_chars@redpajama"][0] == np.float32(sum(sizes) / len(words))
+    assert row["unique_word_frac@redpajama"][0] == np.float32(len(set(words)) / len(words))
 
 
 def test_words_as_redpajama_normalises_them() -> None:

@@ -1,5 +1,6 @@
 """Scripts: the range table against another Unicode database, a row by hand, and the twin."""
 
+import sys
 import unicodedata
 
 import numpy as np
@@ -9,7 +10,13 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.text.scripts import EMOJI, LETTERS_OF_SCRIPTS, SCRIPT_SIGNALS, script_signals
+from bessemer.text.scripts import (
+    EMOJI,
+    LETTERS_OF_SCRIPTS,
+    SCRIPT_SIGNALS,
+    kind_table,
+    script_signals,
+)
 
 from . import twins
 from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts, raw_array
@@ -106,6 +113,26 @@ def test_letters_of_each_script_like_another_database(script: str) -> None:
     assert of_script <= held
     assert not {code for code in held - of_script if letters.match(chars[code])}
     assert all(first <= last for first, last in ranges)
+
+
+def test_kind_of_every_code_point() -> None:
+    """The table is filled in where characters are: nothing else is anything but unassigned."""
+    table = kind_table()
+    assert len(table) == sys.maxunicode + 1
+    of_other = {"Cf": 5, "Co": 6, "Cn": 6}
+    for code in range(len(table)):
+        char = chr(code)
+        category = unicodedata.category(char)
+        if twins.is_space(char):
+            expected = 0
+        elif is_emoji(char):
+            expected = 4
+        elif category[0] == "L":
+            assert table[code] >= 8 and table[code] & 1 == (category in ("Lu", "Lt"))
+            continue
+        else:
+            expected = of_other.get(category, {"P": 2, "S": 3}.get(category[0], 1))
+        assert table[code] == expected, f"U+{code:04X}"
 
 
 def test_emoji_like_another_database() -> None:
