@@ -96,6 +96,15 @@ class PiiConfig(Section):
     masked addresses still holds its text."""
 
 
+class QualityConfig(Section):
+    """`[curate.quality]`: a model of good text, whose score is one more signal, quality_score."""
+
+    model: str
+    """File that `bessemer curate train-quality` made, relative to the run file."""
+    digest: str | None = None
+    """xxh3-128 of the file, taken when the run file is read; one given here must be the same."""
+
+
 class CurateConfig(Section):
     """`[curate]`: what is kept of what was read."""
 
@@ -114,6 +123,7 @@ class CurateConfig(Section):
     rule: Annotated[tuple[RuleConfig, ...], Field(strict=False)] = ()
     pii: PiiConfig = PiiConfig()
     fuzzy: FuzzyConfig = FuzzyConfig()
+    quality: QualityConfig | None = None
 
 
 class SplitConfig(Section):

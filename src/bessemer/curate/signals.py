@@ -13,11 +13,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from bessemer.config.data import CurateConfig
 from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.storage import read_table, write_table
 from bessemer.curate.language import detect_languages
 from bessemer.curate.ledger import count_by_source, list_shards, sum_up
+from bessemer.curate.quality_model import QUALITY_SIGNAL, QualityModel, load_model
+from bessemer.curate.quality_model import QUALITY_SIGNALS as MODEL_SIGNALS
 from bessemer.engine.tasks import Engine, Task
 from bessemer.text.quality import QUALITY_SIGNALS, quality_signals
 from bessemer.text.repetition import REPETITION_SIGNALS, repetition_signals
@@ -29,24 +32,39 @@ SIGNAL_DEFINITIONS: dict[str, str] = {
     **QUALITY_SIGNALS,
     **REPETITION_SIGNALS,
     "language_score": "probability of the language found (fastText lid.176)",
+    **MODEL_SIGNALS,
 }
 
 
-def unknown_signal(name: str) -> str:
-    """What to tell a person who named a signal that there is not: the nearest one, or all."""
+def why_no_signal(name: str, curate: CurateConfig) -> str | None:
+    """What to tell a person who named a signal that a run has not; None if it has."""
+    if name == QUALITY_SIGNAL and curate.quality is None:
+        return f"{name} needs a quality model; name its file in [curate.quality]"
+    return None if name in SIGNAL_DEFINITIONS else _unknown_signal(name)
+
+
+def _unknown_signal(name: str) -> str:
+    """The nearest signal there is, or all."""
     near = difflib.get_close_matches(name, SIGNAL_DEFINITIONS, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else ", ".join(SIGNAL_DEFINITIONS)
     return f"no signal {name!r}; {hint}"
 
 
-def signals(ingest: Path, sources: Sequence[str], folder: Path, engine: Engine) -> StageResult:
-    """Measure all documents of `ingest` into `folder`."""
-    compile_kernels()
+def signals(
+    ingest: Path,
+    sources: Sequence[str],
+    folder: Path,
+    engine: Engine,
+    quality_file: Path | None = None,
+) -> StageResult:
+    """Measure all documents of `ingest` into `folder`; those of a quality model if there is one."""
+    compile_kernels(load_model(quality_file) if quality_file else None)
     tasks = [
         Task(
             key=shard.removesuffix(".parquet"),
             function=measure_shard,
-            arguments={"ingest": ingest, "shard": shard, "folder": folder},
+            arguments={"ingest": ingest, "shard": shard, "folder": folder}
+            | ({"quality_file": quality_file} if quality_file else {}),
         )
         for shard in list_shards(ingest / DOCUMENTS)
     ]
@@ -54,20 +72,30 @@ def signals(ingest: Path, sources: Sequence[str], folder: Path, engine: Engine) 
     return StageResult(conservation=sum_up(sources, counts, counts))
 
 
-def compile_kernels() -> None:
+def compile_kernels(quality: QualityModel | None = None) -> None:
     """Compile once, into the cache on disk, what several workers would each compile again."""
     tiny = pa.array(["a"], pa.large_string())
     quality_signals(tiny)
     repetition_signals(tiny)
+    if quality is not None:
+        quality.scores(tiny)
 
 
-def measure_shard(ingest: Path, shard: str, folder: Path) -> dict[str, Any]:
+def measure_shard(
+    ingest: Path, shard: str, folder: Path, quality_file: Path | None = None
+) -> dict[str, Any]:
     """Measure one shard; returns source -> (documents, bytes)."""
     table = read_table(ingest / DOCUMENTS / shard, ["doc_id", "text", "source", "num_bytes"])
     texts = table["text"].combine_chunks()
     languages, scores = detect_languages(texts)
     measures = quality_signals(texts) | repetition_signals(texts) | {"language_score": scores}
+    if quality_file is not None:
+        measures[QUALITY_SIGNAL] = load_model(quality_file).scores(texts)
     columns = {"doc_id": table["doc_id"], "language": pa.array(languages, pa.string())}
-    columns |= {name: pa.array(measures[name], pa.float32()) for name in SIGNAL_DEFINITIONS}
+    columns |= {
+        name: pa.array(measures[name], pa.float32())
+        for name in SIGNAL_DEFINITIONS
+        if name in measures  # that of a model is not there without one
+    }
     write_table(folder / SIGNALS / shard, pa.table(columns))
     return count_by_source(table)

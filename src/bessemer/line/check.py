@@ -15,7 +15,8 @@ from bessemer.core.errors import ConfigError, DataError, Fault
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import TOKENIZER
 from bessemer.curate.inventory import matches_nothing
-from bessemer.curate.signals import SIGNAL_DEFINITIONS, unknown_signal
+from bessemer.curate.signals import why_no_signal
+from bessemer.line.text_models import pin_text_models
 from bessemer.line.warm_start import complete_model
 
 
@@ -24,6 +25,7 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     data, base = read_toml(run_file, overrides), run_file.resolve().parent
     sections, faults = _parse_with_init(data, base)
     faults += _unknown_signals(sections)
+    faults += pin_text_models(sections, base)
     faults += _missing_files(data, base)
     faults += [
         Fault(f"cluster.branch_from[{index}]", f"no folder {base / root}; give the root of a run")
@@ -128,12 +130,14 @@ def _groups_without_parameters(sections: dict[str, Any]) -> list[Fault]:
 
 
 def _unknown_signals(sections: dict[str, Any]) -> list[Fault]:
-    rules = sections["curate"].rule if "curate" in sections else ()
-    faults = []
-    for index, rule in enumerate(rules):
-        if rule.name not in SIGNAL_DEFINITIONS:
-            faults.append(Fault(f"curate.rule[{index}].name", unknown_signal(rule.name)))
-    return faults
+    if "curate" not in sections:
+        return []
+    curate = sections["curate"]
+    return [
+        Fault(f"curate.rule[{index}].name", why)
+        for index, rule in enumerate(curate.rule)
+        if (why := why_no_signal(rule.name, curate))
+    ]
 
 
 def _missing_files(data: dict[str, Any], base: Path) -> list[Fault]:

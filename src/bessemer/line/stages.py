@@ -68,6 +68,12 @@ def _tokenizer_settings(config: RunConfig) -> dict[str, Any]:
     }
 
 
+def _signal_settings(config: RunConfig) -> dict[str, Any]:
+    """What bears on signals: a quality model by its digest, wherever it lies."""
+    quality = config.curate.quality
+    return _UNICODE | ({"quality": quality.digest} if quality else {})
+
+
 # Words are cut by the character classes of the running Python's Unicode tables.
 _UNICODE = {"unicode": unicodedata.unidata_version}
 
@@ -92,7 +98,7 @@ STAGES: tuple[Stage, ...] = (
         name="signals",
         version=1,
         inputs=("ingest",),
-        settings=lambda _: _UNICODE,
+        settings=_signal_settings,
         work=run_signals,
     ),
     Stage(

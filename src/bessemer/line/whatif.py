@@ -67,7 +67,7 @@ def what_if(
     config = workspace.config
     names = choose_sources(config, sources)
     now = rules_of(config, names)
-    changes = parse_changes(rules, now)
+    changes = parse_changes(rules, now, config.curate)
     then = {name: apply_changes(each, changes) for name, each in now.items()}
     if not (workspace.manifest("ingest") and workspace.manifest("signals")):
         what = "signals are not measured yet; `bessemer run RUN.toml --to rules` does so"

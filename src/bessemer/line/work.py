@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bessemer.config.run import RunConfig
 from bessemer.config.timetable import make_timetable, mixed_tokens
 from bessemer.core.errors import IntegrityError
+from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import (
     BASELINES,
     CHECKPOINTS,
@@ -49,6 +50,7 @@ class Work:
     folder: Path
     engine: Engine
     launch: Launch
+    quality_file: Path | None = None  # the quality model that signals are measured with
     init_from: Path | None = None  # folder of the weights that training begins with
     earlier: tuple[Path, ...] = ()  # what the same stage made with other settings
 
@@ -74,7 +76,12 @@ def run_signals(work: Work) -> StageResult:
     """Measure every document."""
     from bessemer.curate.signals import signals
 
-    return signals(work.inputs["ingest"], work.source_names, work.folder, work.engine)
+    quality = work.config.curate.quality
+    if quality and work.quality_file and digest_file(work.quality_file) != quality.digest:
+        raise IntegrityError(f"{work.quality_file} was changed while this run began; start it anew")
+    return signals(
+        work.inputs["ingest"], work.source_names, work.folder, work.engine, work.quality_file
+    )
 
 
 def run_rules(work: Work) -> StageResult:

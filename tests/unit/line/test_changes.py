@@ -32,7 +32,7 @@ CONFIG = RunConfig.model_validate(
 
 
 def parse(*texts: str, sources: tuple[str, ...] = ()) -> tuple[Change, ...]:
-    return parse_changes(texts, rules_of(CONFIG, choose_sources(CONFIG, sources)))
+    return parse_changes(texts, rules_of(CONFIG, choose_sources(CONFIG, sources)), CONFIG.curate)
 
 
 @pytest.mark.parametrize(
