@@ -132,7 +132,7 @@ def _conditions(
         found[LANGUAGE_RULE] = [
             "language IS NULL",
             f"language NOT IN ({wanted})",
-            _below("language_score", curate.min_language_score),
+            f'"language_score" < {_least_score(curate)}',
         ]
     for rule in rules:
         found[rule.name] = [
@@ -140,6 +140,16 @@ def _conditions(
             *([] if rule.max is None else [_above(rule.name, rule.max)]),
         ]
     return found
+
+
+def _least_score(curate: CurateConfig) -> str:
+    """The score that a document must have, by its language."""
+    others = _float32(curate.language.min_score)
+    own = " ".join(
+        f"WHEN {_literal(code)} THEN {_float32(bound)}"
+        for code, bound in curate.language.min_scores.items()
+    )
+    return f"CASE language {own} ELSE {others} END" if own else others
 
 
 def _below(signal: str, bound: float) -> str:

@@ -60,6 +60,11 @@ def judges_language(source: SourceConfig, curate: CurateConfig) -> bool:
     return bool(curate.languages) and source.kind != "code"
 
 
+def least_language_score(curate: CurateConfig, code: str) -> float:
+    """The score that a document in the language `code` must have."""
+    return curate.language.min_scores.get(code, curate.language.min_score)
+
+
 def broken_bound(rule: Rule, value: float) -> float | None:
     """The bound of `rule` that an outlying value breaks; compared in float32, as signals are."""
     below = rule.min is not None and np.float32(value) < np.float32(rule.min)
@@ -149,17 +154,18 @@ def _judge_language(
         return []
     codes = signals["language"].to_pylist()
     scores = signals["language_score"].to_numpy()
+    bounds = [least_language_score(curate, code) for code in codes]
     return [
         _drop(
             documents,
             index,
             rule=LANGUAGE_RULE,
             value=float(score),
-            bound=curate.min_language_score,
+            bound=bound,
             evidence=f"{code or 'none'}",
         )
-        for index, (code, score) in enumerate(zip(codes, scores, strict=True))
-        if code not in curate.languages or score < curate.min_language_score
+        for index, (code, score, bound) in enumerate(zip(codes, scores, bounds, strict=True))
+        if code not in curate.languages or score < np.float32(bound)
     ]
 
 

@@ -17,7 +17,12 @@ from bessemer.config.data import CurateConfig
 from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.storage import read_table, write_table
-from bessemer.curate.language import detect_languages
+from bessemer.curate.language import (
+    LANGUAGE_SIGNALS,
+    detect_languages,
+    load_language_model,
+    shipped_model,
+)
 from bessemer.curate.ledger import count_by_source, list_shards, sum_up
 from bessemer.curate.quality_model import QUALITY_SIGNAL, QualityModel, load_model
 from bessemer.curate.quality_model import QUALITY_SIGNALS as MODEL_SIGNALS
@@ -31,7 +36,7 @@ STAGE = "signals"
 SIGNAL_DEFINITIONS: dict[str, str] = {
     **QUALITY_SIGNALS,
     **REPETITION_SIGNALS,
-    "language_score": "probability of the language found (fastText lid.176)",
+    **LANGUAGE_SIGNALS,
     **MODEL_SIGNALS,
 }
 
@@ -56,15 +61,20 @@ def signals(
     folder: Path,
     engine: Engine,
     quality_file: Path | None = None,
+    language_file: Path | None = None,
 ) -> StageResult:
-    """Measure all documents of `ingest` into `folder`; those of a quality model if there is one."""
+    """Measure all documents of `ingest` into `folder`.
+
+    `quality_file`: a quality model, whose score is a signal then. `language_file`: another model
+    of languages than the one that is shipped.
+    """
+    models = {"quality_file": quality_file, "language_file": language_file}
     compile_kernels(load_model(quality_file) if quality_file else None)
     tasks = [
         Task(
             key=shard.removesuffix(".parquet"),
             function=measure_shard,
-            arguments={"ingest": ingest, "shard": shard, "folder": folder}
-            | ({"quality_file": quality_file} if quality_file else {}),
+            arguments={"ingest": ingest, "shard": shard, "folder": folder, **models},
         )
         for shard in list_shards(ingest / DOCUMENTS)
     ]
@@ -77,21 +87,30 @@ def compile_kernels(quality: QualityModel | None = None) -> None:
     tiny = pa.array(["a"], pa.large_string())
     quality_signals(tiny)
     repetition_signals(tiny)
+    detect_languages(tiny)
     if quality is not None:
         quality.scores(tiny)
 
 
 def measure_shard(
-    ingest: Path, shard: str, folder: Path, quality_file: Path | None = None
+    ingest: Path,
+    shard: str,
+    folder: Path,
+    quality_file: Path | None = None,
+    language_file: Path | None = None,
 ) -> dict[str, Any]:
     """Measure one shard; returns source -> (documents, bytes)."""
     table = read_table(ingest / DOCUMENTS / shard, ["doc_id", "text", "source", "num_bytes"])
     texts = table["text"].combine_chunks()
-    languages, scores = detect_languages(texts)
-    measures = quality_signals(texts) | repetition_signals(texts) | {"language_score": scores}
+    found = detect_languages(texts, load_language_model(language_file or shipped_model()))
+    measures = quality_signals(texts) | repetition_signals(texts)
+    measures |= {
+        "language_score": found.scores,
+        "language_paragraph_frac": found.paragraph_fracs,
+    }
     if quality_file is not None:
         measures[QUALITY_SIGNAL] = load_model(quality_file).scores(texts)
-    columns = {"doc_id": table["doc_id"], "language": pa.array(languages, pa.string())}
+    columns = {"doc_id": table["doc_id"], "language": pa.array(found.codes, pa.string())}
     columns |= {
         name: pa.array(measures[name], pa.float32())
         for name in SIGNAL_DEFINITIONS

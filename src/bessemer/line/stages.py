@@ -69,9 +69,16 @@ def _tokenizer_settings(config: RunConfig) -> dict[str, Any]:
 
 
 def _signal_settings(config: RunConfig) -> dict[str, Any]:
-    """What bears on signals: a quality model by its digest, wherever it lies."""
+    """What bears on signals: models by their digests, wherever they lie."""
     quality = config.curate.quality
-    return _UNICODE | ({"quality": quality.digest} if quality else {})
+    digests = {"language": config.curate.language.digest}
+    return _UNICODE | digests | ({"quality": quality.digest} if quality else {})
+
+
+def _rule_settings(config: RunConfig) -> dict[str, Any]:
+    """What bears on decisions; which model found the languages is a matter of the signals."""
+    language = _plain(config.curate.language, "min_score", "min_scores")
+    return {"language": language, **_plain(config.curate, "languages", "rule")}
 
 
 # Words are cut by the character classes of the running Python's Unicode tables.
@@ -96,7 +103,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="signals",
-        version=1,
+        version=2,
         inputs=("ingest",),
         settings=_signal_settings,
         work=run_signals,
@@ -105,7 +112,7 @@ STAGES: tuple[Stage, ...] = (
         name="rules",
         version=1,
         inputs=("ingest", "signals"),
-        settings=lambda config: _plain(config.curate, "languages", "min_language_score", "rule"),
+        settings=_rule_settings,
         work=run_rules,
     ),
     Stage(

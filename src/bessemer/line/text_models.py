@@ -1,6 +1,7 @@
 """Models that curation measures text with: read when the run file is, and known by their digests.
 
-The digest bears identity, the place of the file does not.
+The digest bears identity, the place of the file does not. That of the language model which comes
+with bessemer is taken, too: with another one, languages would be others.
 """
 
 from __future__ import annotations
@@ -8,28 +9,48 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bessemer.config.data import CurateConfig
+from bessemer.config.load import hint
 from bessemer.core.errors import DataError, Fault
 from bessemer.core.fingerprint import digest_file
+from bessemer.curate.language import load_language_model, shipped_model
 from bessemer.curate.quality_model import load_model
 
 
 def pin_text_models(sections: dict[str, Any], base: Path) -> list[Fault]:
-    """Put the digests of the models that `[curate]` names into `sections`, in place.
+    """Put the digests of the models that `[curate]` goes by into `sections`, in place.
 
-    `base` is the folder of the run file. Returns what is wrong with the files.
+    `base` is the folder of the run file. Returns what is wrong with the files, and the languages
+    that the model does not know.
     """
-    curate = sections.get("curate")
-    if curate is None or curate.quality is None:
+    if "curate" not in sections:
         return []
-    quality = curate.quality
+    curate: CurateConfig = sections["curate"]
+    language, quality = curate.language, curate.quality
+    faults: list[Fault] = []
+    pinned: dict[str, Any] = {}
     try:
-        load_model(base / quality.model)
-        digest = _digest_of(base / quality.model, quality.digest, "curate.quality.digest")
+        path = base / language.model if language.model else shipped_model()
+        known = load_language_model(path).codes
+        faults += [
+            Fault("curate.languages", f"{code!r} is not known to {path.name}{hint(code, known)}")
+            for code in curate.languages
+            if code not in known
+        ]
+        digest = _digest_of(path, language.digest, "curate.language.digest")
+        pinned["language"] = language.model_copy(update={"digest": digest})
     except DataError as error:
-        return [Fault("curate.quality.model", str(error))]
-    pinned = quality.model_copy(update={"digest": digest})
-    sections["curate"] = curate.model_copy(update={"quality": pinned})
-    return []
+        faults.append(Fault("curate.language.model", str(error)))
+    if quality is not None:
+        try:
+            path = base / quality.model
+            load_model(path)
+            digest = _digest_of(path, quality.digest, "curate.quality.digest")
+            pinned["quality"] = quality.model_copy(update={"digest": digest})
+        except DataError as error:
+            faults.append(Fault("curate.quality.model", str(error)))
+    sections["curate"] = curate.model_copy(update=pinned)
+    return faults
 
 
 def _digest_of(path: Path, given: str | None, key: str) -> str:

@@ -142,7 +142,7 @@ def _all_rules(
     """The rules of a source with that of the language, which comes first."""
     if not judges_language(source, curate):
         return tuple(rules)
-    return (Rule(name=LANGUAGE_RULE, min=curate.min_language_score), *rules)
+    return (Rule(name=LANGUAGE_RULE, min=curate.language.min_score), *rules)
 
 
 def _bytes_per_token(workspace: Workspace, sources: Sequence[str]) -> dict[str, float]:

@@ -51,6 +51,7 @@ class Work:
     engine: Engine
     launch: Launch
     quality_file: Path | None = None  # the quality model that signals are measured with
+    language_file: Path | None = None  # the language model, if not the one that is shipped
     init_from: Path | None = None  # folder of the weights that training begins with
     earlier: tuple[Path, ...] = ()  # what the same stage made with other settings
 
@@ -76,11 +77,20 @@ def run_signals(work: Work) -> StageResult:
     """Measure every document."""
     from bessemer.curate.signals import signals
 
-    quality = work.config.curate.quality
-    if quality and work.quality_file and digest_file(work.quality_file) != quality.digest:
-        raise IntegrityError(f"{work.quality_file} was changed while this run began; start it anew")
+    curate = work.config.curate
+    for path, section in (
+        (work.quality_file, curate.quality),
+        (work.language_file, curate.language),
+    ):
+        if path and section and digest_file(path) != section.digest:
+            raise IntegrityError(f"{path} was changed while this run began; start it anew")
     return signals(
-        work.inputs["ingest"], work.source_names, work.folder, work.engine, work.quality_file
+        work.inputs["ingest"],
+        work.source_names,
+        work.folder,
+        work.engine,
+        work.quality_file,
+        work.language_file,
     )
 
 

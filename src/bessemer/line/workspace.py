@@ -45,6 +45,7 @@ class Workspace:
     fingerprints: dict[str, str]  # stage -> fingerprint, in the order of the line
     tokenizer_file: Path | None = None  # the one to load, if the run file names one
     quality_file: Path | None = None  # the quality model, if the run file names one
+    language_file: Path | None = None  # the language model, if the run file names one
     init_from: Path | None = None  # folder of the weights that training begins with
     branch_from: tuple[Path, ...] = ()  # root folders of runs that training may go on from
 
@@ -96,6 +97,7 @@ def plan_workspace(
         fingerprints=_fingerprints(config, files),
         tokenizer_file=base / config.tokenizer.path if config.tokenizer.path else None,
         quality_file=base / config.curate.quality.model if config.curate.quality else None,
+        language_file=base / config.curate.language.model if config.curate.language.model else None,
         init_from=None if config.model.init_from is None else base / config.model.init_from,
         branch_from=tuple(base / each for each in config.cluster.branch_from),
     )

@@ -25,7 +25,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, Hashes, Integer, Offsets, utf8_buffers
+from bessemer.text.buffers import Bytes, Counts, Hashes, Offsets, utf8_buffers
 from bessemer.text.characters import NEWLINE
 from bessemer.text.fasttext_file import IS_LABEL, FastText, Floats, Ngrams, find_word
 from bessemer.text.hashing import SEED, extend, finish
@@ -43,6 +43,7 @@ MIN_CERTAINTY = 0.5
 _CACHE_BYTES = 2**23
 _LABEL_BEGINS = np.frombuffer(b"__label__", np.uint8)
 _FNV_SEED, _FNV_PRIME = 2166136261, 16777619  # FNV-1a of 32 bits (Fowler, Noll, Vo)
+_MOST_SIGMOID, _SIGMOID_STEPS = 8, 32  # reach of its table, and steps per unit
 _LOG_FLOOR = 1e-5  # what fastText adds before each logarithm
 
 Doubles = npt.NDArray[np.float64]
@@ -175,9 +176,20 @@ def _classify(
 
 
 @njit(cache=True, nogil=True)
+def _sigmoid(score: np.float32) -> float:
+    """Return the logistic function as fastText tabulates it where labels are judged one by one."""
+    if score < -_MOST_SIGMOID:
+        return 0.0
+    if score > _MOST_SIGMOID:
+        return 1.0
+    step = int((score + np.float32(_MOST_SIGMOID)) * np.float32(_SIGMOID_STEPS))
+    return 1 / (1 + math.exp(_MOST_SIGMOID - step / _SIGMOID_STEPS))
+
+
+@njit(cache=True, nogil=True)
 def _is_space(byte: np.uint8) -> bool:
     """Whether fastText parts words at this byte: white space of ASCII, and zero."""
-    return byte == 0x20 or 0x09 <= byte <= 0x0D or byte == 0
+    return byte == 0x20 or 0x09 <= byte <= 0x0D or byte == 0  # type: ignore[return-value]
 
 
 @njit(cache=True, nogil=True)
@@ -288,7 +300,7 @@ def _most_likely(
             chances[label] = chances[label] / total + _LOG_FLOOR
     else:
         for label in range(num_labels):
-            chances[label] = 1 / (1 + math.exp(-scores[label])) + _LOG_FLOOR
+            chances[label] = _sigmoid(scores[label]) + _LOG_FLOOR
     best = 0
     for label in range(1, num_labels):
         if chances[label] > chances[best]:

@@ -144,7 +144,17 @@ OWN = (
         (({"name": "digit_frac", "max": 0.1}, {"name": "alnum_frac", "min": 0.1}), {}),
         (({"name": "language_score", "min": 0.25, "max": 0.3},), {"languages": ["en", "de"]}),
         (({"name": "max_line_chars", "max": 9, "sources": ["code", "books"]},), {}),
-        (({"name": "word_count", "min": 1e300},), {"languages": ["fr"], "min_language_score": 0.1}),
+        (
+            ({"name": "word_count", "min": 1e300},),
+            {"languages": ["fr"], "language": {"min_score": 0.1}},
+        ),
+        (
+            ({"name": "word_count", "min": 45},),
+            {
+                "languages": ["fr", "de"],
+                "language": {"min_score": 0.6, "min_scores": {"de": 0.1, "fr": 0.9}},
+            },
+        ),
     ],
 )
 def test_replayed_rules_are_those_of_the_stage(

@@ -104,7 +104,7 @@ def test_every_broken_bound_is_a_row_and_the_first_counts(
         {"name": "word_count", "min": 50, "max": 1000},
         {"name": "digit_frac", "max": 0.3},
         languages=["en", "de"],
-        min_language_score=0.5,
+        language={"min_score": 0.5},
     )
     rows, left = judge(ingest_texts, tmp_path, config, WEB)
     f32 = np.float32
@@ -116,6 +116,23 @@ def test_every_broken_bound_is_a_row_and_the_first_counts(
         (5, "language", float(f32(0.9)), 0.5, True, "fr"),
     ]
     assert left == [0, 2]
+
+
+@pytest.mark.parametrize(("bound", "stays"), [(0.95, False), (0.9, True)])
+def test_a_language_may_have_a_bound_of_its_own(
+    ingest_texts: Callable[..., Path], tmp_path: Path, bound: float, stays: bool
+) -> None:
+    config = curate(
+        {"name": "word_count", "min": 1},
+        languages=["en", "de"],
+        language={"min_score": 0.2, "min_scores": {"de": bound}},
+    )
+    rows, left = judge(ingest_texts, tmp_path, config, WEB)
+    high = float(np.float32(0.9))
+    german = [] if stays else [(4, "language", high, bound, True, "de")]
+    french = (5, "language", high, 0.2, True, "fr")
+    assert [row for row in rows if row[1] == "language"] == [*german, french]
+    assert (3 in left, 4 in left) == (True, stays)
 
 
 @pytest.mark.parametrize("bound", [0.1, 0.3, 0.9])
