@@ -12,7 +12,13 @@ import pytest
 
 Bessemer = Callable[..., CompletedProcess[str]]
 ROOT = Path(__file__).parents[2]
-PAGES = ("docs/tutorial.md", "docs/training.md", "docs/presets.md", "docs/quality.md")
+PAGES = (
+    "docs/tutorial.md",
+    "docs/training.md",
+    "docs/presets.md",
+    "docs/quality.md",
+    "docs/languages.md",
+)
 
 
 def commands(page: str) -> list[str]:
