@@ -157,6 +157,8 @@ def test_the_verb_tells_what_was_learned(run_file: Path, bessemer: Bessemer) -> 
         (("--background", str(folder / "good.jsonl")), "is the same file as"),
         (("--background", str(folder / "none")), "no file matches"),
         (("--background", "x", "--max-bytes", "lots"), "--max-bytes lots: expected a size"),
+        (("--background", "x", "--out", str(folder)), "is there and is no quality model"),
+        (("--background", "x", "--out", str(folder / "good.jsonl")), "it is not overwritten"),
     ):
         failed = bessemer(*arguments, *wrong)
         assert (failed.returncode, failed.stdout) == (2, "")

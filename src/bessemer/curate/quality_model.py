@@ -20,7 +20,7 @@ import pyarrow as pa
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from bessemer.core.errors import DataError
+from bessemer.core.errors import ConfigError, DataError, Fault
 from bessemer.core.storage import write_bytes
 from bessemer.text.ngrams import FEATURES_VERSION, linear_scores
 
@@ -102,6 +102,17 @@ def save_model(model: QualityModel, path: Path) -> None:
             "bytes; train on fewer, larger files"
         )
     write_bytes(path, save(tensors, metadata={_KEY: text}))
+
+
+def refuse_to_replace(path: Path) -> None:
+    """Raise ConfigError if `path` holds anything but a quality model: it may be an input."""
+    if not path.exists():
+        return
+    try:
+        load_model(path)
+    except DataError:
+        what = "is there and is no quality model; it is not overwritten"
+        raise ConfigError([Fault(f"--out {path}", what)]) from None
 
 
 def load_model(path: Path) -> QualityModel:

@@ -212,10 +212,11 @@ def train_quality(
     `kind`, `format` and `text_field` are those of `[[source]]`. Raises ConfigError, DataError, or
     MachineError without scikit-learn.
     """
-    from bessemer.curate.quality_model import save_model
+    from bessemer.curate.quality_model import refuse_to_replace, save_model
     from bessemer.curate.train_quality import QualitySettings, quality_sources
     from bessemer.curate.train_quality import train_quality as train
 
+    refuse_to_replace(Path(out))
     settings = QualitySettings(seed=seed, bucket_bits=bucket_bits, max_bytes=max_bytes)
     sources = quality_sources(good, background, kind, format, text_field)
     model = train(*sources, Path.cwd(), settings, display or Silent())
