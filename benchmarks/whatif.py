@@ -73,7 +73,7 @@ def write_tables(workspace: Workspace, num_docs: int) -> dict[str, tuple[int, in
     """Write the tables of two finished stages; source -> (kept now, kept then), by NumPy."""
     rng = np.random.Generator(np.random.PCG64(0))
     now = rules_of(workspace.config, SHARES)
-    changes = parse_changes(CHANGES, now)
+    changes = parse_changes(CHANGES, now, workspace.config.curate)
     ingest, measured = workspace.folder("ingest"), workspace.folder("signals")
     files, sums, kept = [], [], {}
     for source, share in SHARES.items():
