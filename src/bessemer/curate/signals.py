@@ -24,7 +24,7 @@ from bessemer.curate.language import (
     shipped_model,
 )
 from bessemer.curate.ledger import count_by_source, list_shards, sum_up
-from bessemer.curate.quality_model import QUALITY_SIGNAL, QualityModel, load_model
+from bessemer.curate.quality_model import QUALITY_SIGNAL, load_model
 from bessemer.curate.quality_model import QUALITY_SIGNALS as MODEL_SIGNALS
 from bessemer.engine.tasks import Engine, Task
 from bessemer.text.quality import QUALITY_SIGNALS, quality_signals
@@ -69,7 +69,7 @@ def signals(
     of languages than the one that is shipped.
     """
     models = {"quality_file": quality_file, "language_file": language_file}
-    compile_kernels(load_model(quality_file) if quality_file else None)
+    compile_kernels(**models)
     tasks = [
         Task(
             key=shard.removesuffix(".parquet"),
@@ -82,14 +82,14 @@ def signals(
     return StageResult(conservation=sum_up(sources, counts, counts))
 
 
-def compile_kernels(quality: QualityModel | None = None) -> None:
+def compile_kernels(quality_file: Path | None = None, language_file: Path | None = None) -> None:
     """Compile once, into the cache on disk, what several workers would each compile again."""
     tiny = pa.array(["a"], pa.large_string())
     quality_signals(tiny)
     repetition_signals(tiny)
-    detect_languages(tiny)
-    if quality is not None:
-        quality.scores(tiny)
+    detect_languages(tiny, load_language_model(language_file or shipped_model()))
+    if quality_file is not None:
+        load_model(quality_file).scores(tiny)
 
 
 def measure_shard(
