@@ -28,9 +28,9 @@ from bessemer.core.layout import DOCUMENTS, FILES, SHARD_RANGES, SIGNALS
 from bessemer.core.manifest import Conservation, StageManifest, utc_now, write_manifest
 from bessemer.core.schema import DOCUMENT, SHARD_RANGE, SOURCE_FILE
 from bessemer.core.storage import write_table
+from bessemer.curate.bounds import Rule
 from bessemer.curate.ledger import shard_name
 from bessemer.curate.presets import PRESETS
-from bessemer.curate.rules import Rule
 from bessemer.curate.signals import SIGNAL_DEFINITIONS
 from bessemer.line.changes import apply_changes, parse_changes, rules_of
 from bessemer.line.stages import STAGES
@@ -73,7 +73,7 @@ def write_tables(workspace: Workspace, num_docs: int) -> dict[str, tuple[int, in
     """Write the tables of two finished stages; source -> (kept now, kept then), by NumPy."""
     rng = np.random.Generator(np.random.PCG64(0))
     now = rules_of(workspace.config, SHARES)
-    changes = parse_changes(CHANGES, now)
+    changes = parse_changes(CHANGES, now, workspace.config.curate)
     ingest, measured = workspace.folder("ingest"), workspace.folder("signals")
     files, ranges, sums, kept = [], [], [], {}
     for source, share in SHARES.items():

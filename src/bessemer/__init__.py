@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         status,
         trace_document,
         trace_step,
+        train_quality,
         verify_samples,
         what_if,
     )
@@ -56,6 +57,7 @@ __all__ = [
     "status",
     "trace_document",
     "trace_step",
+    "train_quality",
     "verify_samples",
     "what_if",
 ]

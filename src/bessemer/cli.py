@@ -34,6 +34,9 @@ app.add_typer(tokenizer_app, name="tokenizer")
 tokens_app = typer.Typer(help="The tokens of a run.", no_args_is_help=True)
 app.add_typer(tokens_app, name="tokens")
 
+curate_app = typer.Typer(help="What curation needs beside a run.", no_args_is_help=True)
+app.add_typer(curate_app, name="curate")
+
 RunFile = Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")]
 Target = Annotated[
     Path, typer.Argument(help="A run file, or the root folder of a run.", metavar="RUN")
@@ -337,6 +340,82 @@ def export_tokens(
     from bessemer.line import api, show_tokens
 
     show_tokens.export(output, api.export_tokens(target, form, output))
+
+
+@curate_app.command("train-quality")
+def train_quality(
+    out: Annotated[Path, typer.Option(help="The file to write.", metavar="FILE")],
+    good: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Files of good texts: a path or a quoted pattern ('good/**/*.jsonl.zst'). "
+            "Repeatable.",
+            metavar="PATH",
+        ),
+    ] = None,
+    background: Annotated[
+        list[str] | None,
+        typer.Option(help="Files of the texts to choose from. Repeatable.", metavar="PATH"),
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help="web, books or code: as in [[source]], how files are read.")
+    ] = "web",
+    form: Annotated[str, typer.Option("--format", help="As in [[source]].")] = "auto",
+    text_field: Annotated[
+        str, typer.Option(help="Field or column that holds the text, as in [[source]].")
+    ] = "text",
+    max_bytes: Annotated[
+        str,
+        typer.Option(
+            help="Text to learn from, of each side; of more, texts are drawn at random. Takes "
+            "three times as much memory."
+        ),
+    ] = "256MB",
+    bucket_bits: Annotated[
+        int, typer.Option(help="Weights: 2 to this power, 4 bytes each, 10 to 24.")
+    ] = 20,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Another seed, other texts held out, another order.")
+    ] = 0,
+) -> None:
+    """Learn from examples which texts are good, to a file that a run measures texts with.
+
+    --good are texts as you want them (reference works, answers that were voted for); --background
+    are texts as they come, of the corpus that is to be filtered. A logistic regression over hashed
+    words and pairs of words tells them apart. A fifth of both is held out: it says how well that
+    works (AUC: the odds that a good text scores above a background text; 0.5 is chance), and the
+    background part of it becomes the scale: a score of 0.9 is better than 90 % of the background.
+
+    Look at the strongest n-grams before you use it: a model may have learned a site's menu, a
+    language or a subject in the place of quality. Then, in the run file:
+
+    [curate.quality] model = "quality.safetensors"
+
+    makes quality_score a signal of every document, and [[curate.rule]] name = "quality_score" with
+    min = 0.5 keeps the better half; `bessemer whatif` tells what other bounds would keep.
+    """
+    from bessemer.core.events import Terminal, configure_logging
+    from bessemer.core.units import parse_bytes
+    from bessemer.line import api, show_quality
+
+    try:
+        most_bytes = parse_bytes(int(max_bytes) if max_bytes.isdecimal() else max_bytes)
+    except ValueError as error:
+        raise ConfigError(f"--max-bytes {max_bytes}: {error}") from None
+    configure_logging()
+    model = api.train_quality(
+        good or (),
+        background or (),
+        out,
+        kind=kind,
+        format=form,
+        text_field=text_field,
+        seed=seed,
+        bucket_bits=bucket_bits,
+        max_bytes=most_bytes,
+        display=Terminal(),
+    )
+    show_quality.quality_model(model, out)
 
 
 def _program() -> str:

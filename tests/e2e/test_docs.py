@@ -12,7 +12,13 @@ import pytest
 
 Bessemer = Callable[..., CompletedProcess[str]]
 ROOT = Path(__file__).parents[2]
-PAGES = ("docs/tutorial.md", "docs/training.md", "docs/presets.md")
+PAGES = (
+    "docs/tutorial.md",
+    "docs/training.md",
+    "docs/presets.md",
+    "docs/quality.md",
+    "docs/languages.md",
+)
 
 
 def commands(page: str) -> list[str]:
@@ -38,6 +44,15 @@ def quick(
     return root, overrides
 
 
+def _in_place(word: str, root: Path) -> str:
+    """A word of a command with paths that lead to the demo and away from the checkout."""
+    if word == "runs/quickstart":
+        return str(root)
+    if word.startswith("samples/"):
+        return str(ROOT / word)
+    return str(root.parent / word) if word.startswith("runs/") else word
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_of_the_docs_works(
     page: str, quick: tuple[Path, tuple[str, ...]], bessemer: Bessemer
@@ -48,7 +63,7 @@ def test_every_command_of_the_docs_works(
     for command in found:
         program, verb, *arguments = shlex.split(command)
         assert program == "bessemer", command
-        arguments = [str(root) if word == "runs/quickstart" else word for word in arguments]
+        arguments = [_in_place(word, root) for word in arguments]
         if arguments[0].endswith(".toml"):
             arguments[0] = str(ROOT / arguments[0])
             arguments += overrides

@@ -102,6 +102,17 @@ def _weights(where: str, names: list[str], weights: Mapping[str, float]) -> Iter
         yield Fault(where, "at least one weight must be above 0")
 
 
+def _languages(curate: CurateConfig) -> Iterator[Fault]:
+    for key in sorted({"min_score", "min_scores"} & curate.language.model_fields_set):
+        if not curate.languages:
+            what = "is for the languages to be kept; give curate.languages as well"
+            yield Fault(f"curate.language.{key}", what)
+    for code in curate.language.min_scores:
+        if curate.languages and code not in curate.languages:
+            kept = ", ".join(curate.languages)
+            yield Fault(f"curate.language.min_scores.{code}", f"is not kept; languages: {kept}")
+
+
 def _rules(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
     for index, rule in enumerate(curate.rule):
         where = f"curate.rule[{index}]"
@@ -278,6 +289,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("source_names", "mix"), _mix),
     (("source_names", "train"), _phase_weights),
     (("source_names", "curate"), _rules),
+    (("curate",), _languages),
     (("tokenizer",), _tokenizer),
     (("model",), _model_dims),
     (("model", "export"), _expressible),

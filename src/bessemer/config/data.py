@@ -131,12 +131,34 @@ class UrlsConfig(Section):
         return {kind: path for kind, path in given.items() if path is not None}
 
 
+class LanguageConfig(Section):
+    """`[curate.language]`: how sure a language must be, and by which model."""
+
+    min_score: Fraction = 0.3
+    """Documents whose language is less likely are dropped."""
+    min_scores: dict[str, Fraction] = {}
+    """The same for single languages, as in `{ th = 0.5 }`."""
+    model: str | None = None
+    """A fastText classifier (.bin or .ftz), relative to the run file, such as lid.176.bin, GlotLID
+    or OpenLID; absent: lid.176.ftz, which comes with bessemer."""
+    digest: str | None = None
+    """xxh3-128 of the model, taken when the run file is read; one given here must be the same."""
+
+
+class QualityConfig(Section):
+    """`[curate.quality]`: a model of good text, whose score is one more signal, quality_score."""
+
+    model: str
+    """File that `bessemer curate train-quality` made, relative to the run file."""
+    digest: str | None = None
+    """xxh3-128 of the file, taken when the run file is read; one given here must be the same."""
+
+
 class CurateConfig(Section):
     """`[curate]`: what is kept of what was read."""
 
     languages: Strings = ()
     """ISO 639 codes to keep in web and book sources; empty keeps all."""
-    min_language_score: Fraction = 0.3
     max_document_bytes: Bytes = 16 * 2**20
     """A longer document is quarantined: it is a damaged file more often than a text."""
     max_expanded_bytes: Bytes = 64 * 2**30
@@ -151,6 +173,8 @@ class CurateConfig(Section):
     urls: UrlsConfig = UrlsConfig()
     pii: PiiConfig = PiiConfig()
     fuzzy: FuzzyConfig = FuzzyConfig()
+    language: LanguageConfig = LanguageConfig()
+    quality: QualityConfig | None = None
 
 
 class SplitConfig(Section):

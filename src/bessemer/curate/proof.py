@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+import functools
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
 
+from bessemer.curate.bounds import Rule
 from bessemer.curate.canaries import canaries
-from bessemer.curate.language import detect_languages
+from bessemer.curate.instruments import Instruments
 from bessemer.curate.signals import measure
-from bessemer.text.urls import NO_LISTS
-
-if TYPE_CHECKING:
-    from bessemer.curate.rules import Rule
+from bessemer.text.urls import URL_SIGNALS
 
 
 def find_canaries(rules: Iterable[Rule]) -> dict[tuple[str, str], str | None]:
-    """(signal, "min" or "max") of each bound -> the canary that breaks it by most; None: none does.
+    """(signal, "min" or "max") of each bound -> the canary that breaks it most; None: none does.
 
-    Bounds of signals that canaries are not measured by (those of a model or of lists that the user
-    gives) are left out.
+    What depends on files of the user's (a quality model, lists of URLs) no text of ours can show;
+    those bounds are left out.
     """
-    names = list(canaries())
-    measures = _measure()
+    names, measures = list(canaries()), _measures()
     found: dict[tuple[str, str], str | None] = {}
     for rule in rules:
-        values = measures.get(rule.name)
-        if values is None:
+        if rule.name not in measures:
             continue
-        for end, bound in (("min", rule.min), ("max", rule.max)):
-            if bound is not None:
-                excess = values - np.float32(bound) if end == "max" else np.float32(bound) - values
+        values = measures[rule.name]
+        for end, excess in (
+            ("min", None if rule.min is None else np.float32(rule.min) - values),
+            ("max", None if rule.max is None else values - np.float32(rule.max)),
+        ):
+            if excess is not None:
                 most = int(np.nanargmax(excess))
                 found[rule.name, end] = names[most] if excess[most] > 0 else None
     return found
+
+
+@functools.cache
+def _measures() -> dict[str, np.ndarray]:
+    texts, urls = zip(*canaries().values(), strict=True)
+    _, measures = measure(pa.array(texts, pa.large_string()), pa.array(urls), Instruments())
+    return {name: values for name, values in measures.items() if name not in URL_SIGNALS}

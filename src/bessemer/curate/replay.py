@@ -25,8 +25,9 @@ from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.errors import IntegrityError
 from bessemer.core.layout import DOCUMENTS, SHARD_RANGES, SIGNALS
 from bessemer.core.storage import read_table
+from bessemer.curate.bounds import Rule
 from bessemer.curate.ledger import shard_name
-from bessemer.curate.rules import LANGUAGE_RULE, Rule, judges_language
+from bessemer.curate.rules import LANGUAGE_RULE, judges_language
 from bessemer.engine.relations import query, relations
 
 _MOST_RULES = 62  # bits of a BIGINT that a sum of powers of two may use
@@ -131,7 +132,7 @@ def _conditions(
         found[LANGUAGE_RULE] = [
             "language IS NULL",
             f"language NOT IN ({wanted})",
-            _below("language_score", curate.min_language_score),
+            f'"language_score" < {_least_score(curate)}',
         ]
     for rule in rules:
         found[rule.name] = [
@@ -139,6 +140,16 @@ def _conditions(
             *([] if rule.max is None else [_above(rule.name, rule.max)]),
         ]
     return found
+
+
+def _least_score(curate: CurateConfig) -> str:
+    """The score that a document must have, by its language."""
+    others = _float32(curate.language.min_score)
+    own = " ".join(
+        f"WHEN {_literal(code)} THEN {_float32(bound)}"
+        for code, bound in curate.language.min_scores.items()
+    )
+    return f"CASE language {own} ELSE {others} END" if own else others
 
 
 def _below(signal: str, bound: float) -> str:

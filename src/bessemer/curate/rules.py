@@ -1,15 +1,12 @@
 """Stage `rules`: bounds on signals decide which documents stay; every broken bound is a row.
 
-A rule bounds one signal from below, above, or both. The presets of a source come first (that of its
-kind, if it names none); rules of the run file replace those of the same name, key by key. The first
-rule that a document breaks is the decisive one; the others it would have broken are recorded too.
-From documents that stay, some presets take out lines: those are edits.
+The first rule that a document breaks is the decisive one; the others that it would have broken are
+recorded too. From documents that stay, some presets take out lines: those are edits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import DROP
 from bessemer.core.storage import read_table
-from bessemer.curate.dialects import DIALECTS, Bounds
+from bessemer.curate.bounds import Rule, broken_bound, rules_for
 from bessemer.curate.ledger import (
     conserve_drops,
     count_by_source,
@@ -31,57 +28,10 @@ from bessemer.curate.ledger import (
     write_decisions,
 )
 from bessemer.curate.line_cuts import cut_lines
-from bessemer.curate.presets import PRESETS
 from bessemer.engine.tasks import Engine, Task
 
 STAGE = "rules"
 LANGUAGE_RULE = "language"
-NO_PRESET = "none"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
-    """Documents whose signal `name` lies outside [min, max] are dropped."""
-
-    name: str
-    min: float | None = None
-    max: float | None = None
-
-
-def rules_for(source: SourceConfig, curate: CurateConfig) -> tuple[Rule, ...]:
-    """The source's presets, with the run file's rules for this source applied in their order."""
-    bounds: Bounds = {}
-    for name in source.presets or (source.kind,):
-        for signal, ends in preset_bounds(name).items():
-            bounds[signal] = _stricter(bounds.get(signal, {}), ends)
-    for rule in curate.rule:
-        if not rule.sources or source.name in rule.sources:
-            if rule.off:
-                bounds.pop(rule.name, None)
-            own = {"min": rule.min, "max": rule.max}
-            given = {end: bound for end, bound in own.items() if bound is not None}
-            if given:
-                bounds[rule.name] = bounds.get(rule.name, {}) | given
-    return tuple(Rule(name=name, **ends) for name, ends in bounds.items())
-
-
-def preset_bounds(name: str) -> Bounds:
-    """The bounds of one preset or published dialect; KeyError if there is none of that name."""
-    return {} if name == NO_PRESET else (DIALECTS | PRESETS)[name]
-
-
-def preset_names() -> list[str]:
-    """What `source.presets` may name."""
-    return [*PRESETS, *DIALECTS, NO_PRESET]
-
-
-def _stricter(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
-    """The bounds that keep what both keep."""
-    both = one | other
-    for end, choose in (("min", max), ("max", min)):
-        if end in one and end in other:
-            both[end] = choose(one[end], other[end])
-    return both
 
 
 def judges_language(source: SourceConfig, curate: CurateConfig) -> bool:
@@ -89,10 +39,9 @@ def judges_language(source: SourceConfig, curate: CurateConfig) -> bool:
     return bool(curate.languages) and source.kind != "code"
 
 
-def broken_bound(rule: Rule, value: float) -> float | None:
-    """The bound of `rule` that an outlying value breaks; compared in float32, as signals are."""
-    below = rule.min is not None and np.float32(value) < np.float32(rule.min)
-    return rule.min if below else rule.max
+def least_language_score(curate: CurateConfig, code: str) -> float:
+    """The score that a document in the language `code` must have."""
+    return curate.language.min_scores.get(code, curate.language.min_score)
 
 
 def rules(
@@ -180,17 +129,18 @@ def _judge_language(
         return []
     codes = signals["language"].to_pylist()
     scores = signals["language_score"].to_numpy()
+    bounds = [least_language_score(curate, code) for code in codes]
     return [
         _drop(
             documents,
             index,
             rule=LANGUAGE_RULE,
             value=float(score),
-            bound=curate.min_language_score,
+            bound=bound,
             evidence=f"{code or 'none'}",
         )
-        for index, (code, score) in enumerate(zip(codes, scores, strict=True))
-        if code not in curate.languages or score < curate.min_language_score
+        for index, (code, score, bound) in enumerate(zip(codes, scores, bounds, strict=True))
+        if code not in curate.languages or score < np.float32(bound)
     ]
 
 

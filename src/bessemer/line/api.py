@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bessemer.config.axes import Axes
     from bessemer.config.run import RunConfig
+    from bessemer.curate.quality_model import QualityModel
     from bessemer.line.drill import DrillResult
     from bessemer.line.explain import Explanation
     from bessemer.line.runner import StageOutcome
@@ -190,6 +191,37 @@ def what_if(
     from bessemer.line.whatif import what_if as answer
 
     return answer(open_workspace(Path(target)), rules, sources, num_samples)
+
+
+def train_quality(
+    good: Sequence[str],
+    background: Sequence[str],
+    out: Path | str,
+    *,
+    kind: str = "web",
+    format: str = "auto",
+    text_field: str = "text",
+    seed: int = 0,
+    bucket_bits: int = 20,
+    max_bytes: int = 256_000_000,
+    display: Display | None = None,
+) -> QualityModel:
+    """Fit a quality model to the files that the patterns `good` and `background` match, judge it on
+    texts held out of both, and write it to `out`, for `[curate.quality]` of a run file.
+
+    `kind`, `format` and `text_field` are those of `[[source]]`. Raises ConfigError, DataError, or
+    MachineError without scikit-learn.
+    """
+    from bessemer.curate.quality_model import refuse_to_replace, save_model
+    from bessemer.curate.train_quality import QualitySettings, quality_sources
+    from bessemer.curate.train_quality import train_quality as train
+
+    refuse_to_replace(Path(out))
+    settings = QualitySettings(seed=seed, bucket_bits=bucket_bits, max_bytes=max_bytes)
+    sources = quality_sources(good, background, kind, format, text_field)
+    model = train(*sources, Path.cwd(), settings, display or Silent())
+    save_model(model, Path(out))
+    return model
 
 
 def trace_step(target: Path | str, step: int) -> StepTrace:

@@ -11,11 +11,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bessemer.config.data import CurateConfig
 from bessemer.config.load import hint
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, Fault
-from bessemer.curate.rules import Rule, rules_for
-from bessemer.curate.signals import SIGNAL_DEFINITIONS, unknown_signal
+from bessemer.curate.bounds import Rule, rules_for
+from bessemer.curate.signals import why_no_signal
 
 _ENDS = ("min", "max")
 
@@ -54,12 +55,14 @@ def rules_of(config: RunConfig, sources: Iterable[str]) -> dict[str, tuple[Rule,
     }
 
 
-def parse_changes(texts: Sequence[str], rules: Mapping[str, Sequence[Rule]]) -> tuple[Change, ...]:
+def parse_changes(
+    texts: Sequence[str], rules: Mapping[str, Sequence[Rule]], curate: CurateConfig
+) -> tuple[Change, ...]:
     """The changes that `texts` ask for of `rules` (by source); ConfigError with all faults."""
     changes: dict[tuple[str, str], Change] = {}
     faults = []
     for text in texts:
-        found = _parse(text, rules)
+        found = _parse(text, rules, curate)
         if isinstance(found, str):
             faults.append(Fault(f"--rule {text}", found))
         elif (found.name, found.end) in changes:
@@ -85,14 +88,14 @@ def apply_changes(rules: Sequence[Rule], changes: Iterable[Change]) -> tuple[Rul
     return tuple(by_name.values())
 
 
-def _parse(text: str, rules: Mapping[str, Sequence[Rule]]) -> Change | str:
+def _parse(text: str, rules: Mapping[str, Sequence[Rule]], curate: CurateConfig) -> Change | str:
     """One change, or what is wrong with it."""
     where, equals, value = (part.strip() for part in text.partition("="))
     name, _, end = where.rpartition(".") if "." in where else (where, "", "")
     if not equals or not name or not value:
         return "expected signal.min=bound or signal.max=bound, e.g. word_count.min=100"
-    if name not in SIGNAL_DEFINITIONS:
-        return unknown_signal(name)
+    if why := why_no_signal(name, curate):
+        return why
     if end and end not in _ENDS:
         return f"{end!r} is no end of a bound; expected {name}.min or {name}.max"
     there = _ends_of(name, rules)

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bessemer.config.data import CurateConfig, TokenizerConfig
+from bessemer.config.data import TokenizerConfig
 from bessemer.config.load import hint, parse_sections, read_toml
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, DataError, Fault
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import TOKENIZER
+from bessemer.curate.bounds import NO_PRESET, preset_names
 from bessemer.curate.inventory import matches_nothing
-from bessemer.curate.rules import NO_PRESET, preset_names
-from bessemer.curate.signals import SIGNAL_DEFINITIONS, unknown_signal
+from bessemer.curate.signals import why_no_signal
+from bessemer.line.pinned import pin_instruments
 from bessemer.line.warm_start import complete_model
 
 
@@ -26,6 +27,7 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     sections, faults = _parse_with_init(data, base)
     faults += _unknown_signals(sections)
     faults += _unknown_presets(sections)
+    faults += pin_instruments(sections, base)
     faults += _missing_files(data, base)
     faults += [
         Fault(f"cluster.branch_from[{index}]", f"no folder {base / root}; give the root of a run")
@@ -39,9 +41,6 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
             sections["tokenizer"] = _read_file_of(sections["tokenizer"], base)
         except DataError as error:
             faults.append(Fault("tokenizer.path", str(error)))
-    if "curate" in sections:
-        sections["curate"], list_faults = _digest_url_lists(sections["curate"], base)
-        faults += list_faults
     faults += _other_tokens(sections, base)
     if not faults:
         faults += _groups_without_parameters(sections)
@@ -80,27 +79,6 @@ def _read_file_of(tokenizer: TokenizerConfig, base: Path) -> TokenizerConfig:
             "digest": digest,
         }
     )
-
-
-def _digest_url_lists(curate: CurateConfig, base: Path) -> tuple[CurateConfig, list[Fault]]:
-    """The lists of URLs with their files' digests, and what is wrong with them."""
-    digests, faults = {}, []
-    for kind, path in curate.urls.files().items():
-        where, given = f"curate.urls.{kind}", curate.urls.digests.get(kind)
-        try:
-            digests[kind] = digest_file(base / path)
-        except OSError as error:
-            faults.append(Fault(where, f"{path} cannot be read: {error.strerror}"))
-            continue
-        if given not in (None, digests[kind]):
-            what = f"{path} has the digest {digests[kind]}, not {given}: it is another file"
-            faults.append(Fault(where, what))
-    faults += [
-        Fault(f"curate.urls.digests.{kind}", "is of no list; give its file as well")
-        for kind in sorted(curate.urls.digests.keys() - curate.urls.files().keys())
-    ]
-    urls = curate.urls.model_copy(update={"digests": digests})
-    return curate.model_copy(update={"urls": urls}), faults
 
 
 def _parse_with_init(data: dict[str, Any], base: Path) -> tuple[dict[str, Any], list[Fault]]:
@@ -154,12 +132,14 @@ def _groups_without_parameters(sections: dict[str, Any]) -> list[Fault]:
 
 
 def _unknown_signals(sections: dict[str, Any]) -> list[Fault]:
-    rules = sections["curate"].rule if "curate" in sections else ()
-    faults = []
-    for index, rule in enumerate(rules):
-        if rule.name not in SIGNAL_DEFINITIONS:
-            faults.append(Fault(f"curate.rule[{index}].name", unknown_signal(rule.name)))
-    return faults
+    if "curate" not in sections:
+        return []
+    curate = sections["curate"]
+    return [
+        Fault(f"curate.rule[{index}].name", why)
+        for index, rule in enumerate(curate.rule)
+        if (why := why_no_signal(rule.name, curate))
+    ]
 
 
 def _unknown_presets(sections: dict[str, Any]) -> list[Fault]:

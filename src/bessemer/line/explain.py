@@ -15,8 +15,8 @@ from bessemer.core.ids import format_doc_id, parse_doc_id, unpack_doc_id
 from bessemer.core.layout import CLUSTERS, DECISIONS, DOCUMENTS, FILES, SIGNALS, SPLITS
 from bessemer.core.schema import DROP, EDIT, QUARANTINE
 from bessemer.core.storage import read_table
+from bessemer.curate.bounds import Rule, rules_for
 from bessemer.curate.ledger import shard_name, shard_of
-from bessemer.curate.rules import Rule, rules_for
 from bessemer.line.work import LEDGERS
 from bessemer.line.workspace import Workspace
 

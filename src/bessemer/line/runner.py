@@ -185,7 +185,7 @@ def _make_work(workspace: Workspace, stage: Stage, display: Display, launch: Lau
         config=workspace.config,
         files=workspace.files,
         tokenizer_file=workspace.tokenizer_file,
-        url_lists=workspace.url_lists,
+        instruments=workspace.instruments,
         inputs={name: workspace.require(name) for name in stage.inputs},
         fingerprints={name: workspace.fingerprints[name] for name in stage.inputs},
         version=stage.version,

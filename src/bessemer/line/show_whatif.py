@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bessemer.core.ids import format_doc_id
 from bessemer.core.units import format_bytes, format_count
-from bessemer.curate.rules import Rule
+from bessemer.curate.bounds import Rule
 from bessemer.line.changes import Change
 from bessemer.line.terminal import make_console, make_table
 from bessemer.line.whatif import WhatIf

@@ -68,6 +68,26 @@ def _tokenizer_settings(config: RunConfig) -> dict[str, Any]:
     }
 
 
+def _signal_settings(config: RunConfig) -> dict[str, Any]:
+    """What bears on signals: models and lists by their digests, wherever they lie."""
+    curate = config.curate
+    return {
+        **_UNICODE,
+        "language": curate.language.digest,
+        "url_lists": curate.urls.digests,
+        **({"quality": curate.quality.digest} if curate.quality else {}),
+    }
+
+
+def _rule_settings(config: RunConfig) -> dict[str, Any]:
+    """What bears on decisions; which model found the languages is a matter of the signals."""
+    return {
+        "presets": [list(source.presets) for source in config.source],
+        "language": _plain(config.curate.language, "min_score", "min_scores"),
+        **_plain(config.curate, "languages", "rule"),
+    }
+
+
 # Words are cut by the character classes of the running Python's Unicode tables.
 _UNICODE = {"unicode": unicodedata.unidata_version}
 
@@ -92,18 +112,14 @@ STAGES: tuple[Stage, ...] = (
         name="signals",
         version=2,
         inputs=("ingest",),
-        # Of the lists of URLs the contents bear identity, their places do not.
-        settings=lambda config: {**_UNICODE, "url_lists": config.curate.urls.digests},
+        settings=_signal_settings,
         work=run_signals,
     ),
     Stage(
         name="rules",
         version=2,
         inputs=("ingest", "signals"),
-        settings=lambda config: {
-            "presets": [list(source.presets) for source in config.source],
-            **_plain(config.curate, "languages", "min_language_score", "rule"),
-        },
+        settings=_rule_settings,
         work=run_rules,
     ),
     Stage(

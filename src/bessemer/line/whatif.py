@@ -19,8 +19,9 @@ from bessemer.core.ids import format_doc_id
 from bessemer.core.keyed import derive_key
 from bessemer.core.layout import SHARDS
 from bessemer.core.storage import read_json
+from bessemer.curate.bounds import Rule
 from bessemer.curate.replay import Group, replay
-from bessemer.curate.rules import LANGUAGE_RULE, Rule, judges_language
+from bessemer.curate.rules import LANGUAGE_RULE, judges_language
 from bessemer.line.changes import Change, apply_changes, choose_sources, parse_changes, rules_of
 from bessemer.line.whatif_sample import Sampled, draw_sample
 from bessemer.line.whatif_sums import (
@@ -67,7 +68,7 @@ def what_if(
     config = workspace.config
     names = choose_sources(config, sources)
     now = rules_of(config, names)
-    changes = parse_changes(rules, now)
+    changes = parse_changes(rules, now, config.curate)
     then = {name: apply_changes(each, changes) for name, each in now.items()}
     if not (workspace.manifest("ingest") and workspace.manifest("signals")):
         what = "signals are not measured yet; `bessemer run RUN.toml --to rules` does so"
@@ -142,7 +143,7 @@ def _all_rules(
     """The rules of a source with that of the language, which comes first."""
     if not judges_language(source, curate):
         return tuple(rules)
-    return (Rule(name=LANGUAGE_RULE, min=curate.min_language_score), *rules)
+    return (Rule(name=LANGUAGE_RULE, min=curate.language.min_score), *rules)
 
 
 def _bytes_per_token(workspace: Workspace, sources: Sequence[str]) -> dict[str, float]:

@@ -15,9 +15,9 @@ import numpy as np
 from bessemer.core.keyed import Key, hash_indices
 from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.storage import read_batches, read_table
+from bessemer.curate.bounds import Rule, broken_bound
 from bessemer.curate.ledger import shard_name, shard_of
 from bessemer.curate.replay import Group
-from bessemer.curate.rules import Rule, broken_bound
 
 _TEXT_CHARS = 400  # what is kept of a text
 

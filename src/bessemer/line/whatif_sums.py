@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bessemer.curate.bounds import Rule
 from bessemer.curate.replay import Group
-from bessemer.curate.rules import Rule
 from bessemer.tokens.compression import UNKNOWN
 
 ALL = ""  # the name of what is summed over all sources

@@ -27,6 +27,7 @@ from bessemer.engine.tasks import Engine
 from bessemer.train.launch import Launch
 
 if TYPE_CHECKING:
+    from bessemer.curate.instruments import Instruments
     from bessemer.curate.inventory import SourceFile
     from bessemer.tokens.corpus import Corpus
     from bessemer.tokens.remote import RemotePath
@@ -43,13 +44,13 @@ class Work:
     config: RunConfig
     files: tuple[SourceFile, ...]
     tokenizer_file: Path | None  # the one to load, if not to be trained
-    url_lists: dict[str, Path]  # by their keys in [curate.urls]
     inputs: dict[str, Path]  # stage -> its folder
     fingerprints: dict[str, str]  # of the inputs
     version: int  # of the stage
     folder: Path
     engine: Engine
     launch: Launch
+    instruments: Instruments  # what documents are measured with
     init_from: Path | None = None  # folder of the weights that training begins with
     earlier: tuple[Path, ...] = ()  # what the same stage made with other settings
 
@@ -73,10 +74,12 @@ def run_ingest(work: Work) -> StageResult:
 
 def run_signals(work: Work) -> StageResult:
     """Measure every document."""
+    from bessemer.curate.instruments import check_instruments
     from bessemer.curate.signals import signals
 
+    check_instruments(work.instruments, work.config.curate)
     return signals(
-        work.inputs["ingest"], work.source_names, work.folder, work.engine, work.url_lists
+        work.inputs["ingest"], work.source_names, work.folder, work.engine, work.instruments
     )
 
 

@@ -21,6 +21,7 @@ from bessemer.core.fingerprint import fingerprint
 from bessemer.core.manifest import StageManifest, read_manifest
 from bessemer.core.schema import SCHEMA_VERSION
 from bessemer.core.storage import read_json, write_json
+from bessemer.curate.instruments import Instruments, instruments_of
 from bessemer.curate.inventory import SourceFile, take_inventory
 from bessemer.line.check import load_config
 from bessemer.line.stages import STAGES, Stage
@@ -44,7 +45,9 @@ class Workspace:
     files: tuple[SourceFile, ...]  # empty if the run was opened by its folder: it is read only
     fingerprints: dict[str, str]  # stage -> fingerprint, in the order of the line
     tokenizer_file: Path | None = None  # the one to load, if the run file names one
-    url_lists: dict[str, Path] = field(default_factory=dict)  # by their keys in [curate.urls]
+    instruments: Instruments = field(
+        default_factory=Instruments
+    )  # what documents are measured with
     init_from: Path | None = None  # folder of the weights that training begins with
     branch_from: tuple[Path, ...] = ()  # root folders of runs that training may go on from
 
@@ -95,7 +98,7 @@ def plan_workspace(
         files=files,
         fingerprints=_fingerprints(config, files),
         tokenizer_file=base / config.tokenizer.path if config.tokenizer.path else None,
-        url_lists={kind: base / path for kind, path in config.curate.urls.files().items()},
+        instruments=instruments_of(config.curate, base),
         init_from=None if config.model.init_from is None else base / config.model.init_from,
         branch_from=tuple(base / each for each in config.cluster.branch_from),
     )

@@ -12,10 +12,11 @@ import pytest
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.layout import DECISIONS, DOCUMENTS
 from bessemer.core.storage import read_table
+from bessemer.curate.bounds import Rule, preset_names, rules_for
 from bessemer.curate.dialects import DIALECTS, LINE_CUTS
 from bessemer.curate.ledger import list_shards
 from bessemer.curate.presets import PRESETS
-from bessemer.curate.rules import Rule, preset_names, rules, rules_for
+from bessemer.curate.rules import rules
 from bessemer.curate.signals import SIGNAL_DEFINITIONS, signals
 from bessemer.engine.tasks import Engine
 from bessemer.tokens.edits import apply_edits, read_edits

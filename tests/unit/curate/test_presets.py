@@ -14,11 +14,13 @@ import pytest
 from bessemer.config.data import CurateConfig, RuleConfig, SourceConfig
 from bessemer.core.layout import DECISIONS
 from bessemer.core.storage import read_table
-from bessemer.curate.ingest import ingest_shard
+from bessemer.curate.ingest import ingest
+from bessemer.curate.instruments import Instruments
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.presets import PRESETS
 from bessemer.curate.rules import judge_shard
 from bessemer.curate.signals import SIGNAL_DEFINITIONS, measure_shard
+from bessemer.engine.tasks import Engine
 
 from .miniatures import DOCUMENTS, KEPT
 
@@ -41,8 +43,8 @@ def judge(
         size_bytes=path.stat().st_size,
         digest="",
     )
-    ingest_shard([file], source, curate, SHARD, folder / "ingest")
-    measure_shard(folder / "ingest", SHARD, folder / "signals")
+    ingest([file], [source], curate, folder / "ingest", Engine())
+    measure_shard(folder / "ingest", SHARD, folder / "signals", Instruments())
     judge_shard(
         folder / "ingest", folder / "signals", {"mini": source}, curate, SHARD, folder / "rules"
     )

@@ -15,10 +15,11 @@ import pytest
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.errors import IntegrityError
 from bessemer.core.storage import read_table, write_table
+from bessemer.curate.bounds import rules_for
 from bessemer.curate.ledger import read_decisions
 from bessemer.curate.presets import PRESETS
 from bessemer.curate.replay import Group, replay
-from bessemer.curate.rules import rules, rules_for
+from bessemer.curate.rules import rules
 from bessemer.curate.signals import SIGNAL_DEFINITIONS
 from bessemer.engine.tasks import Engine
 
@@ -144,7 +145,17 @@ OWN = (
         (({"name": "digit_frac", "max": 0.1}, {"name": "alnum_frac", "min": 0.1}), {}),
         (({"name": "language_score", "min": 0.25, "max": 0.3},), {"languages": ["en", "de"]}),
         (({"name": "max_line_chars", "max": 9, "sources": ["code", "books"]},), {}),
-        (({"name": "word_count", "min": 1e300},), {"languages": ["fr"], "min_language_score": 0.1}),
+        (
+            ({"name": "word_count", "min": 1e300},),
+            {"languages": ["fr"], "language": {"min_score": 0.1}},
+        ),
+        (
+            ({"name": "word_count", "min": 45},),
+            {
+                "languages": ["fr", "de"],
+                "language": {"min_score": 0.6, "min_scores": {"de": 0.1, "fr": 0.9}},
+            },
+        ),
     ],
 )
 def test_replayed_rules_are_those_of_the_stage(

@@ -12,9 +12,10 @@ import pytest
 
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.storage import read_table, write_table
+from bessemer.curate.bounds import Rule, rules_for
 from bessemer.curate.ledger import list_shards, read_decisions, read_survivors
 from bessemer.curate.presets import PRESETS
-from bessemer.curate.rules import Rule, rules, rules_for
+from bessemer.curate.rules import rules
 from bessemer.curate.signals import SIGNAL_DEFINITIONS, signals
 from bessemer.engine.tasks import Engine
 
@@ -104,7 +105,7 @@ def test_every_broken_bound_is_a_row_and_the_first_counts(
         {"name": "word_count", "min": 50, "max": 1000},
         {"name": "digit_frac", "max": 0.3},
         languages=["en", "de"],
-        min_language_score=0.5,
+        language={"min_score": 0.5},
     )
     rows, left = judge(ingest_texts, tmp_path, config, WEB)
     f32 = np.float32
@@ -116,6 +117,23 @@ def test_every_broken_bound_is_a_row_and_the_first_counts(
         (5, "language", float(f32(0.9)), 0.5, True, "fr"),
     ]
     assert left == [0, 2]
+
+
+@pytest.mark.parametrize(("bound", "stays"), [(0.95, False), (0.9, True)])
+def test_a_language_may_have_a_bound_of_its_own(
+    ingest_texts: Callable[..., Path], tmp_path: Path, bound: float, stays: bool
+) -> None:
+    config = curate(
+        {"name": "word_count", "min": 1},
+        languages=["en", "de"],
+        language={"min_score": 0.2, "min_scores": {"de": bound}},
+    )
+    rows, left = judge(ingest_texts, tmp_path, config, WEB)
+    high = float(np.float32(0.9))
+    german = [] if stays else [(4, "language", high, bound, True, "de")]
+    french = (5, "language", high, 0.2, True, "fr")
+    assert [row for row in rows if row[1] == "language"] == [*german, french]
+    assert (3 in left, 4 in left) == (True, stays)
 
 
 @pytest.mark.parametrize("bound", [0.1, 0.3, 0.9])
@@ -151,15 +169,16 @@ def test_signals_are_measured_once_for_every_document(
     ingested = ingest_texts(("web", texts), ("books", ["only one"]))
     result = signals(ingested, ["web", "books"], tmp_path / "signals", Engine())
     table = read_table(tmp_path / "signals" / "signals" / "00000.parquet")
-    assert table.schema.names == ["doc_id", "language", *SIGNAL_DEFINITIONS]
-    assert {str(table.schema.field(name).type) for name in SIGNAL_DEFINITIONS} == {"float"}
+    names = [name for name in SIGNAL_DEFINITIONS if name != "quality_score"]  # there is no model
+    assert table.schema.names == ["doc_id", "language", *names]
+    assert {str(table.schema.field(name).type) for name in names} == {"float"}
     assert table["doc_id"].to_pylist() == [0, 1, 2, 3]
     assert table["word_count"].to_pylist() == [len(text.split()) for text in texts]
     codes = table["language"].to_pylist()
     assert (codes[0], codes[1], codes[3]) == ("en", "", "de")
     # Without a known extension there are no comments, no visible text and no bounds of a table.
     nothing = ("comment_frac", "html_visible", "extension_fault_count")
-    for name in SIGNAL_DEFINITIONS:
+    for name in names:
         assert (table[name].null_count > 0) == name.startswith(nothing)
         assert np.isfinite(table[name].drop_null().to_numpy()).all()
     other = read_table(tmp_path / "signals" / "signals" / "00001.parquet")

@@ -7,8 +7,8 @@ import pytest
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError
+from bessemer.curate.bounds import Rule, rules_for
 from bessemer.curate.presets import PRESETS
-from bessemer.curate.rules import Rule, rules_for
 from bessemer.line.changes import (
     Change,
     apply_changes,
@@ -32,7 +32,7 @@ CONFIG = RunConfig.model_validate(
 
 
 def parse(*texts: str, sources: tuple[str, ...] = ()) -> tuple[Change, ...]:
-    return parse_changes(texts, rules_of(CONFIG, choose_sources(CONFIG, sources)))
+    return parse_changes(texts, rules_of(CONFIG, choose_sources(CONFIG, sources)), CONFIG.curate)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bessemer.curate.rules import Rule
+from bessemer.curate.bounds import Rule
 from bessemer.line.explain import Explanation
 
 

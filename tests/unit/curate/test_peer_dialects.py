@@ -5,15 +5,16 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from bessemer.curate.recipes_web_code import RECIPES_WEB_CODE
+from bessemer.curate.dialects import DIALECTS
+from bessemer.curate.instruments import Instruments
 from bessemer.curate.signals import SIGNAL_DEFINITIONS, measure
-from bessemer.text.urls import NO_LISTS
 
 PAGE = (
     "The furnace that stands at the end of the yard was built to make iron with coke. "
     "Men of the town came to work there, and their sons have done so after them. "
     "It is cold now; grass grows between the stones, and children play in the old kiln.\n"
-) + "A museum that opened last year shows how steel was poured into moulds of sand.\n"
+) + "A museum that opened last year shows how steel was poured into moulds of sand. "
+PAGE += "Those who worked in the heat of it speak of that with pride, and of the noise.\n"
 CODE = '''"""Adds numbers, whole ones and others, one after the other."""
 
 
@@ -27,24 +28,25 @@ def add(numbers):
 
 
 def broken(recipe: str, text: str, url: str) -> set[str]:
-    found = measure(pa.array([text], pa.large_string()), pa.array([url]), NO_LISTS)
+    texts, urls = pa.array([text], pa.large_string()), pa.array([url])
+    _, found = measure(texts, urls, Instruments())
     return {
         name
-        for name, ends in RECIPES_WEB_CODE[recipe].items()
+        for name, ends in DIALECTS[recipe].items()
         if float(found[name][0]) < ends.get("min", float("-inf"))
         or float(found[name][0]) > ends.get("max", float("inf"))
     }
 
 
-@pytest.mark.parametrize("recipe", RECIPES_WEB_CODE)
+@pytest.mark.parametrize("recipe", DIALECTS)
 def test_recipes_bound_signals_that_there_are(recipe: str) -> None:
-    assert RECIPES_WEB_CODE[recipe].keys() <= SIGNAL_DEFINITIONS.keys()
-    for ends in RECIPES_WEB_CODE[recipe].values():
+    assert DIALECTS[recipe].keys() <= SIGNAL_DEFINITIONS.keys()
+    for ends in DIALECTS[recipe].values():
         assert ends and ends.keys() <= {"min", "max"}
         assert ends.get("min", float("-inf")) <= ends.get("max", float("inf"))
 
 
-@pytest.mark.parametrize("recipe", RECIPES_WEB_CODE)
+@pytest.mark.parametrize("recipe", DIALECTS)
 def test_good_text_is_kept(recipe: str) -> None:
     text, url = (CODE, "src/add.py") if recipe.startswith("code") else (PAGE, "https://x.org/iron")
     assert broken(recipe, text, url) == set()
@@ -53,7 +55,8 @@ def test_good_text_is_kept(recipe: str) -> None:
 @pytest.mark.parametrize(
     ("recipe", "text", "path", "rules"),
     [
-        ("refinedweb@dclm", PAGE + "Home\nLogin\nHelp\nSearch\n", "", {"removed_word_frac@dclm"}),
+        ("refinedweb@dclm", PAGE + "Home\nLogin\nHelp\nSearch\nMore\nBack\n", "",
+         {"removed_word_frac@dclm"}),
         ("code@redpajama", CODE * 3 + "x" * 1001, "a.py", {"max_line_chars@redpajama"}),
         ("code@starcoder", "total = 1 + 2\nprint(total)\n", "a.py", {"comment_frac"}),
         ("code@starcoder", "<?xml version='1.0'?>\n" + CODE, "a.py", {"xml_header_count"}),
