@@ -210,8 +210,8 @@ def whatif(
         typer.Option(
             "--rule",
             help="Another bound of a signal: word_count.min=100, or digit_frac=0.25 where there "
-            "is one bound only, or word_count.max=none to remove one. Repeatable; together they "
-            "are one change.",
+            "is one bound only, or word_count.max=none to remove one; language.min=0.5 is the "
+            "score that a language must have. Repeatable; together they are one change.",
             metavar="SIGNAL.END=BOUND",
         ),
     ] = None,

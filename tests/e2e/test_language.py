@@ -13,7 +13,7 @@ import bessemer as package
 from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.storage import read_table
 from bessemer.curate.language import detect_languages, load_language_model, shipped_model
-from bessemer.curate.ledger import list_shards
+from bessemer.curate.ledger import list_shards, read_decisions
 from bessemer.line.workspace import plan_workspace
 
 Bessemer = Callable[..., CompletedProcess[str]]
@@ -49,6 +49,41 @@ def test_another_model_finds_other_languages(run_file: Path, bessemer: Bessemer)
     assert manifest is not None
     kept = {sums.source: sums.docs_out for sums in manifest.conservation}
     assert {row.name: row.now.docs for row in answer.by_source[:-1]} == kept
+
+
+def test_what_if_a_language_had_to_be_surer(run_file: Path, bessemer: Bessemer) -> None:
+    set_curate(run_file, 'languages = ["en"]\n\n[curate.language]\nmin_score = 0.2')
+    before, _ = package.run(run_file, last="rules")
+    folder = before.folder("signals") / SIGNALS
+    tables = [read_table(folder / shard, ["language_score"]) for shard in list_shards(folder)]
+    scores = sorted(score for table in tables for score in table["language_score"].to_pylist())
+    bound = round(scores[len(scores) // 2], 4)
+    found = package.what_if(run_file, [f"language.min={bound}"], num_samples=1000)
+    told = bessemer("whatif", str(run_file), "--rule", f"language.min={bound}")
+    assert f"[curate.language]\nmin_score = {bound}" in told.stdout
+    assert f"min 0.2, then min {bound}" in told.stdout
+    run_file.write_text(run_file.read_text().replace("min_score = 0.2", f"min_score = {bound}"))
+    after, _ = package.run(run_file, last="rules")
+    ledgers = [read_decisions([each.folder("rules")]).to_pylist() for each in (before, after)]
+    was, now = ({row["doc_id"] for row in ledger} for ledger in ledgers)
+    assert [each.doc_id for each in found.sample_dropped] == sorted(now - was)
+    assert found.newly_dropped.docs == len(now - was) > 0
+    assert (found.newly_kept.docs, found.sample_kept) == (0, ())
+    values = {(row["doc_id"], row["rule"]): (row["value"], row["bound"]) for row in ledgers[1]}
+    for each in found.sample_dropped:
+        reasons = [reason for reason in each.reasons if reason.rule == "language"]
+        told_of = [(reason.value, reason.bound) for reason in reasons]
+        assert told_of == [values[each.doc_id, "language"]]
+    back = package.what_if(run_file, ["language=0.2"], num_samples=1000)
+    assert [each.doc_id for each in back.sample_kept] == sorted(now - was)
+    for rule, sources, told_so in (
+        ("language.max=1", (), "expected language.min=bound"),
+        ("language.min=2", (), "expected language.min=bound"),
+        ("language.min=0.5", ("--source", "notes"), "one bound for all sources"),
+    ):
+        wrong = bessemer("whatif", str(run_file), "--rule", rule, *sources)
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert told_so in wrong.stderr
 
 
 def test_the_model_bears_identity_by_its_bytes(run_file: Path) -> None:

@@ -50,7 +50,7 @@ def replay(
     ingest: Path,
     measured: Path,
     sources: Sequence[SourceConfig],
-    curate: CurateConfig,
+    curates: tuple[CurateConfig, CurateConfig],
     now: Mapping[str, Sequence[Rule]],
     then: Mapping[str, Sequence[Rule]],
     scratch: Path,
@@ -58,11 +58,15 @@ def replay(
 ) -> list[Group]:
     """Hold the stored signals of `sources` against two sets of rules (source -> rules).
 
+    `curates` are `[curate]` now and then, of which the languages are taken, the same in both, and
+    the scores that they must have.
+
     One scan of the columns that rules bound, whatever the number of rules. In memory are the groups
     and the ids of the documents that would change sides; the join spills below `scratch`. Raises
     IntegrityError if a table cannot be read.
     """
     shards = _shards_of(ingest)
+    curate = curates[0]
     names = {
         source.name: _names(source, curate, [*now[source.name], *then[source.name]])
         for source in sources
@@ -73,8 +77,8 @@ def replay(
             _files(measured / SIGNALS, shards[source.name]),
             _files(ingest / DOCUMENTS, shards[source.name]),
             *(
-                _mask(names[source.name], _conditions(source, curate, rules[source.name]))
-                for rules in (now, then)
+                _mask(names[source.name], _conditions(source, each, rules[source.name]))
+                for each, rules in zip(curates, (now, then), strict=True)
             ),
         )
         for source in sources

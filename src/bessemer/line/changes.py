@@ -3,6 +3,7 @@
 word_count.min=100     a bound
 word_count.max=none    no bound
 digit_frac=0.25        the bound that there is, if there is only one of both
+language.min=0.5       the least score of a language, curate.language.min_score
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from bessemer.config.load import hint
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, Fault
 from bessemer.curate.bounds import Rule, rules_for
+from bessemer.curate.rules import LANGUAGE_RULE
 from bessemer.curate.signals import why_no_signal
 
 _ENDS = ("min", "max")
@@ -82,10 +84,21 @@ def apply_changes(rules: Sequence[Rule], changes: Iterable[Change]) -> tuple[Rul
     """
     by_name = {rule.name: rule for rule in rules}
     for change in changes:
+        if change.name == LANGUAGE_RULE:  # stands in a table of its own, for all sources
+            continue
         rule = by_name.get(change.name, Rule(name=change.name))
         ends = {"min": rule.min, "max": rule.max} | {change.end: change.bound}
         by_name[change.name] = replace(rule, min=ends["min"], max=ends["max"])
     return tuple(by_name.values())
+
+
+def change_languages(curate: CurateConfig, changes: Iterable[Change]) -> CurateConfig:
+    """`[curate]` with the least score of languages that `changes` ask for."""
+    bounds = [change.bound for change in changes if change.name == LANGUAGE_RULE]
+    if not bounds:
+        return curate
+    language = curate.language.model_copy(update={"min_score": bounds[0]})
+    return curate.model_copy(update={"language": language})
 
 
 def _parse(text: str, rules: Mapping[str, Sequence[Rule]], curate: CurateConfig) -> Change | str:
@@ -94,6 +107,8 @@ def _parse(text: str, rules: Mapping[str, Sequence[Rule]], curate: CurateConfig)
     name, _, end = where.rpartition(".") if "." in where else (where, "", "")
     if not equals or not name or not value:
         return "expected signal.min=bound or signal.max=bound, e.g. word_count.min=100"
+    if name == LANGUAGE_RULE and curate.languages:
+        return _parse_language(end, value)
     if why := why_no_signal(name, curate):
         return why
     if end and end not in _ENDS:
@@ -115,6 +130,16 @@ def _parse(text: str, rules: Mapping[str, Sequence[Rule]], curate: CurateConfig)
     if not math.isfinite(bound):
         return f"{value!r} is no bound; expected a number, or none to remove the bound"
     return Change(name=name, end=end, bound=bound)
+
+
+def _parse_language(end: str, value: str) -> Change | str:
+    try:
+        bound = float(value)
+    except ValueError:
+        bound = math.nan
+    if end not in ("", "min") or not 0 <= bound <= 1:
+        return "expected language.min=bound, the least score of a language, 0 to 1"
+    return Change(name=LANGUAGE_RULE, end="min", bound=bound)
 
 
 def _ends_of(name: str, rules: Mapping[str, Sequence[Rule]]) -> list[str]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from bessemer.core.ids import format_doc_id
 from bessemer.core.units import format_bytes, format_count
 from bessemer.curate.bounds import Rule
+from bessemer.curate.rules import LANGUAGE_RULE
 from bessemer.line.changes import Change
 from bessemer.line.terminal import make_console, make_table
 from bessemer.line.whatif import WhatIf
@@ -120,6 +121,9 @@ def _in_run_file(changes: Sequence[Change], sources: Sequence[str]) -> str:
     """The changes as the tables of a run file that ask for the same."""
     lines = []
     for name in dict.fromkeys(change.name for change in changes):
+        if name == LANGUAGE_RULE:
+            lines += ["", "[curate.language]", *_least_scores(changes)]
+            continue
         lines += ["", "[[curate.rule]]", f'name = "{name}"']
         for change in changes:
             if change.name == name and change.bound is None:
@@ -130,6 +134,10 @@ def _in_run_file(changes: Sequence[Change], sources: Sequence[str]) -> str:
             named = ", ".join(f'"{source}"' for source in sources)
             lines.append(f"sources = [{named}]")
     return "\n".join(lines)
+
+
+def _least_scores(changes: Sequence[Change]) -> list[str]:
+    return [f"min_score = {each.bound:.15g}" for each in changes if each.name == LANGUAGE_RULE]
 
 
 def _sums(sums: Sums) -> str:

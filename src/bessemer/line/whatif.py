@@ -22,7 +22,14 @@ from bessemer.core.storage import read_json
 from bessemer.curate.bounds import Rule
 from bessemer.curate.replay import Group, replay
 from bessemer.curate.rules import LANGUAGE_RULE, judges_language
-from bessemer.line.changes import Change, apply_changes, choose_sources, parse_changes, rules_of
+from bessemer.line.changes import (
+    Change,
+    apply_changes,
+    change_languages,
+    choose_sources,
+    parse_changes,
+    rules_of,
+)
 from bessemer.line.whatif_sample import Sampled, draw_sample
 from bessemer.line.whatif_sums import (
     Kept,
@@ -69,7 +76,11 @@ def what_if(
     names = choose_sources(config, sources)
     now = rules_of(config, names)
     changes = parse_changes(rules, now, config.curate)
+    if sources and any(change.name == LANGUAGE_RULE for change in changes):
+        what = "languages have one bound for all sources; leave --source out"
+        raise ConfigError([Fault("--rule language.min", what)])
     then = {name: apply_changes(each, changes) for name, each in now.items()}
+    curates = (config.curate, change_languages(config.curate, changes))
     if not (workspace.manifest("ingest") and workspace.manifest("signals")):
         what = "signals are not measured yet; `bessemer run RUN.toml --to rules` does so"
         raise ConfigError([Fault(str(workspace.root), what)])
@@ -77,13 +88,17 @@ def what_if(
     asked = [source for source in config.source if source.name in names]
     with tempfile.TemporaryDirectory(prefix="bessemer-") as scratch:
         groups = replay(
-            ingest, measured, asked, config.curate, now, then, Path(scratch), num_usable_cores()
+            ingest, measured, asked, curates, now, then, Path(scratch), num_usable_cores()
         )
     rates = _bytes_per_token(workspace, names)
     found = tally(groups, rates)
     by_source = kept_by_source(found, names)
     _check_sums(workspace, by_source)
     key = derive_key(config.run.seed, "whatif")
+    now, then = (
+        {source.name: _all_rules(source, curate, each[source.name]) for source in asked}
+        for curate, each in zip(curates, (now, then), strict=True)
+    )
     dropped, kept = filter(_is_newly_dropped, groups), filter(_is_newly_kept, groups)
     return WhatIf(
         changes=changes,
@@ -93,11 +108,7 @@ def what_if(
         rules=tuple(
             effect
             for source in asked
-            for effect in effects_of_rules(
-                found,
-                source.name,
-                *(_all_rules(source, config.curate, each[source.name]) for each in (now, then)),
-            )
+            for effect in effects_of_rules(found, source.name, now[source.name], then[source.name])
         ),
         newly_dropped=found.total(_is_newly_dropped),
         newly_kept=found.total(_is_newly_kept),

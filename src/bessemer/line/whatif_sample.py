@@ -18,6 +18,7 @@ from bessemer.core.storage import read_batches, read_table
 from bessemer.curate.bounds import Rule, broken_bound
 from bessemer.curate.ledger import shard_name, shard_of
 from bessemer.curate.replay import Group
+from bessemer.curate.rules import LANGUAGE_RULE
 
 _TEXT_CHARS = 400  # what is kept of a text
 
@@ -103,14 +104,19 @@ def _read(
     return signals, documents
 
 
+def _signal_of(rule: Rule) -> str:
+    """The signal that a rule bounds. Which language it is does not change sides, the score does."""
+    return "language_score" if rule.name == LANGUAGE_RULE else rule.name
+
+
 def _reasons(group: Group, rules: Sequence[Rule], signals: Mapping[str, Any]) -> tuple[Reason, ...]:
     """The rules that the documents of `group` break; on one of both sides they break none."""
     broken = group.now or group.then
     return tuple(
         Reason(
             rule=rule.name,
-            value=signals[rule.name],
-            bound=broken_bound(rule, signals[rule.name]),
+            value=signals[_signal_of(rule)],
+            bound=broken_bound(rule, signals[_signal_of(rule)]),
         )
         for rule in rules
         if rule.name in broken

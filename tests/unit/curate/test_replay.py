@@ -128,7 +128,7 @@ def replayed(
     each = (
         {source.name: rules_for(source, config) for source in sources} for config in (now, then)
     )
-    return replay(*tables, sources, now, *each, scratch, 2)
+    return replay(*tables, sources, (now, then), *each, scratch, 2)
 
 
 OWN = (
@@ -176,6 +176,16 @@ def test_replayed_rules_are_those_of_the_stage(
     changed = sum(len(group.doc_ids) for group in found)
     assert (changed > 0) == bool(more)
     assert 0 < sum(group.docs for group in found if group.now) < 4 * SHARD_DOCS
+
+
+def test_the_scores_of_languages_may_change(tables: tuple[Path, Path], tmp_path: Path) -> None:
+    settings = {"languages": ["fr", "de"]}
+    now = curate(*OWN, **settings, language={"min_score": 0.6, "min_scores": {"de": 0.4}})
+    then = curate(*OWN, **settings, language={"min_score": 0.2, "min_scores": {"de": 0.4}})
+    ledgers = [broken(*tables, each, tmp_path / str(each is then)) for each in (now, then)]
+    found = replayed(tables, now, then, tmp_path)
+    assert as_dict(found) == expected_groups(*tables, *ledgers, SOURCES)
+    assert sum(len(group.doc_ids) for group in found) > 0
 
 
 def test_sources_may_be_asked_for_alone(tables: tuple[Path, Path], tmp_path: Path) -> None:
