@@ -279,7 +279,6 @@ def _count(
     positions = np.empty(limit, np.int32)
     first = np.empty(limit, np.int32)
     counts = np.empty(limit, np.int32)
-    is_counted = np.empty(limit, np.bool_)
     slots = np.empty(num_slots(limit), np.int32)
     for document in range(len(offsets) - 1):
         row = out[document]
@@ -297,7 +296,6 @@ def _count(
             first,
             counts,
             ngrams,
-            is_counted,
             slots,
             out_ngram_chars[:, document],
         )

@@ -14,19 +14,13 @@ order looks only at the places the one before left over.
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bessemer.text.buffers import Bools, Counts, Hashes
-from bessemer.text.hashing import SEED, extend, first_equal
-from bessemer.text.repetition import (
-    DUPLICATE_NGRAM_WORDS,
-    TOP_NGRAM_WORDS,
-    _covered_chars,
-    _keep_candidates,
-    _lengthen,
-    _tally,
-)
+from bessemer.text.buffers import Counts, Hashes
+from bessemer.text.hashing import EMPTY, SEED, extend, num_slots
+from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
 
 REPETITION_NAMES = {
     f"top_{n}gram_char_frac": (
@@ -57,7 +51,6 @@ def count_repetition(
     first: Counts,
     counts: Counts,
     scratch_ngrams: Hashes,
-    scratch_is_counted: Bools,
     scratch_slots: Counts,
     out: npt.NDArray[Any],
 ) -> None:
@@ -68,34 +61,88 @@ def count_repetition(
     """
     for word in range(num_words):
         scratch_ngrams[word] = extend(SEED, hashes[word])
-    num_positions = _keep_candidates(first, counts, num_words, positions)
+    num_positions = _keep_repeated(lengths, 1, positions, num_words, first, counts)[2]
     for n in range(_FIRST_NGRAM_WORDS, _LAST_NGRAM_WORDS + 1):
-        _lengthen(scratch_ngrams, hashes, n, positions, num_positions)
-        first_equal(scratch_ngrams, positions, num_positions, scratch_slots, first)
-        _tally(first, positions, num_positions, counts)
-        if n < _FIRST_DUPLICATE_WORDS:
-            chars = _top_chars(first, counts, positions, num_positions, lengths, n)
-        else:
-            for i in range(num_positions):
-                scratch_is_counted[i] = counts[first[positions[i]]] > 1
-            chars = _covered_chars(positions, scratch_is_counted, num_positions, lengths, n)
-        out[n - _FIRST_NGRAM_WORDS] = chars
-        num_positions = _keep_candidates(first, counts, num_positions, positions)
+        _count_ngrams(
+            scratch_ngrams, hashes, n, positions, num_positions, scratch_slots, first, counts
+        )
+        top_chars, repeated_chars, num_positions = _keep_repeated(
+            lengths, n, positions, num_positions, first, counts
+        )
+        is_top = n < _FIRST_DUPLICATE_WORDS
+        out[n - _FIRST_NGRAM_WORDS] = top_chars if is_top else repeated_chars
 
 
 @njit(cache=True, nogil=True)
-def _top_chars(
-    first: Counts, counts: Counts, positions: Counts, num_positions: int, lengths: Counts, n: int
-) -> int:
-    """Return length times occurrences of the most frequent n-gram, 0 if none occurs twice."""
-    best = -1
-    best_count = 1
+def _count_ngrams(
+    ngrams: Hashes,
+    hashes: Hashes,
+    n: int,
+    positions: Counts,
+    num_positions: int,
+    scratch_slots: Counts,
+    out_first: Counts,
+    out_counts: Counts,
+) -> None:
+    """Make the (n-1)-gram at each position that of n words, find the first equal one, and count.
+
+    The same as `bessemer.text.hashing.first_equal`, in one pass with what comes before and after.
+    """
+    slots = num_slots(num_positions)
+    scratch_slots[:slots] = EMPTY
+    mask = np.uint64(slots - 1)
     for i in range(num_positions):
         position = positions[i]
-        if first[position] == position and counts[position] > best_count:
-            best, best_count = position, counts[position]
-    chars = 0
-    if best >= 0:
-        for word in range(best, best + n):
-            chars += lengths[word]
-    return chars * best_count
+        key = extend(ngrams[position], hashes[position + n - 1])
+        ngrams[position] = key
+        slot = key & mask
+        held = scratch_slots[slot]
+        while held != EMPTY and ngrams[held] != key:
+            slot = (slot + np.uint64(1)) & mask
+            held = scratch_slots[slot]
+        if held == EMPTY:
+            scratch_slots[slot] = position
+            out_counts[position] = 0
+            held = position
+        out_counts[held] += 1
+        out_first[position] = held
+
+
+@njit(cache=True, nogil=True)
+def _keep_repeated(
+    lengths: Counts,
+    n: int,
+    positions: Counts,
+    num_positions: int,
+    first: Counts,
+    counts: Counts,
+) -> tuple[int, int, int]:
+    """Return the characters of the most frequent n-gram times its occurrences, and those of words
+    inside n-grams that occur twice or more, each word once; both 0 if there is none.
+
+    Keeps the positions, in place, where an n-gram longer by a word may occur twice: where this one
+    does and the one at the next word. Returns their number last.
+    """
+    top = -1
+    top_count = 1
+    repeated_chars = covered_until = num_kept = 0
+    before = -1
+    for i in range(num_positions):
+        position = positions[i]
+        count = counts[first[position]]
+        if count == 1:
+            continue
+        if count > top_count:
+            top, top_count = position, count
+        for word in range(max(position, covered_until), position + n):
+            repeated_chars += lengths[word]
+        covered_until = position + n
+        if before >= 0 and position == before + 1:
+            positions[num_kept] = before
+            num_kept += 1
+        before = position
+    top_chars = 0
+    if top >= 0:
+        for word in range(top, top + n):
+            top_chars += lengths[word]
+    return top_chars * top_count, repeated_chars, num_kept

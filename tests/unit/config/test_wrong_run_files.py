@@ -527,7 +527,7 @@ SOURCES = [
     (
         'kind = "books"',
         'kind = "book"',
-        ["source[1].kind: should be 'web', 'books' or 'code' (got 'book')"],
+        ["source[1].kind: should be 'web', 'books', 'papers' or 'code' (got 'book')"],
     ),
     (
         'name = "books"',
@@ -611,7 +611,7 @@ def test_all_faults_are_told_in_one_go(tmp_path: Path) -> None:
 def test_a_fault_in_a_source_hides_no_misspelt_weight(tmp_path: Path) -> None:
     text = RIGHT.replace('kind = "books"', 'kind = "x"').replace("books = 1", "boks = 1")
     assert faults_of(tmp_path, text=text) == [
-        "source[1].kind: should be 'web', 'books' or 'code' (got 'x')",
+        "source[1].kind: should be 'web', 'books', 'papers' or 'code' (got 'x')",
         "mix.weights.boks: no such source; sources: web, books",
         "mix.weights: source 'books' has no weight; give one (0 leaves it out)",
     ]

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from bessemer.core.storage import read_table, write_table
+from bessemer.curate.instruments import Instruments
 from bessemer.curate.signals import SIGNAL_DEFINITIONS, signals
 from bessemer.engine.tasks import Engine
 
@@ -21,7 +22,8 @@ def test_urls_and_paths_are_measured_with_the_texts(
     write_table(shard, table.set_column(table.schema.get_field_index("url"), "url", urls))
     path = tmp_path / "domains.txt"
     path.write_text("bad.com\n")
-    signals(ingested, ["web"], tmp_path / "out", Engine(), {"blocked_domains": path})
+    instruments = Instruments(url_lists=(("blocked_domains", path),))
+    signals(ingested, ["web"], tmp_path / "out", Engine(), instruments)
     found = read_table(tmp_path / "out" / "signals" / "00000.parquet")
     assert found["url_blocked_domain_count"].to_pylist() == [1, 0, 0]
     assert found["comment_frac"].to_pylist() == [None, 1, None]

@@ -61,7 +61,8 @@ def test_the_contents_of_a_list_bear_identity_its_place_does_not(tmp_path: Path)
 
 def test_lists_are_found_beside_the_run_file(tmp_path: Path) -> None:
     run_file = write_run(tmp_path / "one", 'soft_words = "a.txt"', a="x\n")
-    assert plan_workspace(run_file).url_lists == {"soft_words": tmp_path / "one" / "a.txt"}
+    found = plan_workspace(run_file).instruments.url_lists
+    assert found == (("soft_words", tmp_path / "one" / "a.txt"),)
 
 
 def test_all_faults_of_lists(tmp_path: Path) -> None:
