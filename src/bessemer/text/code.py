@@ -21,7 +21,6 @@ Invariants: everything is counted in whole numbers; a signal is one count or one
 two, rounded once to float32. A quotient with an empty denominator is 0. Time is linear in bytes.
 """
 
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,25 +33,15 @@ from bessemer.text.buffers import (
     Integer,
     Offsets,
     longest_document_bytes,
-    read_only,
     utf8_buffers,
 )
-from bessemer.text.characters import CARRIAGE_RETURN, NEWLINE, decode
+from bessemer.text.characters import NEWLINE
 from bessemer.text.code_bounds import BOUNDS, MAX_MEAN_LINE_CHARS
+from bessemer.text.code_scan import code_kinds, scan_code
 from bessemer.text.comment_syntax import HTML, UNKNOWN, SyntaxTable, syntax_table, syntaxes_of
 from bessemer.text.markup import count_comment_chars, count_visible_chars
 from bessemer.text.phrases import Phrases, lower, make_phrases, pair_of, phrases_at
 from bessemer.text.quality import share
-from bessemer.text.string_classes import ALNUM, ALPHA, BLANK, BREAK, string_classes
-
-LONG_LINE_CHARS = 1000
-"""Of a longer line RedPajama v1 and StarCoder say that no person wrote it."""
-
-BASE64_CHARS = 64
-"""Shortest run that StarCoder 2 takes for encoded data (section 3.1)."""
-
-HEX_CHARS = 32
-"""Shortest run of hexadecimal digits that is data, the length of an MD5 sum; ours."""
 
 HEADER_LINES = 5
 """Lines at the top in which StarCoder 2 looks for traces of a generator."""
@@ -125,12 +114,6 @@ CODE_SIGNALS: dict[str, str] = {
 """Name, ending in its unit or in the peer whose measure it is, to definition and source: the order
 of the output."""
 
-# More bits of a code point's kind, beside those of `string_classes`.
-_IN_WORD = 256  # `\w` of re
-_PLAIN = 512  # ASCII letters and digits
-_HEX = 1024  # of these the hexadecimal digits
-_BASE64 = 2048  # + / = and line feed, beside those
-
 _COUNTS = np.dtype(
     [
         (name, np.int64)
@@ -157,7 +140,7 @@ def code_signals(
     count = np.zeros(len(offsets) - 1, _COUNTS)
     syntaxes = syntaxes_of(extensions)
     is_html = np.array([extension in HTML for extension in extensions], np.bool_)
-    _count(offsets, data, _kinds(), make_phrases(_GENERATED), count)
+    _count(offsets, data, code_kinds(), make_phrases(_GENERATED), count)
     _count_markup(offsets, data, syntaxes, is_html, syntax_table(), count)
     chars, line_chars = count["chars"], count["line_chars"]
     signals = {
@@ -212,18 +195,6 @@ def _extension_faults(
     return faults
 
 
-@functools.cache
-def _kinds() -> npt.NDArray[np.uint16]:
-    kinds = string_classes().astype(np.uint16)
-    kinds[string_classes() & ALNUM != 0] |= _IN_WORD
-    kinds[ord("_")] |= _IN_WORD
-    for code in range(128):
-        char = chr(code)
-        kinds[code] |= _PLAIN * char.isalnum() | _HEX * (char in "0123456789abcdefABCDEF")
-        kinds[code] |= _BASE64 * (char in "+/=\n")
-    return read_only(kinds)
-
-
 @njit(cache=True, nogil=True)
 def _count_markup(
     offsets: Offsets,
@@ -253,142 +224,9 @@ def _count(
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
         row = out[document]
-        _scan(data, begin, end, kinds, row)
+        scan_code(data, begin, end, kinds, row)
         row["generated_lines"] = _count_generated(data, begin, end, phrases)
         row["xml_headers"] = _has_xml_header(data, begin, end)
-
-
-_BETWEEN, _WORD, _SIGNS = range(3)  # white space, or the kind of token
-
-
-@njit(cache=True, nogil=True)
-def _scan(data: Bytes, begin: int, end: int, kinds: npt.NDArray[np.uint16], out: np.void) -> None:
-    """Count lines, characters, tokens and runs in one pass."""
-    chars = newlines = lines = all_line_chars = max_line_chars = long_line_chars = 0
-    alnums = tokens = max_run_chars = base64_chars = max_base64_chars = hex_chars = 0
-    alphas: Integer = 0
-    line_chars = run_chars = base64_run = 0
-    token_kind = _BETWEEN
-    code: Integer = 0
-    position = begin
-    while position < end:
-        before = code
-        code = np.int64(data[position])
-        width = 1
-        if code >= 0x80:
-            second = np.int64(data[position + 1]) if position + 1 < end else 0
-            third = np.int64(data[position + 2]) if position + 2 < end else 0
-            fourth = np.int64(data[position + 3]) if position + 3 < end else 0
-            code, width = decode(code, second, third, fourth)
-        kind = np.int64(kinds[code])
-
-        if kind & _PLAIN:
-            # Most of most files: an ASCII letter or digit, and those that follow it.
-            start = position
-            seen = kind
-            common = kind
-            alphas += kind & ALPHA
-            position += 1
-            while position < end and data[position] < 0x80:
-                kind = np.int64(kinds[data[position]])
-                if not kind & _PLAIN:
-                    break
-                seen |= kind
-                common &= kind
-                alphas += kind & ALPHA
-                position += 1
-            code = np.int64(data[position - 1])
-            num_chars = position - start
-            chars += num_chars
-            alnums += num_chars
-            line_chars += num_chars
-            run_chars += num_chars
-            base64_run += num_chars
-            tokens += token_kind != _WORD
-            token_kind = _WORD
-            if common & _HEX and num_chars >= HEX_CHARS:
-                hex_chars += num_chars
-            else:
-                hex_chars += _literal_chars(data, start, position, before == 0x5C)
-            continue
-
-        position += width
-        chars += 1
-        if kind & BREAK:
-            newlines += code == NEWLINE
-            if not (code == NEWLINE and before == CARRIAGE_RETURN):
-                lines += 1
-                all_line_chars += line_chars
-                max_line_chars = max(max_line_chars, line_chars)
-                long_line_chars += line_chars if line_chars > LONG_LINE_CHARS else 0
-            line_chars = 0
-        else:
-            line_chars += 1
-        if kind & _BASE64:
-            base64_run += 1
-        elif base64_run:
-            base64_chars += base64_run if base64_run >= BASE64_CHARS else 0
-            max_base64_chars = max(max_base64_chars, base64_run)
-            base64_run = 0
-        if kind & BLANK:
-            max_run_chars = max(max_run_chars, run_chars)
-            run_chars = 0
-            token_kind = _BETWEEN
-            continue
-        run_chars += 1
-        kind_of_token = _WORD if kind & _IN_WORD else _SIGNS
-        tokens += kind_of_token != token_kind
-        token_kind = kind_of_token
-        alnums += kind & ALNUM != 0
-        alphas += kind & ALPHA
-    if line_chars:
-        lines += 1
-        all_line_chars += line_chars
-        max_line_chars = max(max_line_chars, line_chars)
-        long_line_chars += line_chars if line_chars > LONG_LINE_CHARS else 0
-    base64_chars += base64_run if base64_run >= BASE64_CHARS else 0
-    max_base64_chars = max(max_base64_chars, base64_run)
-    out["chars"] = chars
-    out["newlines"] = newlines
-    out["lines"] = lines
-    out["line_chars"] = all_line_chars
-    out["max_line_chars"] = max_line_chars
-    out["long_line_chars"] = long_line_chars
-    out["alnums"] = alnums
-    out["alphas"] = alphas // ALPHA
-    out["tokens"] = tokens
-    out["max_run_chars"] = max(max_run_chars, run_chars)
-    out["base64_chars"] = base64_chars
-    out["max_base64_chars"] = max_base64_chars if max_base64_chars >= BASE64_CHARS else 0
-    out["hex_chars"] = hex_chars
-
-
-@njit(cache=True, nogil=True)
-def _literal_chars(data: Bytes, start: int, stop: int, is_escaped: bool) -> int:
-    """Return the characters of a byte literal among the letters and digits from start to stop.
-
-    0x and nothing but hexadecimal digits; behind a backslash x and two, or u and four of them.
-    """
-    if is_escaped:
-        num_digits = 2 if data[start] == 0x78 else 4 if data[start] == 0x75 else 0
-        if num_digits and _num_hex(data, start + 1, stop) >= num_digits:
-            return 2 + num_digits
-        return 0
-    if stop - start > 2 and data[start] == 0x30 and data[start + 1] | 0x20 == 0x78:
-        return stop - start if _num_hex(data, start + 2, stop) == stop - start - 2 else 0
-    return 0
-
-
-@njit(cache=True, nogil=True)
-def _num_hex(data: Bytes, start: int, stop: int) -> int:
-    """Return how many hexadecimal digits stand here in a row."""
-    position = start
-    while position < stop:
-        low = lower(np.int64(data[position]))
-        if not (0x30 <= low <= 0x39 or 0x61 <= low <= 0x66):
-            break
-        position += 1
-    return position - start
 
 
 @njit(cache=True, nogil=True)

@@ -21,7 +21,6 @@ two, rounded once to float32. Scratch is that of the longest document; time is l
 """
 
 import functools
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -38,27 +37,25 @@ from bessemer.text.buffers import (
     utf8_buffers,
 )
 from bessemer.text.characters import NEWLINE, decode
-from bessemer.text.phrases import Phrases, lower, make_phrases, pair_of, phrases_at
+from bessemer.text.phrases import Phrases, make_phrases, pair_of, phrases_at
 from bessemer.text.quality import share
-from bessemer.text.string_classes import ALNUM, BLANK, DECIMAL, DIGIT, UPPER, string_classes
-
-BUTTON_LINE_WORDS = 10
-"""Lines of more words keep their button phrases (DCLM, refinedweb.yaml: max_length)."""
+from bessemer.text.string_classes import ALNUM, BLANK, DIGIT, UPPER, string_classes
+from bessemer.text.web_buttons import (
+    BUTTON_LINE_WORDS,
+    PARTS_WORDS,
+    Kinds,
+    begins_with_hidden_word,
+    count_words,
+    cut_cart,
+    cut_edge,
+    strip_page,
+)
+from bessemer.text.web_counters import BEFORE, NO_COUNTER, counted_nouns, go_on, is_counter
 
 MAX_NUMERIC_FRAC = 0.999999
 """DCLM's way of saying "all": a longer line than a million characters may have another in it."""
 
-COUNTED = (
-    *("likes", "shares", "comments", "retweets", "reposts", "quotes", "bookmarks", "upvotes"),
-    *("downvotes", "downloads", "views", "followers"),
-)
-"""What a counter counts (DCLM, counter_line_modifier)."""
-
-Kinds: TypeAlias = npt.NDArray[np.uint16]
-
-# More bits of a code point's kind, beside those of `string_classes`.
-_PARTS_WORDS = 256  # where fastText ends a token: tab to carriage return, the space, and NUL
-_CURLY_BRACKET = 512
+_CURLY_BRACKET = 512  # one more bit of a code point's kind
 
 _JAVASCRIPT, _POLICY, _LOREM, _BUTTON = 1, 2, 4, 8
 _PHRASES = {
@@ -85,8 +82,8 @@ WEB_LINE_SIGNALS: dict[str, str] = {
         "lines; Penedo et al. 2023, as DCLM counts"
     ),
     "counter_line_frac": (
-        "lines that are a number, perhaps with k, m or b, and one of COUNTED, with nothing but "
-        "signs around / non-blank lines; Penedo et al. 2023, as DCLM counts"
+        "lines that are a number, perhaps with k, m or b, and one of web_counters.COUNTED, with "
+        "nothing but signs around / non-blank lines; Penedo et al. 2023, as DCLM counts"
     ),
     "one_word_line_frac": (
         "lines of one word between white space / non-blank lines; Penedo et al. 2023"
@@ -153,31 +150,19 @@ def web_line_signals(array: pa.Array | pa.ChunkedArray) -> dict[str, npt.NDArray
 @functools.cache
 def _compared_with() -> tuple[Phrases, Offsets, Codes, Codes, Codes]:
     """The phrases; what counters count, as numbers of base 32; the three button phrases."""
-    counted = [sum(_letter(c) << 5 * i for i, c in enumerate(reversed(w))) for w in COUNTED]
     cart, more, sign_in = (
         read_only(np.array(list(map(ord, button)), np.uint32))
         for button in ("items in cart", "read more", "sign-in")
     )
-    return make_phrases(_PHRASES), read_only(np.array(counted, np.int64)), cart, more, sign_in
-
-
-def _letter(char: str) -> int:
-    return ord(char) - 0x60
+    return make_phrases(_PHRASES), counted_nouns(), cart, more, sign_in
 
 
 @functools.cache
 def _kinds() -> Kinds:
     kinds = string_classes().astype(np.uint16)
-    kinds[[0, *range(0x09, 0x0E), 0x20]] |= _PARTS_WORDS
+    kinds[[0, *range(0x09, 0x0E), 0x20]] |= PARTS_WORDS
     kinds[[0x7B, 0x7D]] |= _CURLY_BRACKET
     return read_only(kinds)
-
-
-_MAX_COUNTED_CHARS = max(map(len, COUNTED))
-
-# Where a line stands that may be a counter: before the number, in it, behind its k, m or b, behind
-# the white space, in the word, behind it; or it is none.
-_BEFORE, _NUMBER, _SUFFIX, _GAP, _NOUN, _BEHIND, _NO_COUNTER = range(7)
 
 
 @njit(cache=True, nogil=True)
@@ -199,19 +184,19 @@ def _count(
         row = out[document]
         num_kept, has_button = _scan(data, begin, end, classes, phrases, counted, row, kept)
         if not has_button:
-            row["removed_words"] -= _begins_with_hidden_word(kept, num_kept, classes)
+            row["removed_words"] -= begins_with_hidden_word(kept, num_kept, classes)
         else:
-            words_before = _count_words(kept, num_kept, classes)
-            num_kept, buttons, gone = _cut_cart(kept, num_kept, classes, cart)
+            words_before = count_words(kept, num_kept, classes)
+            num_kept, buttons, gone = cut_cart(kept, num_kept, classes, cart)
             row["buttons"] += buttons
             row["removed_lines"] += gone
             for phrase, at_end in ((more, True), (sign_in, False)):
-                num_kept = _strip(kept, num_kept, classes)
-                num_kept, buttons, gone = _cut_edge(kept, num_kept, classes, phrase, at_end)
+                num_kept = strip_page(kept, num_kept, classes)
+                num_kept, buttons, gone = cut_edge(kept, num_kept, classes, phrase, at_end)
                 row["buttons"] += buttons
                 row["removed_lines"] += gone
-            num_kept = _strip(kept, num_kept, classes)
-            row["removed_words"] += words_before - _count_words(kept, num_kept, classes)
+            num_kept = strip_page(kept, num_kept, classes)
+            row["removed_words"] += words_before - count_words(kept, num_kept, classes)
 
 
 @njit(cache=True, nogil=True)
@@ -245,7 +230,7 @@ def _scan(
         noun_chars = 0
         noun: Integer = 0
         kinds: Integer = 0
-        state = _BEFORE
+        state = BEFORE
         code: Integer = 0
         before: Integer = 0
         in_run = in_word = False
@@ -269,7 +254,7 @@ def _scan(
             runs += in_run < (not is_blank)
             in_run = not is_blank
             words += not in_word and kind & ALNUM != 0
-            in_word = kind & _PARTS_WORDS == 0
+            in_word = kind & PARTS_WORDS == 0
             low = code | (kind & UPPER) << 5  # of ASCII, which is all that is compared
             if code < 0x80:
                 pair = pair_of(before, low)
@@ -281,24 +266,24 @@ def _scan(
                 curly_brackets += kind & _CURLY_BRACKET
             else:
                 before = 0
-            if state != _NO_COUNTER:
-                state, noun, noun_chars = _go_on(state, low, kind, noun, noun_chars, counted)
+            if state != NO_COUNTER:
+                state, noun, noun_chars = go_on(state, low, kind, noun, noun_chars, counted)
         if runs == 0:
             num_kept = _end_line(out_kept, num_kept)
             continue
         num_chars = num_kept - line_start
         is_uppercase = 2 * uppers > num_chars
         is_numeric = digits // DIGIT / num_chars > MAX_NUMERIC_FRAC
-        is_counter = state == _BEHIND or (state == _NOUN and _is_among(noun, counted))
+        is_a_counter = is_counter(state, noun, counted)
         lines += 1
         uppercase_lines += bool(is_uppercase)
         numeric_lines += is_numeric
-        counter_lines += is_counter
+        counter_lines += is_a_counter
         one_word_lines += runs == 1
         javascript_lines += kinds & _JAVASCRIPT != 0
         policy_lines += kinds & _POLICY != 0
         all_words += words
-        if is_uppercase or is_numeric or is_counter or runs == 1:
+        if is_uppercase or is_numeric or is_a_counter or runs == 1:
             removed_lines += 1
             removed_words += words
             num_kept = line_start
@@ -324,183 +309,3 @@ def _scan(
 def _end_line(out_kept: Codes, num_kept: int) -> int:
     out_kept[num_kept] = NEWLINE
     return num_kept + 1
-
-
-@njit(cache=True, nogil=True)
-def _go_on(
-    state: int, low: Integer, kind: Integer, noun: Integer, noun_chars: int, counted: Offsets
-) -> tuple[int, Integer, int]:
-    """Return where a line that may be a counter stands after one more character, and its noun."""
-    is_word = kind & ALNUM != 0 or low == 0x5F
-    after = _NO_COUNTER
-    if state == _BEFORE:
-        if kind & DECIMAL:
-            after = _NUMBER
-        elif not is_word:
-            after = _BEFORE
-    elif state == _NUMBER and (kind & DECIMAL or low == 0x2C or low == 0x2E):
-        after = _NUMBER
-    elif state == _NUMBER and (low == 0x6B or low == 0x6D or low == 0x62):
-        after = _SUFFIX
-    elif kind & BLANK and state <= _GAP:
-        after = _GAP
-    elif state in (_GAP, _NOUN):
-        if 0x61 <= low <= 0x7A:
-            if noun_chars < _MAX_COUNTED_CHARS:
-                after, noun, noun_chars = _NOUN, noun << 5 | (low - 0x60), noun_chars + 1
-        elif state == _NOUN and not is_word and _is_among(noun, counted):
-            after = _BEHIND
-    elif state == _BEHIND and not is_word:
-        after = _BEHIND
-    return after, noun, noun_chars
-
-
-@njit(cache=True, nogil=True)
-def _is_among(noun: Integer, counted: Offsets) -> bool:
-    is_counted = False
-    for i in range(len(counted)):
-        is_counted |= counted[i] == noun
-    return is_counted
-
-
-@njit(cache=True, nogil=True)
-def _count_words(codes: Codes, num_codes: int, classes: Kinds) -> int:
-    words = 0
-    in_word = False
-    for i in range(num_codes):
-        kind = np.int64(classes[codes[i]])
-        words += not in_word and kind & ALNUM != 0
-        in_word = kind & _PARTS_WORDS == 0
-    return words
-
-
-@njit(cache=True, nogil=True)
-def _begins_with_hidden_word(codes: Codes, num_codes: int, classes: Kinds) -> bool:
-    """Whether a page has one word more once it is stripped.
-
-    White space that is not ASCII does not part fastText's tokens, and hides the letter behind it.
-    """
-    first = 0
-    while first < num_codes and classes[codes[first]] & BLANK:
-        first += 1
-    return bool(
-        0 < first < num_codes
-        and classes[codes[first]] & ALNUM
-        and not classes[codes[first - 1]] & _PARTS_WORDS
-    )
-
-
-@njit(cache=True, nogil=True)
-def _strip(codes: Codes, num_codes: int, classes: Kinds) -> int:
-    """Cut white space off both ends of a page, in place; return what is left of it."""
-    first, last = 0, num_codes
-    while first < last and classes[codes[first]] & BLANK:
-        first += 1
-    while first < last and classes[codes[last - 1]] & BLANK:
-        last -= 1
-    for i in range(first, last):
-        codes[i - first] = codes[i]
-    return last - first
-
-
-@njit(cache=True, nogil=True)
-def _line_end(codes: Codes, first: int, num_codes: int) -> int:
-    last = first
-    while last < num_codes and codes[last] != NEWLINE:
-        last += 1
-    return last
-
-
-@njit(cache=True, nogil=True)
-def _num_runs(codes: Codes, first: int, last: int, classes: Kinds) -> int:
-    """Return the words between white space."""
-    runs = 0
-    in_run = False
-    for i in range(first, last):
-        is_blank = classes[codes[i]] & BLANK != 0
-        runs += in_run < (not is_blank)
-        in_run = not is_blank
-    return runs
-
-
-@njit(cache=True, nogil=True)
-def _stands_at(codes: Codes, first: int, last: int, phrase: Codes) -> bool:
-    """Whether the codes from `first` to `last` begin with the phrase, whatever the case."""
-    if last - first < len(phrase):
-        return False
-    is_equal = True
-    for i in range(len(phrase)):
-        is_equal &= lower(np.int64(codes[first + i])) == phrase[i]
-    return is_equal
-
-
-@njit(cache=True, nogil=True)
-def _cut_cart(codes: Codes, num_codes: int, classes: Kinds, phrase: Codes) -> tuple[int, int, int]:
-    """Cut a phrase out of short lines, and one white space before it, in place.
-
-    Returns what is left of the page, how often it was cut, and how many lines are gone.
-    """
-    first = num_left = cuts = gone = 0
-    while first < num_codes:
-        last = _line_end(codes, first, num_codes)
-        is_short = _num_runs(codes, first, last, classes) <= BUTTON_LINE_WORDS
-        line_start = num_left
-        cuts_before = cuts
-        i = first
-        while i < last:
-            gap = 1 if classes[codes[i]] & BLANK else 0
-            if is_short and _stands_at(codes, i + gap, last, phrase):
-                i += gap + len(phrase)
-                cuts += 1
-            else:
-                codes[num_left] = codes[i]
-                num_left += 1
-                i += 1
-        if cuts > cuts_before and _num_runs(codes, line_start, num_left, classes) == 0:
-            gone += 1
-            num_left = line_start
-        elif last < num_codes:
-            codes[num_left] = NEWLINE
-            num_left += 1
-        first = last + 1
-    return num_left, cuts, gone
-
-
-@njit(cache=True, nogil=True)
-def _cut_edge(
-    codes: Codes, num_codes: int, classes: Kinds, phrase: Codes, at_end: bool
-) -> tuple[int, int, int]:
-    """Cut a phrase off the beginning of short lines and one white space behind it; or off the end,
-    with three characters whatever they are, and one white space before it; in place.
-
-    Returns the same as `_cut_cart`. The three characters stand for the ellipsis: DCLM's pattern
-    does not escape the dots.
-    """
-    first = num_left = cuts = gone = 0
-    while first < num_codes:
-        last = _line_end(codes, first, num_codes)
-        begin, stop = first, last
-        if _num_runs(codes, first, last, classes) <= BUTTON_LINE_WORDS:
-            if at_end:
-                place = last - len(phrase) - 3
-                if place >= first and _stands_at(codes, place, last, phrase):
-                    stop = place
-                    if stop > first and classes[codes[stop - 1]] & BLANK:
-                        stop -= 1
-            elif _stands_at(codes, first, last, phrase):
-                begin = first + len(phrase)
-                if begin < last and classes[codes[begin]] & BLANK:
-                    begin += 1
-        is_cut = begin > first or stop < last
-        cuts += is_cut
-        if is_cut and _num_runs(codes, begin, stop, classes) == 0:
-            gone += 1
-        else:
-            for i in range(begin, stop):
-                codes[num_left] = codes[i]
-                num_left += 1
-            if last < num_codes:
-                codes[num_left] = NEWLINE
-                num_left += 1
-        first = last + 1
-    return num_left, cuts, gone

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.text.redpajama import BULLETS, REDPAJAMA_SIGNALS, TERMINALS, redpajama_signals
+from bessemer.text.redpajama import REDPAJAMA_SIGNALS, redpajama_signals
+from bessemer.text.redpajama_scan import BULLETS, TERMINALS
 from bessemer.text.stop_words import ENGLISH_STOP_WORDS
 from bessemer.text.string_classes import ASSIGNED
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.text.web_lines import COUNTED, WEB_LINE_SIGNALS, web_line_signals
+from bessemer.text.web_counters import COUNTED
+from bessemer.text.web_lines import WEB_LINE_SIGNALS, web_line_signals
 
 from . import twins
 from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts, raw_array
