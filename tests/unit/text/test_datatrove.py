@@ -31,7 +31,7 @@ ARRAY = pa.array([row["text"] for row in GOLDEN], pa.large_string())
 def words_of(text: str) -> list[str]:
     data = np.frombuffer(text.encode(), np.uint8)
     decoded, tokens = empty_text(len(data)), empty_tokens(len(data))
-    num_chars = read_text(data, 0, len(data), tables(), decoded)
+    num_chars, _ = read_text(data, 0, len(data), tables(), decoded)
     scratch = np.empty(len(data) + 1, np.int32)
     num_tokens = find_tokens(decoded, num_chars, tables(), scratch, tokens)
     return [

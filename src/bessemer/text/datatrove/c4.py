@@ -54,7 +54,7 @@ def _codes(text: str) -> Codes:
 _EDIT, _NEEDED = _codes("[edit]"), _codes("[citation needed]")
 _LOREM, _JAVASCRIPT = _codes("lorem ipsum"), _codes("javascript")
 _TERMS, _PRIVACY, _COOKIE_POLICY, _USES, _USE_OF, _USE = map(_codes, _POLICIES)
-_HAS_LOREM, _HAS_JAVASCRIPT, _HAS_CURLY, _HAS_POLICY = 1, 2, 4, 8
+_HAS_LOREM, _HAS_JAVASCRIPT, _HAS_CURLY, _HAS_POLICY, _HAS_BRACKET = 1, 2, 4, 8, 16
 
 C4_COUNTS = np.dtype(
     [
@@ -106,10 +106,10 @@ def count_c4(
         first_token = token
         while token < num_tokens and tokens.begins[token] < end:
             token += 1
-        num_chunks, longest, has_bracket = _measure_chunks(text, begin, end)
-        if longest > MAX_WORD_CHARS or num_chunks < MIN_LINE_WORDS:
+        if not _has_words(text, begin, end):
             continue
-        has_citation = has_bracket and _has_citation(text, begin, end)
+        found = _phrases(text, begin, end)
+        has_citation = found & _HAS_BRACKET and _has_citation(text, begin, end)
         if has_citation:
             stop = _copy_without_citations(text, begin, end, tables, line.text)
             num_line_tokens = find_tokens(line.text, stop, tables, line.suffixes, line.tokens)
@@ -117,7 +117,7 @@ def count_c4(
             found = _phrases(line.text, 0, stop)
         else:
             punctuated = _ends_sentence(text, begin, end)
-            found = _phrases(text, begin, end)
+        found &= ~_HAS_BRACKET
         if found & _HAS_LOREM:
             lorem += 1
             lorem_punctuated += punctuated
@@ -208,13 +208,12 @@ def list_kept(
     place = 0
     while place < num_chars:
         begin, end, place = _next_line(text, place, num_chars)
-        num_chunks, longest, _ = _measure_chunks(text, begin, end)
-        if longest > MAX_WORD_CHARS or num_chunks < MIN_LINE_WORDS:
+        if not _has_words(text, begin, end):
             continue
         stop = _copy_without_citations(text, begin, end, tables, line.text)
         if needs_punctuation and not _ends_sentence(line.text, 0, stop):
             continue
-        if _phrases(line.text, 0, stop):
+        if _phrases(line.text, 0, stop) & ~_HAS_BRACKET:
             continue
         while begin < end:
             first = begin
@@ -275,19 +274,20 @@ def _count_sentences(tokens: Tokens, first: int, last: int) -> tuple[int, int]:
 
 
 @kernel
-def _measure_chunks(text: Text, begin: int, end: int) -> tuple[int, int, bool]:
-    """Chunks between white space, the characters of the longest, and whether [ is in one."""
-    num_chunks = longest = size = 0
-    has_bracket = False
+def _has_words(text: Text, begin: int, end: int) -> bool:
+    """Whether the line has MIN_LINE_WORDS words between white space, and none that is too long."""
+    num_words = size = 0
     for place in range(begin, end):
         if np.int64(text.kinds[place]) & SPACE:
-            longest = max(longest, size)
             size = 0
-        else:
-            num_chunks += size == 0
-            size += 1
-            has_bracket |= text.codes[place] == _OPEN
-    return num_chunks, max(longest, size), has_bracket
+            continue
+        num_words += size == 0
+        size += 1
+        if size > MAX_WORD_CHARS:
+            return False
+        if num_words >= MIN_LINE_WORDS and end - place + size <= MAX_WORD_CHARS:
+            return True  # no word that is still to come can be too long
+    return num_words >= MIN_LINE_WORDS
 
 
 @kernel
@@ -359,6 +359,8 @@ def _phrases(text: Text, begin: int, end: int) -> int:
         code = _lower(text.codes[place])
         if code == _CURLY:
             found |= _HAS_CURLY
+        elif code == _OPEN:
+            found |= _HAS_BRACKET
         elif code == 0x6C:  # l
             if _reads(text, place, end, _LOREM):
                 found |= _HAS_LOREM

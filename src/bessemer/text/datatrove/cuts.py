@@ -65,7 +65,7 @@ def _list_kept(
     text, line = empty_text(limit), empty_line(limit)
     begins, ends = np.empty(limit, np.int32), np.empty(limit, np.int32)
     lines = np.empty(limit, np.int32)
-    num_chars = read_text(data, begin, end, tables, text)
+    num_chars, _ = read_text(data, begin, end, tables, text)
     num_kept = list_kept(text, num_chars, needs_punctuation, tables, line, begins, ends, lines)
     places = np.empty(num_chars + 1, np.int32)
     place = 0

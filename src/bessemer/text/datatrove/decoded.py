@@ -7,11 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Codes, Hashes, Integer, kernel
+from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, kernel
 from bessemer.text.characters import decode
 from bessemer.text.datatrove.rolling import append, cut
 from bessemer.text.datatrove.tables import Tables
 from bessemer.text.hashing import finish
+
+_NEWLINE = 0x0A
 
 
 class Text(NamedTuple):
@@ -20,6 +22,7 @@ class Text(NamedTuple):
     codes: Codes  # uint32
     kinds: Codes  # uint32, the classes of `tables`
     hashes: Hashes  # uint64, of all characters before; one row more than characters
+    newlines: Counts  # int32, where the line feeds stand, a row per line feed
 
 
 @njit(cache=True, nogil=True)
@@ -29,13 +32,18 @@ def empty_text(num_chars: int) -> Text:
         np.empty(num_chars, np.uint32),
         np.empty(num_chars, np.uint32),
         np.empty(num_chars + 1, np.uint64),
+        np.empty(num_chars, np.int32),
     )
 
 
 @kernel
-def read_text(data: Bytes, begin: int, end: int, tables: Tables, out: Text) -> int:
-    """Fill `out` with the characters at bytes `begin` to `end`; return their number."""
-    num_chars = 0
+def read_text(data: Bytes, begin: int, end: int, tables: Tables, out: Text) -> tuple[int, int]:
+    """Fill `out` with the characters at bytes `begin` to `end`.
+
+    Returns the number of characters, and of line feeds among them.
+    """
+    out.hashes[0] = np.uint64(0)
+    num_chars = num_newlines = 0
     position = begin
     while position < end:
         code: Integer = np.int64(data[position])
@@ -45,16 +53,17 @@ def read_text(data: Bytes, begin: int, end: int, tables: Tables, out: Text) -> i
             third = np.int64(data[position + 2]) if position + 2 < end else 0
             fourth = np.int64(data[position + 3]) if position + 3 < end else 0
             code, width = decode(code, second, third, fourth)
+        if code == _NEWLINE:
+            out.newlines[num_newlines] = num_chars
+            num_newlines += 1
         num_chars = put(out, num_chars, code, tables)
         position += width
-    return num_chars
+    return num_chars, num_newlines
 
 
 @kernel
 def put(out: Text, num_chars: int, code: int, tables: Tables) -> int:
-    """Append one character; return the number of characters then."""
-    if num_chars == 0:
-        out.hashes[0] = np.uint64(0)
+    """Append one character; return the number of characters then. `newlines` are left alone."""
     out.codes[num_chars] = code
     out.kinds[num_chars] = tables.classes[code]
     out.hashes[num_chars + 1] = append(out.hashes[num_chars], np.uint64(code))

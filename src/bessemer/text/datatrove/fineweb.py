@@ -14,7 +14,6 @@ from bessemer.text.datatrove.gopher import Words, count_equal
 from bessemer.text.datatrove.tables import SPACE, TERMINAL, Tables
 
 SHORT_LINE_CHARS = 30
-_NEWLINE = 0x0A
 
 FINEWEB_COUNTS = np.dtype(
     [
@@ -28,28 +27,32 @@ FINEWEB_COUNTS = np.dtype(
 
 @kernel
 def count_fineweb(
-    text: Text, num_chars: int, num_words: int, tables: Tables, words: Words, out: np.void
+    text: Text,
+    num_chars: int,
+    num_newlines: int,
+    num_words: int,
+    tables: Tables,
+    words: Words,
+    out: np.void,
 ) -> None:
     """Count the lines of a text."""
-    newlines = lines = punct_lines = short_lines = 0
+    lines = punct_lines = short_lines = 0
     first = 0
-    is_blank = True
-    for place in range(num_chars + 1):
-        if place == num_chars or text.codes[place] == _NEWLINE:
-            newlines += place < num_chars
-            if not is_blank:
-                words.keys[lines] = hash_between(text, first, place, tables.powers)
-                words.sizes[lines] = place - first
-                lines += 1
-                punct_lines += np.int64(text.kinds[place - 1]) & TERMINAL != 0
-                short_lines += place - first <= SHORT_LINE_CHARS
-            first = place + 1
-            is_blank = True
-        else:
-            is_blank &= np.int64(text.kinds[place]) & SPACE != 0
+    for i in range(num_newlines + 1):
+        end = text.newlines[i] if i < num_newlines else num_chars
+        visible = first
+        while visible < end and np.int64(text.kinds[visible]) & SPACE:
+            visible += 1
+        if visible < end:
+            words.keys[lines] = hash_between(text, first, end, tables.powers)
+            words.sizes[lines] = end - first
+            lines += 1
+            punct_lines += np.int64(text.kinds[end - 1]) & TERMINAL != 0
+            short_lines += end - first <= SHORT_LINE_CHARS
+        first = end + 1
     out["chars"] = num_chars
     out["words"] = num_words
-    out["newlines"] = newlines
+    out["newlines"] = num_newlines
     out["lines"] = lines
     out["punct_lines"] = punct_lines
     out["short_lines"] = short_lines

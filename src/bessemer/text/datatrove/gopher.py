@@ -14,7 +14,7 @@ from numba import njit
 
 from bessemer.text.buffers import Counts, Hashes, kernel
 from bessemer.text.datatrove.decoded import Text, hash_between
-from bessemer.text.datatrove.tables import LINE_END, SPACE, Tables
+from bessemer.text.datatrove.tables import COUNTED, LINE_END, SPACE, Tables
 from bessemer.text.datatrove.tokens import HAS_LETTER, IS_SPACE, IS_SYMBOL, Tokens
 from bessemer.text.hashing import SEED, extend, first_equal, num_slots
 
@@ -104,33 +104,32 @@ def count_words(
 @kernel
 def count_lines(text: Text, num_chars: int, out: np.void) -> None:
     """Count lines as str.splitlines parts them, and signs in all of the text."""
-    number_signs = ellipses = lines = bullet_lines = ellipsis_lines = 0
-    dots = dots_at_last = visible = 0
-    begins_with_bullet = ends_with_ellipsis = False
-    for place in range(num_chars + 1):
-        is_last = place == num_chars
-        code = np.int64(text.codes[place]) if not is_last else _NEWLINE
-        kind = np.int64(text.kinds[place]) if not is_last else LINE_END | SPACE
+    number_signs = ellipses = dots = last_dot = 0
+    lines = bullet_lines = ellipsis_lines = 0
+    begin = 0
+    for place in range(num_chars):
+        kind = np.int64(text.kinds[place])
+        if not kind & COUNTED:
+            continue
+        code = text.codes[place]
+        if code == _DOT:
+            dots = dots + 1 if last_dot == place - 1 else 1
+            last_dot = place
+            ellipses += dots % 3 == 0
         number_signs += code == _HASH
-        dots = dots + 1 if code == _DOT else 0
-        ellipses += code == _ELLIPSIS or (dots > 0 and dots % 3 == 0)
-        if not kind & SPACE:
-            if visible == 0:
-                begins_with_bullet = code in (_BULLET, _HYPHEN)
-            visible += 1
-            dots_at_last = dots
-            ends_with_ellipsis = code == _ELLIPSIS or dots_at_last >= 3
+        ellipses += code == _ELLIPSIS
         if kind & LINE_END:
-            follows_return = place > 0 and text.codes[place - 1] == _CARRIAGE_RETURN
-            if not is_last and code == _NEWLINE and follows_return:
+            if code == _NEWLINE and place > 0 and text.codes[place - 1] == _CARRIAGE_RETURN:
+                begin = place + 1
                 continue  # the second half of one line end
-            if is_last and (num_chars == 0 or np.int64(text.kinds[place - 1]) & LINE_END):
-                continue  # nothing stands behind the last line end
             lines += 1
-            if visible:
-                bullet_lines += begins_with_bullet
-                ellipsis_lines += ends_with_ellipsis
-            visible = 0
+            bullet_lines += _begins_with_bullet(text, begin, place)
+            ellipsis_lines += _ends_with_ellipsis(text, begin, place)
+            begin = place + 1
+    if begin < num_chars:
+        lines += 1
+        bullet_lines += _begins_with_bullet(text, begin, num_chars)
+        ellipsis_lines += _ends_with_ellipsis(text, begin, num_chars)
     out["chars"] = num_chars
     out["number_signs"] = number_signs
     out["ellipses"] = ellipses
@@ -140,13 +139,36 @@ def count_lines(text: Text, num_chars: int, out: np.void) -> None:
 
 
 @kernel
-def count_repeats(text: Text, num_chars: int, tables: Tables, words: Words, out: np.void) -> None:
+def _begins_with_bullet(text: Text, begin: int, end: int) -> bool:
+    while begin < end and np.int64(text.kinds[begin]) & SPACE:
+        begin += 1
+    return begin < end and text.codes[begin] in (_BULLET, _HYPHEN)
+
+
+@kernel
+def _ends_with_ellipsis(text: Text, begin: int, end: int) -> bool:
+    while end > begin and np.int64(text.kinds[end - 1]) & SPACE:
+        end -= 1
+    if end > begin and text.codes[end - 1] == _ELLIPSIS:
+        return True
+    return (
+        end - begin >= 3
+        and text.codes[end - 1] == _DOT
+        and text.codes[end - 2] == _DOT
+        and text.codes[end - 3] == _DOT
+    )
+
+
+@kernel
+def count_repeats(
+    text: Text, num_chars: int, num_newlines: int, tables: Tables, words: Words, out: np.void
+) -> None:
     """Count lines (parted at runs of line feeds) and paragraphs that occurred before.
 
     A text that begins or ends with a line feed has an empty line there; paragraphs are parted at
     runs of two line feeds or more, after white space at both ends of the text is stripped.
     """
-    num_pieces = _part(text, 0, num_chars, 1, tables, words)
+    num_pieces = _part(text, 0, num_chars, num_newlines, 1, tables, words)
     out["pieces"] = num_pieces
     out["dup_pieces"], out["dup_piece_chars"] = count_equal(words, num_pieces)
     begin, end = 0, num_chars
@@ -154,27 +176,39 @@ def count_repeats(text: Text, num_chars: int, tables: Tables, words: Words, out:
         begin += 1
     while end > begin and np.int64(text.kinds[end - 1]) & SPACE:
         end -= 1
-    num_paras = _part(text, begin, end, 2, tables, words)
+    num_paras = _part(text, begin, end, num_newlines, 2, tables, words)
     out["paras"] = num_paras
     out["dup_paras"], out["dup_para_chars"] = count_equal(words, num_paras)
 
 
 @kernel
-def _part(text: Text, begin: int, end: int, min_newlines: int, tables: Tables, out: Words) -> int:
+def _part(
+    text: Text,
+    begin: int,
+    end: int,
+    num_newlines: int,
+    min_run: int,
+    tables: Tables,
+    out: Words,
+) -> int:
     """Write hash and length of each part between runs of line feeds; return their number."""
     num_parts = 0
-    first = place = begin
-    while place <= end:
-        run = 0
-        while place + run < end and text.codes[place + run] == _NEWLINE:
+    first = begin
+    i = 0
+    while i < num_newlines:
+        place = text.newlines[i]
+        run = 1
+        while i + run < num_newlines and text.newlines[i + run] == place + run:
             run += 1
-        if run >= min_newlines or place == end:
+        i += run
+        if run >= min_run and begin <= place < end:
             out.keys[num_parts] = hash_between(text, first, place, tables.powers)
             out.sizes[num_parts] = place - first
             num_parts += 1
             first = place + run
-        place += max(1, run)
-    return num_parts
+    out.keys[num_parts] = hash_between(text, first, end, tables.powers)
+    out.sizes[num_parts] = end - first
+    return num_parts + 1
 
 
 @kernel

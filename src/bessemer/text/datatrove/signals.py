@@ -173,14 +173,18 @@ def _count(
     words = empty_words(limit)
     suffixes = np.empty(limit, np.int32)
     for document in range(len(offsets) - 1):
-        num_chars = read_text(data, offsets[document], offsets[document + 1], tables, text)
+        num_chars, num_newlines = read_text(
+            data, offsets[document], offsets[document + 1], tables, text
+        )
         num_tokens = find_tokens(text, num_chars, tables, suffixes, tokens)
         gopher = out_gopher[document]
         num_words = count_words(text, tokens, num_tokens, tables, words, gopher)
         count_ngrams(words, num_words, out_ngram_chars[document])
         count_lines(text, num_chars, gopher)
-        count_repeats(text, num_chars, tables, words, gopher)
-        count_fineweb(text, num_chars, num_words, tables, words, out_fineweb[0, document])
+        count_repeats(text, num_chars, num_newlines, tables, words, gopher)
+        count_fineweb(
+            text, num_chars, num_newlines, num_words, tables, words, out_fineweb[0, document]
+        )
         count_c4(
             text,
             num_chars,

@@ -41,6 +41,7 @@ LINE_END = 1 << 18  # where str.splitlines parts lines
 DECIMAL = 1 << 19  # \d of Python's re
 PHRASE_START = 1 << 20  # what a phrase that C4 looks for begins with
 INFIX = 1 << 21  # what an infix begins with
+COUNTED = 1 << 22  # line ends, number signs, full stops and ellipses
 
 _LISTED = {
     "prefix": PREFIX,
@@ -130,7 +131,12 @@ def _classes(listed: dict[str, list[str]]) -> Codes:
     table[ord("0") : ord("9") + 1] |= np.uint32(DIGIT)
     for begin, end in ((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A), (0xA1, 0xFFFF)):
         table[begin : end + 1] |= np.uint32(HOST)
-    for chars, bit in ((_LINE_ENDS, LINE_END), ("ljutpcLJUTPC{", PHRASE_START), (_INFIXES, INFIX)):
+    for chars, bit in (
+        (_LINE_ENDS, LINE_END),
+        ("ljutpcLJUTPC{[", PHRASE_START),
+        (_INFIXES, INFIX),
+        (_LINE_ENDS + "#.\u2026", COUNTED),
+    ):
         for char in chars:
             table[ord(char)] |= np.uint32(bit)
     return table
