@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bessemer.config.data import CurateConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.timetable import make_timetable
 from bessemer.config.train import TrainConfig
@@ -47,9 +48,10 @@ from bessemer.report.facts import (
     Writing,
 )
 from bessemer.report.losses import count_losses, make_balances, make_gates
+from bessemer.report.rules import count_rules
 from bessemer.report.samples import draw_samples, fit_samples
 from bessemer.report.signals import count_languages, make_histograms
-from bessemer.report.tables import Tables, open_tables
+from bessemer.report.tables import Tables, list_shards_by_source, open_tables
 
 CURVES = (
     "loss",
@@ -98,7 +100,10 @@ def collect(job: ReportJob, scratch: Path) -> Report:
         )
         samples_per_rule = fit_samples(losses, job.samples_per_rule)
         samples = draw_samples(tables, losses, samples_per_rule)
-        histograms, num_hidden = make_histograms(tables, names, losses)
+        shards = list_shards_by_source(tables, names)
+    max_rule_frac = CurateConfig.model_validate(job.config.get("curate", {})).max_rule_frac
+    rules = count_rules(folders, shards, manifests["rules"].summary, max_rule_frac)
+    histograms, num_hidden = make_histograms(folders, shards, rules)
     return Report(
         name=job.name,
         price_per_hour=job.price_per_hour,
@@ -109,6 +114,8 @@ def collect(job: ReportJob, scratch: Path) -> Report:
         losses=losses,
         samples=samples,
         samples_per_rule=samples_per_rule,
+        rules=rules,
+        max_rule_frac=max_rule_frac,
         histograms=histograms,
         num_hidden_histograms=num_hidden,
         mix=_mix(folders["mix"]),

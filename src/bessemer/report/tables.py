@@ -7,7 +7,7 @@ objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from bessemer.core.errors import IntegrityError
 from bessemer.core.hardware import num_usable_cores
 from bessemer.core.layout import DECISIONS, DOCUMENTS, FILES, SHARD_RANGES, SIGNALS, SPLITS
 from bessemer.core.schema import DECISION, SHARD_RANGE, SOURCE_FILE, SPLIT
+from bessemer.curate.ledger import shard_name
 from bessemer.engine.relations import relations
 
 _NO_SIGNALS = pa.schema([("doc_id", pa.int64()), ("language", pa.string())])
@@ -62,6 +63,14 @@ def open_tables(folders: Mapping[str, Path], scratch: Path) -> Iterator[Tables]:
                 f"a table of the run cannot be read ({error}); delete its stage's folder and run "
                 "again"
             ) from error
+
+
+def list_shards_by_source(tables: Tables, sources: Sequence[str]) -> dict[str, list[str]]:
+    """source -> file names of its shards, in order; a source without any has none."""
+    shards: dict[str, list[str]] = {source: [] for source in sources}
+    for row in tables.rows("SELECT source, shard FROM ranges ORDER BY shard"):
+        shards.setdefault(row["source"], []).append(shard_name(row["shard"]))
+    return shards
 
 
 def _shards(folder: Path) -> list[Path]:

@@ -173,15 +173,6 @@ def test_languages_before_and_after(report: Report) -> None:
     assert code.languages == (Language(code="en", docs_before=2, docs_after=2),)
 
 
-def test_histograms_of_signals_with_broken_bounds(report: Report) -> None:
-    assert [(found.source, found.signal, found.bounds) for found in report.histograms] == [
-        ("web", "word_count", ((50.0, True),)),
-        ("web", "language_score", ((0.5, True),)),
-    ]
-    for found in report.histograms:
-        assert (sum(found.kept), sum(found.lost)) == (3, 5)
-
-
 def test_training_and_stages(report: Report) -> None:
     assert report.training.total_flops is not None and report.training.total_flops > 0
     assert set(report.curves) == {
