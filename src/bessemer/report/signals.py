@@ -24,6 +24,7 @@ NUM_BINS = 36
 MAX_HISTOGRAMS = 60  # on one page
 _LOG_SPREAD = 50.0  # a count that spreads wider than this is binned by its logarithm
 _COUNT_ENDINGS = ("_count", "_chars")
+_ROOM = 0.08  # of the values' spread, behind a bound that none of them breaks
 _KEPT, _LOST, _ELSEWHERE = range(3)
 
 _OF_SOURCE = """
@@ -146,10 +147,22 @@ def _ends(
 
 
 def _axis(signal: str, row: RuleRow, low: float, high: float) -> tuple[bool, float, float]:
-    """(is_log, begin, end) of the bins: all values and both bounds lie within."""
+    """(is_log, begin, end) of the bins: all values lie within, and both bounds with some room on
+    the side that they drop."""
+    least = 0.0 if low >= 0 else -math.inf  # no room is made for what there cannot be
     bounds = [bound for bound, _ in _bounds(row)]
-    low, high = min(low, *bounds), max(high, *bounds)
-    is_log = signal.endswith(_COUNT_ENDINGS) and high > _LOG_SPREAD * max(low, 1.0) and low >= 0
+    is_log = (
+        signal.endswith(_COUNT_ENDINGS)
+        and max(high, *bounds) > _LOG_SPREAD * max(min(low, *bounds), 1.0)
+        and min(low, *bounds) >= 0
+    )
+    bend, unbend = (math.log1p, math.expm1) if is_log else (float, float)
+    room = _ROOM * (bend(max(high, *bounds)) - bend(min(low, *bounds)))
+    begin, end = bend(low), bend(high)
+    for bound, is_low in _bounds(row):
+        begin = min(begin, bend(bound) - room * is_low)
+        end = max(end, bend(bound) + room * (not is_low))
+    low, high = max(unbend(begin), least), unbend(end)
     return is_log, low, high if high > low else low + 1.0
 
 

@@ -188,7 +188,7 @@ def test_bars_of_a_histogram_stand_on_each_other_and_none_is_too_low_to_be_seen(
     assert {name: len(found) for name, found in boxes.items()} == {
         "kept": 2, "elsewhere": 1, "lost": 2,
     }  # fmt: skip
-    foot = 78 - 17
+    foot = 74 - 17
     kept, elsewhere = boxes["kept"], boxes["elsewhere"][0]
     first, last = boxes["lost"]
     assert kept[0][1] + kept[0][3] == kept[1][1] + kept[1][3] == first[1] + first[3] == foot
@@ -202,10 +202,10 @@ def test_bars_of_a_histogram_stand_on_each_other_and_none_is_too_low_to_be_seen(
 def test_the_side_that_a_bound_drops_is_shaded() -> None:
     drawn = histogram_chart(histogram(is_log=False, high=100.0, bounds=((50.0, True),)))
     (side,) = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"[^>]*beyond', drawn)
-    assert side == ("6", "154")
+    assert side == ("6", "204")
     drawn = histogram_chart(histogram(is_log=False, high=100.0, bounds=((25.0, False),)))
     (side,) = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"[^>]*beyond', drawn)
-    assert side == ("83", "231")
+    assert side == ("108", "306")
 
 
 def test_bars() -> None:

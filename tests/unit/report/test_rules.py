@@ -117,7 +117,9 @@ def test_each_document_is_once_in_a_histogram(
         if each.signal == "word_count":
             assert (each.is_log, each.low, each.high) == (True, 1, 200)
         else:
-            assert (each.is_log, each.low) == (False, 0.5)
+            assert (each.is_log, each.high) == (False, pytest.approx(0.9))
+            # No value lies below the bound: a twelfth or so of the picture shows that none does.
+            assert each.low == pytest.approx(0.5 - 0.08 * 0.4)
         for doc in judged:
             value = len(doc.text.split()) if each.signal == "word_count" else 0.9
             begin, end = math.log1p(each.low), math.log1p(each.high)

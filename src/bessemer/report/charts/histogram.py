@@ -11,7 +11,7 @@ from bessemer.report.charts.scale import LINEAR, LOG1P, Scale, tick_labels
 from bessemer.report.charts.svg import bars, line, picture, rect, text, text_width
 from bessemer.report.facts import Histogram
 
-WIDTH, HEIGHT = 320.0, 78.0
+WIDTH, HEIGHT = 420.0, 74.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 6.0, 6.0, 16.0, 17.0
 _LEAST = 1.5  # what is there at all is to be seen: pixels
 _NUM_TICKS = 4
