@@ -38,6 +38,7 @@ from bessemer.report.facts import (
     Amount,
     Finding,
     GapRow,
+    Language,
     Loss,
     MixRow,
     PackingRow,
@@ -88,6 +89,7 @@ def collect(job: ReportJob, scratch: Path) -> Report:
     kinds = {source["name"]: source["kind"] for source in job.config["source"]}
     with open_tables(folders, scratch) as tables:
         losses = count_losses(tables)
+        shards = list_shards_by_source(tables, names)
         sources = tuple(
             _source(
                 source,
@@ -95,12 +97,12 @@ def collect(job: ReportJob, scratch: Path) -> Report:
                 {stage: manifests[stage] for stage in ledgers},
                 losses,
                 _sides(manifests["split"], folders["encode"], source["name"]),
+                count_languages(folders, shards[source["name"]]),
             )
             for source in job.config["source"]
         )
         samples_per_rule = fit_samples(losses, job.samples_per_rule)
         samples = draw_samples(tables, losses, samples_per_rule)
-        shards = list_shards_by_source(tables, names)
     max_rule_frac = CurateConfig.model_validate(job.config.get("curate", {})).max_rule_frac
     rules = count_rules(folders, shards, manifests["rules"].summary, max_rule_frac)
     histograms, num_hidden = make_histograms(folders, shards, rules)
@@ -145,6 +147,7 @@ def _source(
     manifests: Mapping[str, StageManifest],
     losses: Sequence[Loss],
     sides: tuple[Amount, Amount],
+    languages: tuple[Language, ...],
 ) -> Source:
     name = config["name"]
     files = tables.rows(
@@ -166,7 +169,7 @@ def _source(
         gates=make_gates(name, manifests, losses),
         train=sides[0],
         heldout=sides[1],
-        languages=count_languages(tables, name),
+        languages=languages,
     )
 
 

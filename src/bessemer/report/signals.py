@@ -1,24 +1,25 @@
 """How the signals and the languages of the documents are distributed.
 
-Histograms are counted shard by shard: shard k of the signals, of the ledger and of the split are of
+Both are counted shard by shard: shard k of the signals, of the ledger and of the split are of
 the same documents, so nothing is joined, and in memory is one shard of a few columns.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bessemer.core.layout import SIGNALS, SPLITS
 from bessemer.core.storage import read_table
 from bessemer.report.facts import Histogram, Language, RuleRow, RuleTable
 from bessemer.report.rules import read_drops
-from bessemer.report.tables import Tables
 
 NUM_BINS = 36
 MAX_HISTOGRAMS = 60  # on one page
@@ -27,21 +28,25 @@ _COUNT_ENDINGS = ("_count", "_chars")
 _ROOM = 0.08  # of the values' spread, behind a bound that none of them breaks
 _KEPT, _LOST, _ELSEWHERE = range(3)
 
-_OF_SOURCE = """
-    SELECT {what}
-    FROM signals
-    JOIN (SELECT file_id FROM files WHERE source = ?) AS mine ON doc_id >> 32 = mine.file_id
-    LEFT JOIN (SELECT doc_id AS kept_id FROM kept) AS sides ON doc_id = kept_id
-"""
 
-
-def count_languages(tables: Tables, source: str) -> tuple[Language, ...]:
-    """The languages of one source, the most frequent before curation first."""
-    what = "language AS code, count(*) AS docs_before, count(kept_id) AS docs_after"
-    rows = tables.rows(
-        _OF_SOURCE.format(what=what) + "GROUP BY code ORDER BY docs_before DESC, code", source
+def count_languages(folders: Mapping[str, Path], shards: Sequence[str]) -> tuple[Language, ...]:
+    """The languages of the documents in `shards`, the most frequent before curation first."""
+    before: Counter[str] = Counter()
+    after: Counter[str] = Counter()
+    for shard in shards:
+        path = folders["signals"] / SIGNALS / shard
+        if not path.exists():
+            continue
+        table = read_table(path, ["doc_id", "language"])
+        is_kept = np.isin(table["doc_id"].to_numpy(), _kept_ids(folders, shard))
+        codes = pc.fill_null(table["language"], "")
+        for counts, found in ((before, codes), (after, codes.filter(is_kept))):
+            for row in found.value_counts().to_pylist():
+                counts[row["values"]] += row["counts"]
+    return tuple(
+        Language(code=code, docs_before=before[code], docs_after=after[code])
+        for code in sorted(before, key=lambda code: (-before[code], code))
     )
-    return tuple(Language(**(row | {"code": row["code"] or ""})) for row in rows)
 
 
 def make_histograms(
@@ -91,9 +96,8 @@ def _of_source(
     for shard in shards:
         table = read_table(measured / shard, ["doc_id", *columns])
         ids = table["doc_id"].to_numpy()
-        kept = read_table(folders["split"] / SPLITS / shard, ["doc_id"])["doc_id"].to_numpy()
         broken = _broken(read_drops(folders["rules"], shard), ids)
-        fate = np.where(np.isin(ids, kept), _KEPT, _ELSEWHERE)
+        fate = np.where(np.isin(ids, _kept_ids(folders, shard)), _KEPT, _ELSEWHERE)
         for rule, axis in axes.items():
             values = table[signals[rule]].to_numpy()
             side = fate.copy()
@@ -117,6 +121,12 @@ def _of_source(
         for row in rows
         if row.rule in axes
     ]
+
+
+def _kept_ids(folders: Mapping[str, Path], shard: str) -> np.ndarray:
+    """Ids (int64) of the documents of a shard that are on either side of the split."""
+    ids: np.ndarray = read_table(folders["split"] / SPLITS / shard, ["doc_id"])["doc_id"].to_numpy()
+    return ids
 
 
 def _broken(drops: pa.Table, doc_ids: np.ndarray) -> dict[str, np.ndarray]:

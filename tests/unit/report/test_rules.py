@@ -12,11 +12,13 @@ import pytest
 
 from bessemer.report.collect import collect
 from bessemer.report.facts import Alarm, Report, RuleRow, RuleTable
+from bessemer.report.render import render
 from bessemer.report.rules import MAX_LANGUAGES
 from bessemer.report.sentences import tell_bounds, tell_often
 from bessemer.report.signals import NUM_BINS
 
 from .curated import Doc
+from .pages import Page
 from .runs import Run, write_run
 
 CODES = [f"{first}{last}" for first in "abc" for last in "wxyz"]
@@ -161,6 +163,28 @@ def test_rules_that_ask_for_a_look(
     looser = replace(job, config={**job.config, "curate": {"max_rule_frac": 0.6}})
     (table,) = collect(looser, tmp_path / "report").rules
     assert [found.alarm for found in table.rows] == [None if alarm is Alarm.OFTEN else alarm]
+
+
+def test_the_page_says_what_asks_for_a_look_before_the_table(tmp_path: Path) -> None:
+    docs = [
+        Doc(text="a b", fate="rules", language=code) for code in ("en", "de") for _ in range(40)
+    ]
+    docs += [Doc(text="a b", language="</td><b>")] * 40
+    run = Run(sources={"web": docs}, is_given=True, samples_per_rule=0)
+    html = render(collect(write_run(tmp_path / "run", run), tmp_path / "report"))
+    page = Page(html)
+    told = (
+        "word count is broken by 80 of 120 documents (67%), more than curate.max_rule_frac = 0.5."
+    )
+    assert told in page.text
+    assert "language stands in the run file, and no document of any source" in page.text
+    assert page.text.index(told) < page.text.index("break it alone")
+    assert [at["class"] for tag, at in page.elements if tag == "p" and "alarm" in at.get("class", "")
+            ] == ["alarm mild", "alarm"]  # fmt: skip
+    assert "1 of 2 rules took nothing" in page.text
+    assert "at least 50, of the run file" in page.text
+    assert "word count 40 100% 40 100% ·" in page.text  # by language
+    assert "</td><b>40" in "".join(page.texts)  # a language's code is no markup
 
 
 def test_a_rule_is_told_in_words() -> None:
