@@ -169,6 +169,9 @@ class CurateConfig(Section):
     shard_bytes: Bytes = 64 * 2**20
     """How much of the source files is read in one go, and how much text then makes a shard; work is
     shared out by the shard. A larger file is split if it is plain JSONL or Parquet."""
+    max_rule_frac: Fraction = 0.5
+    """A rule that a larger share of a source's documents breaks is warned of: more often the bound
+    is wrong than the source. It changes nothing that a run makes, but for the report."""
     rule: Annotated[tuple[RuleConfig, ...], Field(strict=False)] = ()
     urls: UrlsConfig = UrlsConfig()
     pii: PiiConfig = PiiConfig()

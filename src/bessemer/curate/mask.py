@@ -19,11 +19,11 @@ from bessemer.core.layout import DOCUMENTS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import DROP, EDIT
 from bessemer.curate.ledger import (
-    conserve_drops,
-    count_by_source,
+    count_shard,
     decision,
     list_shards,
     read_survivors,
+    sum_shards,
     write_decisions,
 )
 from bessemer.curate.pii import PLACEHOLDERS, Found, find_pii
@@ -64,7 +64,7 @@ def mask(
     for result in results:
         masked.update(result["masked"])
     return StageResult(
-        conservation=conserve_drops([source.name for source in sources], results, folder),
+        conservation=sum_shards([source.name for source in sources], results),
         summary={"masked": dict(sorted(masked.items()))},
     )
 
@@ -83,7 +83,7 @@ def mask_shard(
     shard: str,
     folder: Path,
 ) -> dict[str, Any]:
-    """Mask one shard (of one source); returns what went in and is left, and counts by kind."""
+    """Mask one shard (of one source); returns what `count_shard` does, and counts by kind."""
     columns = ["doc_id", "source", "num_bytes"]
     table = read_survivors(ingest, ledgers, shard, [*columns, "text"])
     rows: list[dict[str, Any]] = []
@@ -98,11 +98,7 @@ def mask_shard(
             rows += _edits(about, found)
             masked.update(each.kind for each in found)
     write_decisions(folder, shard, rows)
-    return {
-        "before": count_by_source(table),
-        "after": count_by_source(read_survivors(ingest, [*ledgers, folder], shard, columns)),
-        "masked": dict(masked),
-    }
+    return count_shard(table.select(columns), folder, shard) | {"masked": dict(masked)}
 
 
 def _edits(about: dict[str, Any], found: Sequence[Found]) -> list[dict[str, Any]]:

@@ -1,33 +1,32 @@
 """Stage `rules`: bounds on signals decide which documents stay; every broken bound is a row.
 
 The first rule that a document breaks is the decisive one; the others that it would have broken are
-recorded too. From documents that stay, some presets take out lines: those are edits.
+recorded too. From documents that stay, some presets take out lines: those are edits. The summary
+says, for each source, how many documents were judged, how many broke each rule, be it none, and
+which canary shows that the rule can fire.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bessemer.config.data import CurateConfig, SourceConfig
-from bessemer.core.layout import DOCUMENTS, SIGNALS
+from bessemer.core.layout import DECISIONS, DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
-from bessemer.core.schema import DROP
+from bessemer.core.schema import DECISION, DROP
 from bessemer.core.storage import read_table
-from bessemer.curate.bounds import Rule, broken_bound, rules_for
-from bessemer.curate.ledger import (
-    conserve_drops,
-    count_by_source,
-    decision,
-    list_shards,
-    read_survivors,
-    write_decisions,
-)
+from bessemer.curate.bounds import Rule, rules_for
+from bessemer.curate.ledger import count_shard, list_shards, sum_shards, write_decisions
 from bessemer.curate.line_cuts import cut_lines
+from bessemer.curate.proof import find_canaries
 from bessemer.engine.tasks import Engine, Task
 
 STAGE = "rules"
@@ -70,7 +69,12 @@ def rules(
         for shard in list_shards(ingest / DOCUMENTS)
     ]
     results = engine.map(STAGE, folder, tasks)
-    return StageResult(conservation=conserve_drops(list(by_name), results, folder))
+    sums = sum_shards(list(by_name), results)
+    judged = {total.source: total.docs_in for total in sums}
+    return StageResult(
+        conservation=sums,
+        summary={"sources": _summary(sources, curate, judged, results)},
+    )
 
 
 def judge_shard(
@@ -81,85 +85,152 @@ def judge_shard(
     shard: str,
     folder: Path,
 ) -> dict[str, Any]:
-    """Judge one shard (of one source); returns what went in and what is left, by source."""
-    columns = ["doc_id", "source", "num_bytes"]
-    documents = read_table(ingest / DOCUMENTS / shard, columns)
-    rows: list[dict[str, Any]] = []
+    """Judge one shard (of one source); returns what `count_shard` does, and rule -> documents that
+    broke it, counted from the ledger as it was written."""
+    documents = read_table(ingest / DOCUMENTS / shard, ["doc_id", "source", "num_bytes"])
+    drops, edits = DECISION.empty_table(), []
     if len(documents):
         source = sources[documents["source"][0].as_py()]
-        table = read_table(measured / SIGNALS / shard)
-        rows = _judge_language(documents, table, source, curate)
-        for rule in rules_for(source, curate):
-            rows += _judge(documents, table, rule)
-        rows = _mark_decisive(rows)
-        dropped = np.array([row["doc_id"] for row in rows], np.int64)
-        rows += cut_lines(ingest, shard, dropped, source, STAGE)
-    write_decisions(folder, shard, rows)
-    return {
-        "before": count_by_source(documents),
-        "after": count_by_source(read_survivors(ingest, [folder], shard, columns)),
+        drops = judge(documents, read_table(measured / SIGNALS / shard), source, curate)
+        edits = cut_lines(ingest, shard, drops["doc_id"].to_numpy(), source, STAGE)
+    write_decisions(folder, shard, edits, drops)
+    written = read_table(folder / DECISIONS / shard, ["rule", "action"])
+    broken = written.filter(pc.equal(written["action"], DROP))["rule"].value_counts().to_pylist()
+    return count_shard(documents, folder, shard) | {
+        "broken": {found["values"]: found["counts"] for found in broken}
     }
 
 
-def _judge(documents: pa.Table, signals: pa.Table, rule: Rule) -> list[dict[str, Any]]:
-    """Ledger rows of the documents that break `rule`.
+def judge(
+    documents: pa.Table, signals: pa.Table, source: SourceConfig, curate: CurateConfig
+) -> pa.Table:
+    """The drops (DECISION) of documents of one source: a row for every broken bound.
+
+    `signals` has the rows of `documents`. In doc_id order, and of one document in the order of the
+    rules, so its first row is the decisive one. A signal that is null, not a number or not there
+    breaks no bound. Time and memory are linear in the number of rows.
+    """
+    found = [
+        *_judge_language(signals, source, curate),
+        *(
+            _judge(signals, rule)
+            for rule in rules_for(source, curate)
+            if rule.name in signals.column_names
+        ),
+    ]
+    if not found:
+        return DECISION.empty_table()
+    numbers = np.repeat(np.arange(len(found)), [len(broken.index) for broken in found])
+    index = np.concatenate([broken.index for broken in found])
+    doc_ids = documents["doc_id"].to_numpy()[index]
+    order = np.argsort(doc_ids, kind="stable")
+    about = documents.take(index[order])
+    names = pa.array([broken.rule for broken in found], pa.string())
+    evidence = [broken.evidence or pa.nulls(len(broken.index), pa.string()) for broken in found]
+    columns = {
+        "doc_id": about["doc_id"],
+        "source": about["source"],
+        "stage": pa.repeat(STAGE, len(order)),
+        "rule": names.take(pa.array(numbers[order])),
+        "action": pa.repeat(DROP, len(order)),
+        "decisive": np.diff(doc_ids[order], prepend=-1) != 0,
+        "value": np.concatenate([broken.value for broken in found])[order],
+        "bound": np.concatenate([broken.bound for broken in found])[order],
+        "num_bytes": about["num_bytes"],
+        "evidence": pa.chunked_array(evidence).combine_chunks().take(order),
+    }
+    return pa.table(
+        [columns.get(field.name, pa.nulls(len(order), field.type)) for field in DECISION],
+        schema=DECISION,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Broken:
+    """Documents of a shard that break one rule."""
+
+    rule: str
+    index: np.ndarray  # int64, their rows, ascending
+    value: np.ndarray  # float64
+    bound: np.ndarray  # float64
+    evidence: pa.Array | None = None  # string
+
+
+def _judge(signals: pa.Table, rule: Rule) -> _Broken:
+    """The documents that break `rule`.
 
     Signals are float32, so the bounds are rounded to it too: a value of 0.1 keeps to max = 0.1.
     """
     values = signals[rule.name].to_numpy()
     low = np.float32(-np.inf if rule.min is None else rule.min)
     high = np.float32(np.inf if rule.max is None else rule.max)
-    return [
-        _drop(
-            documents,
-            index,
-            rule=rule.name,
-            value=float(values[index]),
-            bound=broken_bound(rule, values[index]),
-        )
-        for index in np.flatnonzero((values < low) | (values > high)).tolist()
-    ]
-
-
-def _judge_language(
-    documents: pa.Table, signals: pa.Table, source: SourceConfig, curate: CurateConfig
-) -> list[dict[str, Any]]:
-    """Ledger rows of prose in other languages than the wanted ones."""
-    if not judges_language(source, curate):
-        return []
-    codes = signals["language"].to_pylist()
-    scores = signals["language_score"].to_numpy()
-    bounds = [least_language_score(curate, code) for code in codes]
-    return [
-        _drop(
-            documents,
-            index,
-            rule=LANGUAGE_RULE,
-            value=float(score),
-            bound=bound,
-            evidence=f"{code or 'none'}",
-        )
-        for index, (code, score, bound) in enumerate(zip(codes, scores, bounds, strict=True))
-        if code not in curate.languages or score < np.float32(bound)
-    ]
-
-
-def _drop(documents: pa.Table, index: int, **rest: Any) -> dict[str, Any]:
-    return decision(
-        doc_id=documents["doc_id"][index].as_py(),
-        source=documents["source"][index].as_py(),
-        stage=STAGE,
-        action=DROP,
-        num_bytes=documents["num_bytes"][index].as_py(),
-        **rest,
+    below, above = values < low, values > high
+    index = np.flatnonzero(below | above)
+    ends = [np.nan if end is None else end for end in (rule.min, rule.max)]
+    return _Broken(
+        rule=rule.name,
+        index=index,
+        value=values[index].astype(np.float64),
+        bound=np.where(below[index], *ends).astype(np.float64),
     )
 
 
-def _mark_decisive(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Only the first row of each document counts in the sums."""
-    seen: set[int] = set()
-    marked = []
-    for row in rows:
-        marked.append(row | {"decisive": row["doc_id"] not in seen})
-        seen.add(row["doc_id"])
-    return marked
+def _judge_language(signals: pa.Table, source: SourceConfig, curate: CurateConfig) -> list[_Broken]:
+    """Prose in other languages than the wanted ones; nothing if language is not judged."""
+    if not judges_language(source, curate):
+        return []
+    codes = signals["language"].combine_chunks()
+    scores = signals["language_score"].to_numpy()
+    bounds = np.array([least_language_score(curate, code) for code in codes.to_pylist()])
+    is_wanted = pc.is_in(codes, pa.array(curate.languages, codes.type)).to_numpy(False)
+    index = np.flatnonzero(~is_wanted | (scores < bounds.astype(np.float32)))
+    found = codes.take(index)
+    return [
+        _Broken(
+            rule=LANGUAGE_RULE,
+            index=index,
+            value=scores[index].astype(np.float64),
+            bound=bounds[index],
+            evidence=pc.if_else(pc.equal(pc.coalesce(found, ""), ""), "none", found),
+        )
+    ]
+
+
+def _summary(
+    sources: Sequence[SourceConfig],
+    curate: CurateConfig,
+    judged: Mapping[str, int],
+    results: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """source -> documents judged, and for each rule its bounds, whether the run file gives it, how
+    many documents broke it, and for each end the canary that breaks it (None if none does)."""
+    broken: dict[str, Counter[str]] = {source.name: Counter() for source in sources}
+    for result in results:
+        for name in result["before"]:  # a shard has one source
+            broken[name].update(result["broken"])
+    summary = {}
+    for source in sources:
+        given = {
+            rule.name for rule in curate.rule if not rule.sources or source.name in rule.sources
+        }
+        of_source = rules_for(source, curate)
+        canaries = find_canaries(of_source)
+        bounds = [(rule.name, rule.min, rule.max) for rule in of_source]
+        if judges_language(source, curate):
+            bounds.insert(0, (LANGUAGE_RULE, curate.language.min_score, None))
+        summary[source.name] = {
+            "docs": judged[source.name],
+            "rules": {
+                name: {
+                    "min": low,
+                    "max": high,
+                    "is_given": name in given,
+                    "broken_docs": broken[source.name][name],
+                    "canaries": {
+                        end: canary for (rule, end), canary in canaries.items() if rule == name
+                    },
+                }
+                for name, low, high in bounds
+            },
+        }
+    return summary

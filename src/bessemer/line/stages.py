@@ -6,13 +6,14 @@ The table at the end is the whole pipeline.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from bessemer.config.run import RunConfig
 from bessemer.config.timetable import make_timetable, mixed_tokens
 from bessemer.core.manifest import StageResult
+from bessemer.curate.alarms import warn_of_rules
 from bessemer.line.work import (
     LEDGERS,
     Work,
@@ -45,6 +46,8 @@ class Stage:
     settings: Callable[[RunConfig], dict[str, Any]]
     work: Callable[[Work], StageResult]
     on_all_ranks: bool = False  # under torchrun; the others are rank 0's alone
+    warnings: Callable[[RunConfig, Mapping[str, Any]], Sequence[str]] = lambda *_: ()
+    """What to warn of, from settings that do not bear on the output, and the stage's summary."""
 
 
 def _plain(section: Any, *keys: str) -> dict[str, Any]:
@@ -121,6 +124,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("ingest", "signals"),
         settings=_rule_settings,
         work=run_rules,
+        warnings=lambda config, summary: warn_of_rules(summary, config.curate.max_rule_frac),
     ),
     Stage(
         name="mask",
@@ -227,12 +231,16 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="report",
-        version=1,
+        version=2,
         inputs=(
             *("ingest", "signals", *LEDGERS, "split", "tokenizer", "encode"),
             *("pack", "mix", "baselines", "train", "diagnose", "export"),
         ),
-        settings=lambda config: {"name": config.run.name, **_plain(config.report)},
+        settings=lambda config: {
+            "name": config.run.name,
+            **_plain(config.report),
+            **_plain(config.curate, "max_rule_frac"),
+        },
         work=run_report,
     ),
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bessemer.config.data import CurateConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.timetable import make_timetable
 from bessemer.config.train import TrainConfig
@@ -37,6 +38,7 @@ from bessemer.report.facts import (
     Amount,
     Finding,
     GapRow,
+    Language,
     Loss,
     MixRow,
     PackingRow,
@@ -47,9 +49,10 @@ from bessemer.report.facts import (
     Writing,
 )
 from bessemer.report.losses import count_losses, make_balances, make_gates
+from bessemer.report.rules import count_rules
 from bessemer.report.samples import draw_samples, fit_samples
 from bessemer.report.signals import count_languages, make_histograms
-from bessemer.report.tables import Tables, open_tables
+from bessemer.report.tables import Tables, list_shards_by_source, open_tables
 
 CURVES = (
     "loss",
@@ -86,6 +89,7 @@ def collect(job: ReportJob, scratch: Path) -> Report:
     kinds = {source["name"]: source["kind"] for source in job.config["source"]}
     with open_tables(folders, scratch) as tables:
         losses = count_losses(tables)
+        shards = list_shards_by_source(tables, names)
         sources = tuple(
             _source(
                 source,
@@ -93,12 +97,15 @@ def collect(job: ReportJob, scratch: Path) -> Report:
                 {stage: manifests[stage] for stage in ledgers},
                 losses,
                 _sides(manifests["split"], folders["encode"], source["name"]),
+                count_languages(folders, shards[source["name"]]),
             )
             for source in job.config["source"]
         )
         samples_per_rule = fit_samples(losses, job.samples_per_rule)
         samples = draw_samples(tables, losses, samples_per_rule)
-        histograms, num_hidden = make_histograms(tables, names, losses)
+    max_rule_frac = CurateConfig.model_validate(job.config.get("curate", {})).max_rule_frac
+    rules = count_rules(folders, shards, manifests["rules"].summary, max_rule_frac)
+    histograms, num_hidden = make_histograms(folders, shards, rules)
     return Report(
         name=job.name,
         price_per_hour=job.price_per_hour,
@@ -109,6 +116,8 @@ def collect(job: ReportJob, scratch: Path) -> Report:
         losses=losses,
         samples=samples,
         samples_per_rule=samples_per_rule,
+        rules=rules,
+        max_rule_frac=max_rule_frac,
         histograms=histograms,
         num_hidden_histograms=num_hidden,
         mix=_mix(folders["mix"]),
@@ -138,6 +147,7 @@ def _source(
     manifests: Mapping[str, StageManifest],
     losses: Sequence[Loss],
     sides: tuple[Amount, Amount],
+    languages: tuple[Language, ...],
 ) -> Source:
     name = config["name"]
     files = tables.rows(
@@ -159,7 +169,7 @@ def _source(
         gates=make_gates(name, manifests, losses),
         train=sides[0],
         heldout=sides[1],
-        languages=count_languages(tables, name),
+        languages=languages,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from bessemer.core.manifest import Conservation
 
@@ -122,20 +123,67 @@ class Language:
     docs_after: int
 
 
+class Alarm(Enum):
+    """Why a rule asks for a look."""
+
+    OFTEN = "often"  # more of the source breaks it than `curate.max_rule_frac`
+    DEAD = "dead"  # the run file gives it, and no document of any source breaks it
+    NEVER = "never"  # the same of a preset, which has rules for junk that a clean source has not
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuleRow:
+    """What one rule did to one source."""
+
+    rule: str
+    low: float | None  # its bounds
+    high: float | None
+    is_given: bool  # by the run file, not by a preset alone
+    docs: int  # that broke it
+    num_bytes: int
+    decisive_docs: int  # that were lost to it, as they broke no rule before it
+    decisive_bytes: int
+    alone_docs: int  # that broke no other rule: without it they would stay
+    alone_bytes: int
+    alarm: Alarm | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuleLanguage:
+    """Documents of one source in one language, and how many of them broke each rule."""
+
+    code: str  # empty if none was found; "other": all that are too rare to be named
+    docs: int
+    broken_docs: tuple[int, ...]  # in the order of the source's rules
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuleTable:
+    """The rules of one source, in the order of judging, and its languages, most frequent first."""
+
+    source: str
+    docs: int  # that were judged
+    rows: tuple[RuleRow, ...]
+    languages: tuple[RuleLanguage, ...]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Histogram:
-    """How one signal is distributed over the documents of one source; bins of equal width.
+    """How the signal of one rule is distributed over the documents of one source.
 
-    With `is_log` the edges are equally wide in log(1 + value). `bounds` are (bound, is_low).
+    Bins of equal width, or with `is_log` of equal width in log(1 + value); each document is counted
+    once. `bounds` are (bound, is_low).
     """
 
     source: str
+    rule: str
     signal: str
     is_log: bool
     low: float
     high: float
     kept: tuple[int, ...]
-    lost: tuple[int, ...]
+    lost: tuple[int, ...]  # broke this rule
+    elsewhere: tuple[int, ...]  # kept to it, and were lost to another rule or stage
     bounds: tuple[tuple[float, bool], ...]
 
 
@@ -288,6 +336,8 @@ class Report:
     losses: tuple[Loss, ...]
     samples: Mapping[tuple[str, Reason], tuple[Sample, ...]]  # by source and reason
     samples_per_rule: int  # drawn at most for each source and reason
+    rules: tuple[RuleTable, ...]
+    max_rule_frac: float
     histograms: tuple[Histogram, ...]
     num_hidden_histograms: int
     mix: tuple[MixRow, ...]

@@ -16,8 +16,9 @@ from bessemer.report.charts.funnel import (
     label_rows,
     pour_gradients,
 )
+from bessemer.report.charts.histogram import histogram_chart
 from bessemer.report.charts.lines import curve_chart, format_value, heldout_chart, step_label
-from bessemer.report.charts.spread import gap_chart, histogram_chart
+from bessemer.report.charts.spread import gap_chart
 from bessemer.report.facts import MARKUP, UNACCOUNTED, Curve, Heldout, Loss, Reason, Report, Source
 from bessemer.report.losses import lost_docs
 from bessemer.report.sentences import name_rule
@@ -64,7 +65,7 @@ class Pictures:
     heldout: Mapping[str, Panel]
     gaps: Markup
     languages: Mapping[str, Markup]
-    histograms: tuple[tuple[str, str, Markup], ...]  # source, signal, picture
+    histograms: Mapping[tuple[str, str], Markup]  # by source and rule
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,10 +150,10 @@ def draw(report: Report) -> Pictures:
             for source in report.sources
             if source.languages
         },
-        histograms=tuple(
-            (histogram.source, histogram.signal, histogram_chart(histogram))
+        histograms={
+            (histogram.source, histogram.rule): histogram_chart(histogram)
             for histogram in report.histograms
-        ),
+        },
     )
 
 

@@ -13,6 +13,8 @@ from bessemer.report.facts import (
     Loss,
     MixRow,
     Report,
+    RuleRow,
+    RuleTable,
 )
 
 FRESH_EPOCHS = 4.0  # up to here a repetition is nearly as good as fresh text (arXiv 2305.16264)
@@ -48,6 +50,41 @@ def tell_bound(loss: Loss) -> str:
     if loss.is_low is None:
         return f"beyond {format_number(bound)}"
     return f"{'below' if loss.is_low else 'above'} {format_number(bound)}"
+
+
+def tell_bounds(row: RuleRow) -> str:
+    """What a rule asks for, e.g. "at least 50"."""
+    ends = [("at least", row.low), ("at most", row.high)]
+    told = " and ".join(f"{words} {format_number(end)}" for words, end in ends if end is not None)
+    return f"a wanted one, score {told}" if row.rule == "language" and told else told
+
+
+def tell_often(row: RuleRow, table: RuleTable, max_rule_frac: float) -> str:
+    """How much of a source a rule takes, and what to do if that is not meant."""
+    end = "min" if row.low is not None else "max"
+    told = (
+        f"is broken by {row.docs:,} of {table.docs:,} documents ({row.docs / table.docs:.0%}), "
+        f"more than curate.max_rule_frac = {max_rule_frac:g}."
+    )
+    if row.rule == "language":
+        return f"{told} If that is not meant, look at curate.languages."
+    return (
+        f"{told} If that is not meant, `bessemer whatif RUN --rule {row.rule}.{end}=...` tells in "
+        "seconds what another bound would keep."
+    )
+
+
+def tell_dead() -> str:
+    """Of a rule that somebody wrote and that does nothing."""
+    return (
+        "stands in the run file, and no document of any source that it is for breaks it. Is the "
+        "bound meant like this?"
+    )
+
+
+def has_breaks(table: RuleTable) -> bool:
+    """Whether any document of a source broke any rule."""
+    return any(row.docs for row in table.rows)
 
 
 def format_number(value: float) -> str:

@@ -1,13 +1,12 @@
 """The Parquet tables of a run as DuckDB views, so that millions of rows are counted where they lie.
 
-Views: `ledger` (the decisions of all stages), `files`, `ranges` (which documents a shard holds),
-`signals`, `kept` (the split). Only counts and the rows of sampled documents ever become Python
-objects.
+Views: `ledger` (the decisions of all stages), `files`, `ranges` (which documents a shard holds).
+Only counts and the rows of sampled documents ever become Python objects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,10 @@ import pyarrow as pa
 
 from bessemer.core.errors import IntegrityError
 from bessemer.core.hardware import num_usable_cores
-from bessemer.core.layout import DECISIONS, DOCUMENTS, FILES, SHARD_RANGES, SIGNALS, SPLITS
-from bessemer.core.schema import DECISION, SHARD_RANGE, SOURCE_FILE, SPLIT
+from bessemer.core.layout import DECISIONS, DOCUMENTS, FILES, SHARD_RANGES
+from bessemer.core.schema import DECISION, SHARD_RANGE, SOURCE_FILE
+from bessemer.curate.ledger import shard_name
 from bessemer.engine.relations import relations
-
-_NO_SIGNALS = pa.schema([("doc_id", pa.int64()), ("language", pa.string())])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,14 +52,20 @@ def open_tables(folders: Mapping[str, Path], scratch: Path) -> Iterator[Tables]:
             _view(connection, "ledger", ledgers, DECISION)
             _view(connection, "files", [folders["ingest"] / FILES], SOURCE_FILE)
             _view(connection, "ranges", [folders["ingest"] / SHARD_RANGES], SHARD_RANGE)
-            _view(connection, "signals", _shards(folders["signals"] / SIGNALS), _NO_SIGNALS)
-            _view(connection, "kept", _shards(folders["split"] / SPLITS), SPLIT)
             yield Tables(connection=connection, documents=folders["ingest"] / DOCUMENTS)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise IntegrityError(
                 f"a table of the run cannot be read ({error}); delete its stage's folder and run "
                 "again"
             ) from error
+
+
+def list_shards_by_source(tables: Tables, sources: Sequence[str]) -> dict[str, list[str]]:
+    """source -> file names of its shards, in order; a source without any has none."""
+    shards: dict[str, list[str]] = {source: [] for source in sources}
+    for row in tables.rows("SELECT source, shard FROM ranges ORDER BY shard"):
+        shards.setdefault(row["source"], []).append(shard_name(row["shard"]))
+    return shards
 
 
 def _shards(folder: Path) -> list[Path]:

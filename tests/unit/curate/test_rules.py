@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ def judge(
     result = rules(ingested, folder / "measured", [source], config, folder / "rules", Engine())
     [sums] = result.conservation
     sums.check("rules")
+    check_summary(result.summary, source, config, folder / "rules")
     [shard] = list_shards(ingested / "documents")
     left = read_survivors(ingested, [folder / "rules"], shard)["doc_id"].to_pylist()
     assert (sums.docs_in, sums.docs_out, sums.docs_dropped) == (6, len(left), 6 - len(left))
@@ -96,6 +98,27 @@ def judge(
         assert (row["stage"], row["action"], row["num_bytes"]) == ("rules", "drop", 6)
     names = ("doc_id", "rule", "value", "bound", "decisive", "evidence")
     return [tuple(row[name] for name in names) for row in rows], left
+
+
+def check_summary(
+    summary: dict[str, Any], source: SourceConfig, config: CurateConfig, folder: Path
+) -> None:
+    """Every rule of the source is named, with its bounds and how many of six documents broke it."""
+    rows = read_decisions([folder]).to_pylist()
+    judged = summary["sources"][source.name]
+    assert judged["docs"] == 6
+    broken = {rule: told["broken_docs"] for rule, told in judged["rules"].items()}
+    assert {rule: docs for rule, docs in broken.items() if docs} == Counter(
+        row["rule"] for row in rows
+    )
+    names = [rule.name for rule in rules_for(source, config)]
+    assert list(broken) == (["language"] if "language" in broken else []) + names
+    assert ("language" in broken) == (bool(config.languages) and source.kind != "code")
+    given = {rule for rule, told in judged["rules"].items() if told["is_given"]}
+    assert given == {rule.name for rule in config.rule}
+    for rule in rules_for(source, config):
+        told = judged["rules"][rule.name]
+        assert (told["min"], told["max"]) == (rule.min, rule.max)
 
 
 def test_every_broken_bound_is_a_row_and_the_first_counts(

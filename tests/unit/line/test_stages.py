@@ -45,3 +45,27 @@ def test_a_vocabulary_depends_on_the_length_of_the_run_only_if_its_shares_do() -
     assert identity({"method": "unimax"}, **longer) != identity({"method": "unimax"})
     limits = {"max_epochs": 3, "warn_epochs": 2, "force": True}  # of what is checked, not of shares
     assert identity(limits) == identity({})
+
+
+def test_what_is_only_warned_of_makes_nothing_anew_but_the_report() -> None:
+    def settings(max_rule_frac: float) -> dict[str, Any]:
+        config = RunConfig.model_validate(
+            {
+                "run": {"name": "r", "root": "r"},
+                "source": [{"name": "web", "kind": "web", "path": "x.jsonl"}],
+                "model": {"size": "12m"},
+                "train": {"seq_len": 64, "global_batch_tokens": 640, "total_tokens": 6400},
+                "curate": {"max_rule_frac": max_rule_frac},
+            }
+        )
+        summary = {
+            "sources": {
+                "web": {"docs": 200, "rules": {"r": {"broken_docs": 120, "is_given": True}}}
+            }
+        }
+        warnings = [warning for stage in STAGES for warning in stage.warnings(config, summary)]
+        assert len(warnings) == (max_rule_frac < 0.6)
+        return {stage.name: stage.settings(config) for stage in STAGES}
+
+    low, high = settings(0.5), settings(0.7)
+    assert [stage for stage in low if low[stage] != high[stage]] == ["report"]

@@ -56,6 +56,24 @@ class Run:
     writings: Sequence[Mapping[str, str]] | None = None
     samples_per_rule: int = 3
     price_per_hour: float | None = None
+    is_given: bool = False  # the rules stand in the run file
+
+
+def rules_summary(run: Run) -> dict[str, Any]:
+    """What the stage `rules` says: word_count for all, the language of all but code."""
+    told = {"max": None, "is_given": run.is_given, "broken_docs": 10**9}  # counted anew
+    return {
+        "sources": {
+            name: {
+                "docs": 10**9,
+                "rules": (
+                    {} if run.kinds.get(name) == "code" else {"language": {"min": 0.5} | told}
+                )
+                | {"word_count": {"min": 50.0} | told},
+            }
+            for name in run.sources
+        }
+    }
 
 
 def step_row(step: int, **other: Any) -> dict[str, Any]:
@@ -208,6 +226,7 @@ def _write_rest(folders: Mapping[str, Path], run: Run) -> dict[str, dict[str, An
     write_json(folders["export"] / "parity.json", parity)
     trained = {"num_parameters": parameters, "steps": 10, "tokens_seen": 640, "num_ranks": 1}
     return {
+        "rules": rules_summary(run),
         "split": sides,
         "train": trained
         | {"device": "cpu", "matmul_flops": 1e9, "interventions": run.interventions},

@@ -8,8 +8,9 @@ from markupsafe import Markup
 
 from bessemer.report.charts.bars import cell_bar, epoch_bar, language_bars, share_flow, yardstick
 from bessemer.report.charts.funnel import bytes_funnel, docs_funnel
+from bessemer.report.charts.histogram import histogram_chart
 from bessemer.report.charts.lines import curve_chart, heldout_chart
-from bessemer.report.charts.spread import gap_chart, histogram_chart
+from bessemer.report.charts.spread import gap_chart
 from bessemer.report.charts.svg import element, picture, text
 from bessemer.report.curves import make_curves
 from bessemer.report.facts import (
@@ -163,8 +164,9 @@ def test_gap_chart_shows_zero_and_signs() -> None:
 
 def histogram(**other: object) -> Histogram:
     plain = {
-        "source": "web", "signal": "word_count", "is_log": True, "low": 0.0, "high": 1e5,
-        "kept": (0, 5, 3), "lost": (2, 0, 1), "bounds": ((50.0, True), (1e5, False)),
+        "source": "web", "rule": "word_count", "signal": "word_count", "is_log": True,
+        "low": 0.0, "high": 1e5, "kept": (0, 5, 3000), "lost": (2, 0, 1), "elsewhere": (0, 4, 0),
+        "bounds": ((50.0, True), (1e5, False)),
     }  # fmt: skip
     return Histogram(**(plain | other))  # type: ignore[arg-type]
 
@@ -173,8 +175,37 @@ def test_histogram_draws_its_bounds() -> None:
     found = words(histogram_chart(histogram()))
     assert "≥ 50" in found
     assert "≤ 100k" in found
-    empty = histogram(kept=(0,), lost=(0,), low=0.0, high=1.0, is_log=False)
+    empty = histogram(kept=(0,), lost=(0,), elsewhere=(0,), low=0.0, high=1.0, is_log=False)
     assert "nan" not in histogram_chart(empty)
+
+
+def test_bars_of_a_histogram_stand_on_each_other_and_none_is_too_low_to_be_seen() -> None:
+    drawn = dict(re.findall(r'<path d="([^"]*)" class="(\w+)"', histogram_chart(histogram())))
+    boxes = {
+        class_: [tuple(map(float, re.findall(r"[\d.]+", box)[:4])) for box in d.split("M")[1:]]
+        for d, class_ in drawn.items()
+    }
+    assert {name: len(found) for name, found in boxes.items()} == {
+        "kept": 2, "elsewhere": 1, "lost": 2,
+    }  # fmt: skip
+    foot = 74 - 17
+    kept, elsewhere = boxes["kept"], boxes["elsewhere"][0]
+    first, last = boxes["lost"]
+    assert kept[0][1] + kept[0][3] == kept[1][1] + kept[1][3] == first[1] + first[3] == foot
+    assert elsewhere[0] == kept[0][0]
+    assert elsewhere[1] + elsewhere[3] == kept[0][1]
+    assert last[1] + last[3] == pytest.approx(kept[1][1], abs=0.1)  # of rounding to 0.1
+    assert min(box[3] for found in boxes.values() for box in found) == 1.5
+    assert kept[1][3] == pytest.approx((foot - 16) * 3000 / 3001, abs=0.1)
+
+
+def test_the_side_that_a_bound_drops_is_shaded() -> None:
+    drawn = histogram_chart(histogram(is_log=False, high=100.0, bounds=((50.0, True),)))
+    (side,) = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"[^>]*beyond', drawn)
+    assert side == ("6", "204")
+    drawn = histogram_chart(histogram(is_log=False, high=100.0, bounds=((25.0, False),)))
+    (side,) = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"[^>]*beyond', drawn)
+    assert side == ("108", "306")
 
 
 def test_bars() -> None:

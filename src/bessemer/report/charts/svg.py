@@ -6,6 +6,7 @@ markup. Widths are in CSS pixels of the viewBox.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -84,6 +85,15 @@ def path(points: list[tuple[float, float]], class_: str, *, closed: bool = False
     """A line through points, or the area within them."""
     steps = "L".join(f"{_plain(x)} {_plain(y)}" for x, y in points)
     return element("path", d=f"M{steps}{'Z' if closed else ''}", class_=class_)
+
+
+def bars(boxes: Sequence[tuple[float, float, float, float]], class_: str) -> Markup:
+    """Rectangles (x, y, width, height) of one colour as one path: a page has thousands of them."""
+    steps = "".join(
+        f"M{_plain(x)} {_plain(y)}h{_plain(width)}v{_plain(height)}h-{_plain(width)}z"
+        for x, y, width, height in boxes
+    )
+    return element("path", d=steps, class_=class_)
 
 
 def text_width(words: str, size: float = 12.0) -> float:
