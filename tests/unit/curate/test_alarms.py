@@ -73,6 +73,6 @@ def test_a_bound_that_no_canary_breaks_is_told() -> None:
         Unproven(sources=("web", "books"), rule="digit_frac", end="max", bound=40.0)
     ]
     assert warn_of_rules({"sources": sources}, 0.5) == [
-        "digit_frac.max = 40 for 'web', 'books': none of the texts made to break rules does so; the "
-        "bound may be on another scale than its signal"
+        "digit_frac.max = 40 for 'web', 'books': none of the texts made to break rules does so; "
+        "the bound may be on another scale than its signal"
     ]
