@@ -1,8 +1,8 @@
-"""Tells a line that is a counter, "3 likes", while its characters are read one by one.
+"""Tells whether a line is a counter: "3 likes", "1.2K views!".
 
-Input: the state of the line so far, and its next character. Output: the state behind it. The rule
-is DCLM's (baselines/mappers/modifiers.py, counter_line_modifier): a number, perhaps with k, m or b
-behind it, white space, one of COUNTED, and nothing but signs around.
+Input: the code points of a line. The rule is DCLM's (baselines/mappers/modifiers.py,
+counter_line_modifier): a number, perhaps with k, m or b behind it, white space, one of COUNTED, and
+nothing but signs around.
 """
 
 import functools
@@ -10,8 +10,10 @@ import functools
 import numpy as np
 from numba import njit
 
-from bessemer.text.buffers import Integer, Offsets, read_only
+from bessemer.text.buffers import Codes, Integer, Offsets, read_only
+from bessemer.text.phrases import lower
 from bessemer.text.string_classes import ALNUM, BLANK, DECIMAL
+from bessemer.text.web_buttons import Kinds
 
 COUNTED = (
     *("likes", "shares", "comments", "retweets", "reposts", "quotes", "bookmarks", "upvotes"),
@@ -20,10 +22,6 @@ COUNTED = (
 """What a counter counts (DCLM, counter_line_modifier)."""
 
 _MAX_COUNTED_CHARS = max(map(len, COUNTED))
-
-# Where a line stands that may be a counter: before the number, in it, behind its k, m or b, behind
-# the white space, in the word, behind it; or it is none.
-BEFORE, _NUMBER, _SUFFIX, _GAP, _NOUN, _BEHIND, NO_COUNTER = range(7)
 
 
 @functools.cache
@@ -38,43 +36,46 @@ def _letter(char: str) -> int:
 
 
 @njit(cache=True, nogil=True)
-def go_on(
-    state: int, low: Integer, kind: Integer, noun: Integer, noun_chars: int, counted: Offsets
-) -> tuple[int, Integer, int]:
-    """Return where a line that may be a counter stands after one more character, and its noun."""
-    is_word = kind & ALNUM != 0 or low == 0x5F
-    after = NO_COUNTER
-    if state == BEFORE:
-        if kind & DECIMAL:
-            after = _NUMBER
-        elif not is_word:
-            after = BEFORE
-    elif state == _NUMBER and (kind & DECIMAL or low == 0x2C or low == 0x2E):
-        after = _NUMBER
-    elif state == _NUMBER and (low == 0x6B or low == 0x6D or low == 0x62):
-        after = _SUFFIX
-    elif kind & BLANK and state <= _GAP:
-        after = _GAP
-    elif state in (_GAP, _NOUN):
-        if 0x61 <= low <= 0x7A:
-            if noun_chars < _MAX_COUNTED_CHARS:
-                after, noun, noun_chars = _NOUN, noun << 5 | (low - 0x60), noun_chars + 1
-        elif state == _NOUN and not is_word and _is_among(noun, counted):
-            after = _BEHIND
-    elif state == _BEHIND and not is_word:
-        after = _BEHIND
-    return after, noun, noun_chars
+def is_counter(codes: Codes, first: int, last: int, classes: Kinds, counted: Offsets) -> bool:
+    """Whether the line from code `first` to `last` is a counter.
 
-
-@njit(cache=True, nogil=True)
-def is_counter(state: int, noun: Integer, counted: Offsets) -> bool:
-    """Whether a line that ends in this state is one."""
-    return bool(state == _BEHIND or (state == _NOUN and _is_among(noun, counted)))
-
-
-@njit(cache=True, nogil=True)
-def _is_among(noun: Integer, counted: Offsets) -> bool:
+    Most lines are told by their first letter or digit.
+    """
+    position = first
+    while position < last and not _is_word(codes[position], classes):
+        position += 1
+    if position == last or not classes[codes[position]] & DECIMAL:
+        return False
+    code: Integer = 0
+    while position < last:
+        code = lower(np.int64(codes[position]))
+        if not (classes[codes[position]] & DECIMAL or code == 0x2C or code == 0x2E):
+            break
+        position += 1
+    if position < last and (code == 0x6B or code == 0x6D or code == 0x62):
+        position += 1
+    noun_start = position
+    while noun_start < last and classes[codes[noun_start]] & BLANK:
+        noun_start += 1
+    if noun_start == position:
+        return False
+    noun: Integer = 0
+    position = noun_start
+    while position < last:
+        code = lower(np.int64(codes[position]))
+        if not 0x61 <= code <= 0x7A or position - noun_start == _MAX_COUNTED_CHARS:
+            break
+        noun = noun << 5 | (code - 0x60)
+        position += 1
     is_counted = False
     for i in range(len(counted)):
         is_counted |= counted[i] == noun
+    while position < last:
+        is_counted &= not _is_word(codes[position], classes)
+        position += 1
     return is_counted
+
+
+@njit(cache=True, nogil=True)
+def _is_word(code: np.uint32, classes: Kinds) -> bool:
+    return bool(classes[code] & ALNUM != 0 or code == 0x5F)

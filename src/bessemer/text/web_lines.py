@@ -50,7 +50,7 @@ from bessemer.text.web_buttons import (
     cut_edge,
     strip_page,
 )
-from bessemer.text.web_counters import BEFORE, NO_COUNTER, counted_nouns, go_on, is_counter
+from bessemer.text.web_counters import counted_nouns, is_counter
 
 MAX_NUMERIC_FRAC = 0.999999
 """DCLM's way of saying "all": a longer line than a million characters may have another in it."""
@@ -227,10 +227,7 @@ def _scan(
         uppers: Integer = 0
         digits: Integer = 0
         runs = words = 0
-        noun_chars = 0
-        noun: Integer = 0
         kinds: Integer = 0
-        state = BEFORE
         code: Integer = 0
         before: Integer = 0
         in_run = in_word = False
@@ -266,15 +263,13 @@ def _scan(
                 curly_brackets += kind & _CURLY_BRACKET
             else:
                 before = 0
-            if state != NO_COUNTER:
-                state, noun, noun_chars = go_on(state, low, kind, noun, noun_chars, counted)
         if runs == 0:
             num_kept = _end_line(out_kept, num_kept)
             continue
         num_chars = num_kept - line_start
         is_uppercase = 2 * uppers > num_chars
         is_numeric = digits // DIGIT / num_chars > MAX_NUMERIC_FRAC
-        is_a_counter = is_counter(state, noun, counted)
+        is_a_counter = is_counter(out_kept, line_start, num_kept, classes, counted)
         lines += 1
         uppercase_lines += bool(is_uppercase)
         numeric_lines += is_numeric
