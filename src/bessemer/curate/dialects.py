@@ -11,6 +11,15 @@ licences, stars or a tokenizer is not among these bounds. A source takes them by
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pyarrow as pa
+
+from bessemer.text.cuts import Cut
+from bessemer.text.datatrove.cuts import c4_cuts
+from bessemer.text.dolma.cuts import c4_dolma_cuts
+
 Bounds = dict[str, dict[str, float]]
 
 _TOP = {2: 0.2, 3: 0.18, 4: 0.16}
@@ -38,6 +47,28 @@ def _gopher(where: str) -> Bounds:
     return bounds
 
 
+def _gopher_dolma() -> Bounds:
+    """dolma 669f534, configs/dolma-v1_6/mixing: 0.3 where Gopher has 0.2, no paragraphs.
+
+    The rules on the most frequent n-grams are those that its configuration means: it names
+    attributes that the tagger does not write, so in dolma they never fire.
+    """
+    bounds: Bounds = {
+        "word_count@dolma": {"min": 50, "max": 100_000},
+        "median_word_chars@dolma": {"min": 3, "max": 10},
+        "symbol_word_frac@dolma": {"max": 0.1},
+        "alpha_word_frac@dolma": {"min": 0.8},
+        "stop_word_count@dolma": {"min": 2},
+        "bullet_line_frac@dolma": {"max": 0.9},
+        "ellipsis_line_frac@dolma": {"max": 0.3},
+        "dup_line_frac@dolma": {"max": 0.3},
+        "dup_line_char_frac@dolma": {"max": 0.3},
+    }
+    bounds |= {f"top_{n}gram_char_frac@dolma": {"max": bound} for n, bound in _TOP.items()}
+    bounds |= {f"dup_{n}gram_char_frac@dolma": {"max": bound} for n, bound in _DUPLICATE.items()}
+    return bounds
+
+
 def _c4(where: str) -> Bounds:
     """Raffel et al. 2020 (arXiv 1910.10683), section 2.2."""
     return {
@@ -60,7 +91,14 @@ def _fineweb(where: str) -> Bounds:
 DIALECTS: dict[str, Bounds] = {
     "gopher@paper": _gopher(""),
     "gopher@datatrove": _gopher("@datatrove"),
+    "gopher@dolma": _gopher_dolma(),
     "c4@datatrove": _c4("@datatrove"),
+    # dolma 669f534, configs/c4-replication/mixer.yaml, without its list of bad words.
+    "c4@dolma": {
+        "c4_curly_bracket_count@dolma": {"max": 0},
+        "c4_lorem_ipsum_count@dolma": {"max": 0},
+        "c4_javascript_count@dolma": {"max": 0},
+    },
     "c4@fineweb": _c4("@fineweb"),
     "fineweb@datatrove": _fineweb("@datatrove"),
     # Penedo et al. 2024 (arXiv 2406.17557), section 3.5.
@@ -130,6 +168,13 @@ DIALECTS: dict[str, Bounds] = {
     },
 }
 
-LINE_CUTS: dict[str, bool] = {"c4@datatrove": True, "c4@fineweb": False, "fineweb": False}
-"""Presets that take lines out of the documents they keep; whether terminal punctuation is asked of
-a line."""
+LineCutter = Callable[[pa.Array], Iterator[list[Cut]]]
+
+LINE_CUTS: dict[str, LineCutter] = {
+    "c4@datatrove": partial(c4_cuts, needs_punctuation=True),
+    "c4@dolma": c4_dolma_cuts,
+    "c4@fineweb": partial(c4_cuts, needs_punctuation=False),
+    "fineweb": partial(c4_cuts, needs_punctuation=False),
+}
+"""Presets that take lines out of the documents they keep, the strictest first, and how: the edits
+of each text of an array of strings."""

@@ -13,15 +13,14 @@ from bessemer.core.schema import EDIT
 from bessemer.core.storage import read_batches
 from bessemer.curate.dialects import LINE_CUTS
 from bessemer.curate.ledger import decision
-from bessemer.text.datatrove.cuts import Cut, c4_cuts
+from bessemer.text.cuts import Cut
 
 _EVIDENCE_CHARS = 80
 
 
 def line_cutter(source: SourceConfig) -> str | None:
     """The preset of the source that takes out lines, the strictest if there are several."""
-    cutters = [name for name in source.presets if name in LINE_CUTS]
-    return max(cutters, key=lambda name: LINE_CUTS[name]) if cutters else None
+    return next((name for name in LINE_CUTS if name in source.presets), None)
 
 
 def cut_lines(
@@ -40,9 +39,7 @@ def cut_lines(
         stays = ~np.isin(batch["doc_id"].to_numpy(), dropped)
         ids = batch["doc_id"].to_numpy()[stays].tolist()
         texts = batch["text"].filter(stays)
-        for doc_id, text, cuts in zip(
-            ids, texts, c4_cuts(texts, needs_punctuation=LINE_CUTS[cutter]), strict=True
-        ):
+        for doc_id, text, cuts in zip(ids, texts, LINE_CUTS[cutter](texts), strict=True):
             if cuts:
                 rows.append(_edit(doc_id, text.as_py().encode(), cuts, source.name, stage, cutter))
     return rows

@@ -13,12 +13,10 @@ import pyarrow as pa
 from numba import njit
 
 from bessemer.text.buffers import Bytes, Counts, longest_document_bytes, utf8_buffers
+from bessemer.text.cuts import Cut, cuts_between
 from bessemer.text.datatrove.c4 import empty_line, list_kept
 from bessemer.text.datatrove.decoded import empty_text, read_text
 from bessemer.text.datatrove.tables import Tables, tables
-
-Cut = tuple[int, int, str | None]
-"""First byte, the byte behind the last, and what takes the place of these (None: nothing)."""
 
 
 def c4_cuts(array: pa.Array | pa.ChunkedArray, needs_punctuation: bool) -> Iterator[list[Cut]]:
@@ -27,33 +25,8 @@ def c4_cuts(array: pa.Array | pa.ChunkedArray, needs_punctuation: bool) -> Itera
     longest_document_bytes(offsets)  # refuses what is too long
     for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
         kept = _list_kept(data, begin, end, needs_punctuation, tables())
-        yield _cuts(
-            data[begin:end].tobytes(), [*zip(*(part.tolist() for part in kept), strict=True)]
-        )
-
-
-def _cuts(text: bytes, kept: list[tuple[int, int, int]]) -> list[Cut]:
-    """What lies between the stretches `kept` (first byte, byte behind, line) of a text."""
-    while kept and not text[kept[0][0] : kept[0][1]].decode().strip():
-        kept = kept[1:]
-    while kept and not text[kept[-1][0] : kept[-1][1]].decode().strip():
-        kept = kept[:-1]
-    if not kept:
-        return [(0, len(text), None)] if text else []
-    begin, end, line = kept[0]
-    kept[0] = (end - len(text[begin:end].decode().lstrip().encode()), end, line)
-    begin, end, line = kept[-1]
-    kept[-1] = (begin, begin + len(text[begin:end].decode().rstrip().encode()), line)
-    cuts: list[Cut] = []
-    done, last_line = 0, kept[0][2]
-    for begin, end, line in kept:
-        joint = "\n" * (line - last_line)
-        if begin > done and text[done:begin] != joint.encode():
-            cuts.append((done, begin, joint or None))
-        done, last_line = end, line
-    if done < len(text):
-        cuts.append((done, len(text), None))
-    return cuts
+        stretches = [*zip(*(part.tolist() for part in kept), strict=True)]
+        yield cuts_between(data[begin:end].tobytes(), stretches, strips=True)
 
 
 @njit(cache=True, nogil=True)

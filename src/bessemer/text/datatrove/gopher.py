@@ -240,11 +240,11 @@ def count_ngrams(words: Words, num_words: int, out_chars: npt.NDArray[np.int64])
         words.keys[i] = extend(SEED, words.hashes[i])
         words.positions[i] = i
     for n in range(2, min(num_words, _MAX_NGRAM_WORDS) + 1):
-        _compare(words, num_places, n)
+        compare_ngrams(words, num_places, n)
         if n < 5:
-            best, most = _most_frequent(words, num_places)
-            out_chars[n] = (_size(words, best, n) + n - 1) * most
-        num_left = _keep_repeated(words, num_places)
+            best, most = most_frequent(words, num_places)
+            out_chars[n] = (num_chars_of(words, best, n) + n - 1) * most
+        num_left = keep_repeated(words, num_places)
         if n >= 5:
             out_chars[n] = _walk(words, num_places, n)
         num_places = num_left
@@ -253,7 +253,7 @@ def count_ngrams(words: Words, num_words: int, out_chars: npt.NDArray[np.int64])
 
 
 @kernel
-def _compare(words: Words, num_places: int, n: int) -> None:
+def compare_ngrams(words: Words, num_places: int, n: int) -> None:
     """Make the keys at `positions` those of n words; find the first equal of each, and how many."""
     for i in range(num_places):
         place = words.positions[i]
@@ -268,7 +268,7 @@ def _compare(words: Words, num_places: int, n: int) -> None:
 
 
 @kernel
-def _size(words: Words, place: int, n: int) -> int:
+def num_chars_of(words: Words, place: int, n: int) -> int:
     """Characters of the n words at a place."""
     size = 0
     for word in range(place, place + n):
@@ -277,7 +277,7 @@ def _size(words: Words, place: int, n: int) -> int:
 
 
 @kernel
-def _most_frequent(words: Words, num_places: int) -> tuple[int, int]:
+def most_frequent(words: Words, num_places: int) -> tuple[int, int]:
     """Place and count of the most frequent n-gram, of equals the first; the text's first if none
     at `positions` occurs twice."""
     best, most = 0, 1
@@ -289,7 +289,7 @@ def _most_frequent(words: Words, num_places: int) -> tuple[int, int]:
 
 
 @kernel
-def _keep_repeated(words: Words, num_places: int) -> int:
+def keep_repeated(words: Words, num_places: int) -> int:
     """Write into `kept` the places where n + 1 words may repeat: here and at the next, n do."""
     num_kept = 0
     for i in range(num_places - 1):
@@ -315,7 +315,7 @@ def _walk(words: Words, num_places: int, n: int) -> int:
             continue
         first = words.first[place]
         if words.counts[first] == 0:  # met before
-            num_chars += _size(words, place, n)
+            num_chars += num_chars_of(words, place, n)
             walked = place + n
         else:
             words.counts[first] = 0
