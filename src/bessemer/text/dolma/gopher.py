@@ -56,7 +56,7 @@ def _hash_ascii(word: bytes) -> np.uint64:
     state = SEED
     for code in word:
         state = extend(state, np.uint64(code))
-    return finish(state)
+    return np.uint64(finish(state))
 
 
 @kernel
