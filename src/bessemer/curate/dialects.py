@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from bessemer.text.cuts import Cut
 from bessemer.text.datatrove.cuts import c4_cuts
+from bessemer.text.dclm.cuts import c4_dclm_cuts
 from bessemer.text.dolma.cuts import c4_dolma_cuts
 
 Bounds = dict[str, dict[str, float]]
@@ -100,6 +101,13 @@ DIALECTS: dict[str, Bounds] = {
         "c4_javascript_count@dolma": {"max": 0},
     },
     "c4@fineweb": _c4("@fineweb"),
+    # mlfoundations/dclm 361714b, baselines_configs/c4.yaml, the steps before deduplication.
+    "c4@dclm": {
+        "c4_char_count@dclm": {"min": 1, "max": 190_000},
+        "c4_lorem_ipsum_line_count@dclm": {"max": 0},
+        "c4_curly_bracket_line_count@dclm": {"max": 0},
+        "c4_sentence_count@dclm": {"min": 3},
+    },
     "fineweb@datatrove": _fineweb("@datatrove"),
     # Penedo et al. 2024 (arXiv 2406.17557), section 3.5.
     "fineweb@paper": {
@@ -171,6 +179,7 @@ DIALECTS: dict[str, Bounds] = {
 LineCutter = Callable[[pa.Array], Iterator[list[Cut]]]
 
 LINE_CUTS: dict[str, LineCutter] = {
+    "c4@dclm": c4_dclm_cuts,
     "c4@datatrove": partial(c4_cuts, needs_punctuation=True),
     "c4@dolma": c4_dolma_cuts,
     "c4@fineweb": partial(c4_cuts, needs_punctuation=False),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bessemer.text.buffers import Codes, Counts, kernel, read_only
+from bessemer.text.buffers import Codes, Counts, Integer, kernel, read_only
 from bessemer.text.dclm.decoded import Text, move
 from bessemer.text.string_classes import BLANK, DECIMAL
 
@@ -228,7 +228,7 @@ def _reads(codes: Codes, place: int, end: int, phrase: Codes, ignores_case: bool
     if end - place < len(phrase):
         return False
     for i in range(len(phrase)):
-        code = np.int64(codes[place + i])
+        code: Integer = np.int64(codes[place + i])
         if 0x41 <= code <= 0x5A:
             code += 0x20
         elif ignores_case and code > 0x7F:
