@@ -118,7 +118,7 @@ def _is_in(code: np.uint32, signs: Codes) -> bool:
 
 @kernel
 def _is_ascii_blank(code: np.uint32) -> bool:
-    return code == 0x20 or 0x09 <= code <= 0x0D
+    return bool(code == 0x20 or 0x09 <= code <= 0x0D)
 
 
 @kernel
