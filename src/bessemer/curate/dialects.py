@@ -70,6 +70,17 @@ def _gopher_dolma() -> Bounds:
     return bounds
 
 
+def _gopher_dclm() -> Bounds:
+    """mlfoundations/dclm 361714b, baselines_configs/dclm_baseline_refinedweb.yaml."""
+    bounds = _gopher("@dclm")
+    for name in ("hash_per_word_frac", "ellipsis_per_word_frac", "alpha_word_frac"):
+        del bounds[f"{name}@dclm"]
+    return bounds | {
+        "symbol_word_frac@dclm": {"max": 0.1},
+        "no_alpha_word_frac@dclm": {"max": 0.2},
+    }
+
+
 def _c4(where: str) -> Bounds:
     """Raffel et al. 2020 (arXiv 1910.10683), section 2.2."""
     return {
@@ -93,6 +104,7 @@ DIALECTS: dict[str, Bounds] = {
     "gopher@paper": _gopher(""),
     "gopher@datatrove": _gopher("@datatrove"),
     "gopher@dolma": _gopher_dolma(),
+    "gopher@dclm": _gopher_dclm(),
     "c4@datatrove": _c4("@datatrove"),
     # dolma 669f534, configs/c4-replication/mixer.yaml, without its list of bad words.
     "c4@dolma": {

@@ -1,8 +1,9 @@
-"""C4 as DCLM has it, held against what DCLM's own functions gave.
+"""C4 and Gopher as DCLM has them, held against what DCLM's own functions gave.
 
-`golden/dclm.json` has, for each text of `golden/datatrove.json` and some more, the step that drops
-it (null: none), its sentences by NLTK, and the text that is left then (null: dropped before, or
-left as it was).
+`golden/dclm.json` has, for each text of `golden/datatrove.json` and some more, the step of C4 that
+drops it (null: none), its sentences by NLTK, the text that is left then (null: dropped before, or
+left as it was); what its functions of words and lines give for Gopher's measures, in the order of
+`names`; and, in the order of FILTERS, whether its filters of Gopher's rules keep the text (1: yes).
 """
 
 import json
@@ -27,19 +28,62 @@ GOLDEN_TEXTS = [row["text"] for row in TEXTS_OF_DATATROVE] + GOLDEN["more_texts"
 ARRAY = pa.array(GOLDEN_TEXTS, pa.large_string())
 
 
-def is_kept(found: dict[str, Any], index: int) -> bool:
+FILTERS = (
+    ("word_count@dclm",),
+    ("mean_word_chars@dclm",),
+    ("symbol_word_frac@dclm",),
+    ("bullet_line_frac@dclm",),
+    ("ellipsis_line_frac@dclm",),
+    ("no_alpha_word_frac@dclm",),
+    ("stop_word_count@dclm",),
+    tuple(name for name in DIALECTS["gopher@dclm"] if name.startswith(("dup_", "top_"))),
+)
+"""The rules of each of DCLM's filters."""
+
+
+def is_kept(found: dict[str, Any], index: int, rules: dict[str, dict[str, float]]) -> bool:
     return all(
-        bounds.get("min", -np.inf) <= found[name][index] <= bounds.get("max", np.inf)
-        for name, bounds in DIALECTS["c4@dclm"].items()
+        np.float32(bounds.get("min", -np.inf))
+        <= found[name][index]
+        <= np.float32(bounds.get("max", np.inf))
+        for name, bounds in rules.items()
     )
+
+
+def test_values_are_those_of_dclm() -> None:
+    found = dclm_signals(ARRAY)
+    assert set(DIALECTS["gopher@dclm"]) == set(GOLDEN["names"])
+    for index, row in enumerate(GOLDEN["rows"]):
+        for name, value in zip(GOLDEN["names"], row[3], strict=True):
+            assert found[name][index] == np.float32(value), (name, GOLDEN_TEXTS[index])
+
+
+@pytest.mark.parametrize("number", range(len(FILTERS)))
+def test_gopher_decides_as_dclm_does(number: int) -> None:
+    found = dclm_signals(ARRAY)
+    rules = {name: DIALECTS["gopher@dclm"][name] for name in FILTERS[number]}
+    num_kept = 0
+    for index, row in enumerate(GOLDEN["rows"]):
+        if not GOLDEN_TEXTS[index].strip():
+            continue  # some of its filters drop a text without words, here the number of words does
+        assert is_kept(found, index, rules) == (row[4][number] == "1"), GOLDEN_TEXTS[index]
+        num_kept += row[4][number] == "1"
+    assert 5 < num_kept < len(GOLDEN_TEXTS)
+
+
+def test_the_filters_are_all_rules() -> None:
+    assert {name for rules in FILTERS for name in rules} == set(DIALECTS["gopher@dclm"])
 
 
 def test_decisions_are_those_of_dclm() -> None:
     found = dclm_signals(ARRAY)
     assert list(found) == list(DCLM_SIGNALS)
     num_kept = 0
-    for index, (step, _, _) in enumerate(GOLDEN["rows"]):
-        assert is_kept(found, index) == (step is None), (step, GOLDEN_TEXTS[index])
+    for index, (step, *_) in enumerate(GOLDEN["rows"]):
+        assert is_kept(found, index, DIALECTS["c4@dclm"]) == (step is None), (
+            step,
+            GOLDEN_TEXTS[index],
+        )
         num_kept += step is None
     assert 40 < num_kept < len(GOLDEN_TEXTS)
 
@@ -71,7 +115,7 @@ def test_an_abbreviation_that_ends_a_sentence_is_the_known_difference() -> None:
 
 def test_what_is_left_is_what_dclm_leaves() -> None:
     num_cut = 0
-    for text, (_, sentences, left), cuts in zip(
+    for text, (_, sentences, left, *_), cuts in zip(
         GOLDEN_TEXTS, GOLDEN["rows"], c4_dclm_cuts(ARRAY), strict=True
     ):
         if sentences is not None:
@@ -84,7 +128,7 @@ def test_a_text_may_have_190_000_characters() -> None:
     text = "Four words and six. " * 9_500
     found = dclm_signals(pa.array([text, text + "é"]))
     assert found["c4_char_count@dclm"].tolist() == [190_000, 190_001]
-    assert [is_kept(found, index) for index in range(2)] == [True, False]
+    assert [is_kept(found, index, DIALECTS["c4@dclm"]) for index in range(2)] == [True, False]
 
 
 def apply(text: str, cuts: list[tuple[int, int, str | None]]) -> str:
