@@ -60,7 +60,10 @@ def test_what_is_only_warned_of_makes_nothing_anew_but_the_report() -> None:
         )
         summary = {
             "sources": {
-                "web": {"docs": 200, "rules": {"r": {"broken_docs": 120, "canaries": {}, "is_given": True}}}
+                "web": {
+                    "docs": 200,
+                    "rules": {"r": {"broken_docs": 120, "canaries": {}, "is_given": True}},
+                }
             }
         }
         warnings = [warning for stage in STAGES for warning in stage.warnings(config, summary)]
