@@ -12,6 +12,7 @@ Kind = Literal["web", "books", "papers", "code"]
 Format = Literal[
     "auto", "jsonl", "csv", "tsv", "parquet", "text", "markdown", "html", "warc", "epub", "tar"
 ]  # fmt: skip
+Peer = Literal["datatrove", "dclm", "dolma", "redpajama"]
 PiiKind = Literal["email", "phone", "ip", "card", "iban", "ssn", "secret"]
 
 
@@ -172,6 +173,9 @@ class CurateConfig(Section):
     max_rule_frac: Fraction = 0.5
     """A rule that a larger share of a source's documents breaks is warned of: more often the bound
     is wrong than the source. It changes nothing that a run makes, but for the report."""
+    dialects: Annotated[tuple[Peer, ...], Field(strict=False)] = ("datatrove", "redpajama")
+    """Programs whose measures are taken beside ours, for `bessemer whatif`; those that a preset or
+    a rule bounds are always. Each takes as long as half of our own."""
     rule: Annotated[tuple[RuleConfig, ...], Field(strict=False)] = ()
     urls: UrlsConfig = UrlsConfig()
     pii: PiiConfig = PiiConfig()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,13 @@ from bessemer.core.storage import read_table, write_table
 from bessemer.curate.instruments import Instruments
 from bessemer.curate.language import LANGUAGE_SIGNALS, LanguageModel, detect_languages
 from bessemer.curate.ledger import count_by_source, list_shards, sum_up
+from bessemer.curate.peers import PEERS
 from bessemer.curate.quality_model import QUALITY_SIGNAL
 from bessemer.curate.quality_model import QUALITY_SIGNALS as MODEL_SIGNALS
 from bessemer.curate.url_lists import file_extension
 from bessemer.engine.tasks import Engine, Task
 from bessemer.text.code import CODE_SIGNALS, code_signals
-from bessemer.text.datatrove.signals import DATATROVE_SIGNALS, datatrove_signals
 from bessemer.text.quality import QUALITY_SIGNALS, quality_signals
-from bessemer.text.redpajama import REDPAJAMA_SIGNALS, redpajama_signals
 from bessemer.text.repetition import REPETITION_SIGNALS, repetition_signals
 from bessemer.text.scripts import SCRIPT_SIGNALS, script_signals
 from bessemer.text.urls import URL_SIGNALS, url_signals
@@ -44,13 +44,12 @@ SIGNAL_DEFINITIONS: dict[str, str] = {
     **QUALITY_SIGNALS,
     **REPETITION_SIGNALS,
     **WEB_LINE_SIGNALS,
-    **REDPAJAMA_SIGNALS,
-    **DATATROVE_SIGNALS,
     **CODE_SIGNALS,
     **SCRIPT_SIGNALS,
     **URL_SIGNALS,
     **LANGUAGE_SIGNALS,
     **MODEL_SIGNALS,
+    **{name: text for peer in PEERS.values() for name, text in peer.definitions.items()},
 }
 
 
@@ -111,7 +110,7 @@ def measure(
     """The language and every signal of each document.
 
     Signals are float32, NaN where a measure has no meaning, and in the order of
-    `SIGNAL_DEFINITIONS`; that of a model is not there without one.
+    `SIGNAL_DEFINITIONS`; those of a model and of other programs are there if `instruments` has it.
     """
     found: dict[str, np.ndarray] = {}
     for measure_family in _families(texts, urls, instruments).values():
@@ -128,8 +127,6 @@ def _families(
         "quality": lambda: quality_signals(texts),
         "repetition": lambda: repetition_signals(texts),
         "lines of pages": lambda: web_line_signals(texts),
-        "redpajama": lambda: redpajama_signals(texts),
-        "datatrove": lambda: datatrove_signals(texts),
         "code": lambda: code_signals(texts, list(map(file_extension, urls.to_pylist()))),
         "scripts": lambda: script_signals(texts),
         "urls": lambda: url_signals(urls, instruments.urls),
@@ -137,6 +134,7 @@ def _families(
     }
     if quality := instruments.quality:
         families["quality model"] = lambda: {QUALITY_SIGNAL: quality.scores(texts)}
+    families |= {peer: partial(PEERS[peer].measure, texts) for peer in instruments.peers}
     return families
 
 

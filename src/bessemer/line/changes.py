@@ -17,6 +17,7 @@ from bessemer.config.load import hint
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, Fault
 from bessemer.curate.bounds import Rule, rules_for
+from bessemer.curate.peers import needed_peers, peer_of
 from bessemer.curate.rules import LANGUAGE_RULE
 from bessemer.curate.signals import why_no_signal
 
@@ -58,13 +59,13 @@ def rules_of(config: RunConfig, sources: Iterable[str]) -> dict[str, tuple[Rule,
 
 
 def parse_changes(
-    texts: Sequence[str], rules: Mapping[str, Sequence[Rule]], curate: CurateConfig
+    texts: Sequence[str], rules: Mapping[str, Sequence[Rule]], config: RunConfig
 ) -> tuple[Change, ...]:
     """The changes that `texts` ask for of `rules` (by source); ConfigError with all faults."""
     changes: dict[tuple[str, str], Change] = {}
     faults = []
     for text in texts:
-        found = _parse(text, rules, curate)
+        found = _parse(text, rules, config)
         if isinstance(found, str):
             faults.append(Fault(f"--rule {text}", found))
         elif (found.name, found.end) in changes:
@@ -101,16 +102,19 @@ def change_languages(curate: CurateConfig, changes: Iterable[Change]) -> CurateC
     return curate.model_copy(update={"language": language})
 
 
-def _parse(text: str, rules: Mapping[str, Sequence[Rule]], curate: CurateConfig) -> Change | str:
+def _parse(text: str, rules: Mapping[str, Sequence[Rule]], config: RunConfig) -> Change | str:
     """One change, or what is wrong with it."""
     where, equals, value = (part.strip() for part in text.partition("="))
     name, _, end = where.rpartition(".") if "." in where else (where, "", "")
     if not equals or not name or not value:
         return "expected signal.min=bound or signal.max=bound, e.g. word_count.min=100"
-    if name == LANGUAGE_RULE and curate.languages:
+    if name == LANGUAGE_RULE and config.curate.languages:
         return _parse_language(end, value)
-    if why := why_no_signal(name, curate):
+    if why := why_no_signal(name, config.curate):
         return why
+    peer = peer_of(name)
+    if peer and peer not in needed_peers(config.source, config.curate):
+        return f"{name} was not measured in this run; add {peer!r} to curate.dialects and run again"
     if end and end not in _ENDS:
         return f"{end!r} is no end of a bound; expected {name}.min or {name}.max"
     there = _ends_of(name, rules)

@@ -75,7 +75,7 @@ def what_if(
     config = workspace.config
     names = choose_sources(config, sources)
     now = rules_of(config, names)
-    changes = parse_changes(rules, now, config.curate)
+    changes = parse_changes(rules, now, config)
     if sources and any(change.name == LANGUAGE_RULE for change in changes):
         what = "languages have one bound for all sources; leave --source out"
         raise ConfigError([Fault("--rule language.min", what)])

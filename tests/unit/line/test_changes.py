@@ -32,7 +32,7 @@ CONFIG = RunConfig.model_validate(
 
 
 def parse(*texts: str, sources: tuple[str, ...] = ()) -> tuple[Change, ...]:
-    return parse_changes(texts, rules_of(CONFIG, choose_sources(CONFIG, sources)), CONFIG.curate)
+    return parse_changes(texts, rules_of(CONFIG, choose_sources(CONFIG, sources)), CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -137,3 +137,13 @@ def test_a_bound_may_be_removed() -> None:
         Rule(name="word_count", min=3),
         Rule(name="digit_frac"),
     )
+
+
+def test_what_was_not_measured_is_no_question_for_stored_signals() -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_changes(["word_count@dolma.min=50"], {}, CONFIG)
+    assert "was not measured in this run; add 'dolma' to curate.dialects" in str(error.value)
+    curate = CONFIG.curate.model_copy(update={"dialects": ("dolma",)})
+    config = CONFIG.model_copy(update={"curate": curate})
+    [change] = parse_changes(["word_count@dolma.min=50"], {}, config)
+    assert (change.name, change.end, change.bound) == ("word_count@dolma", "min", 50)
