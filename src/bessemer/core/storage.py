@@ -128,6 +128,12 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         )
 
 
+def read_schema(path: Path) -> pa.Schema:
+    """The columns of a Parquet file and their types; IntegrityError as `read_table`."""
+    with _readable(path):
+        return pq.read_schema(path)
+
+
 def read_batches(
     path: Path, columns: list[str], batch_bytes: int = 4 * 2**20
 ) -> Iterator[pa.RecordBatch]:

@@ -22,7 +22,7 @@ from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.layout import DECISIONS, DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import DECISION, DROP
-from bessemer.core.storage import read_table
+from bessemer.core.storage import read_schema, read_table
 from bessemer.curate.bounds import Rule, rules_for
 from bessemer.curate.ledger import count_shard, list_shards, sum_shards, write_decisions
 from bessemer.curate.line_cuts import cut_lines
@@ -91,7 +91,8 @@ def judge_shard(
     drops, edits = DECISION.empty_table(), []
     if len(documents):
         source = sources[documents["source"][0].as_py()]
-        drops = judge(documents, read_table(measured / SIGNALS / shard), source, curate)
+        signals = _read_signals(measured / SIGNALS / shard, source, curate)
+        drops = judge(documents, signals, source, curate)
         edits = cut_lines(ingest, shard, drops["doc_id"].to_numpy(), source, STAGE)
     write_decisions(folder, shard, edits, drops)
     written = read_table(folder / DECISIONS / shard, ["rule", "action"])
@@ -99,6 +100,13 @@ def judge_shard(
     return count_shard(documents, folder, shard) | {
         "broken": {found["values"]: found["counts"] for found in broken}
     }
+
+
+def _read_signals(path: Path, source: SourceConfig, curate: CurateConfig) -> pa.Table:
+    """The signals that decide about a source, of hundreds that there may be; a rule on one that was
+    not measured breaks nothing, which its count in the summary shows."""
+    wanted = {"language", "language_score", *(rule.name for rule in rules_for(source, curate))}
+    return read_table(path, [name for name in read_schema(path).names if name in wanted])
 
 
 def judge(
@@ -126,7 +134,10 @@ def judge(
     order = np.argsort(doc_ids, kind="stable")
     about = documents.take(index[order])
     names = pa.array([broken.rule for broken in found], pa.string())
-    evidence = [broken.evidence or pa.nulls(len(broken.index), pa.string()) for broken in found]
+    evidence = [
+        pa.nulls(len(broken.index), pa.string()) if broken.evidence is None else broken.evidence
+        for broken in found
+    ]
     columns = {
         "doc_id": about["doc_id"],
         "source": about["source"],
@@ -184,7 +195,7 @@ def _judge_language(signals: pa.Table, source: SourceConfig, curate: CurateConfi
     bounds = np.array([least_language_score(curate, code) for code in codes.to_pylist()])
     is_wanted = pc.is_in(codes, pa.array(curate.languages, codes.type)).to_numpy(False)
     index = np.flatnonzero(~is_wanted | (scores < bounds.astype(np.float32)))
-    found = codes.take(index)
+    found = codes.take(pa.array(index))
     return [
         _Broken(
             rule=LANGUAGE_RULE,

@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bessemer.core.layout import SIGNALS, SPLITS
-from bessemer.core.storage import read_table
+from bessemer.core.storage import read_schema, read_table
 from bessemer.report.facts import Histogram, Language, RuleRow, RuleTable
 from bessemer.report.rules import read_drops
 
@@ -78,7 +77,7 @@ def _of_source(
     shards = [shard for shard in shards if (measured / shard).exists()]
     if not shards or not rows:
         return []
-    schema = pq.read_schema(measured / shards[0])
+    schema = read_schema(measured / shards[0])
     names = {field.name for field in schema if pa.types.is_floating(field.type)}
     signals = {
         row.rule: row.rule if row.rule in names else f"{row.rule}_score"

@@ -22,6 +22,7 @@ from bessemer.core.storage import (
     concat_tables,
     read_json,
     read_jsonl,
+    read_schema,
     read_table,
     write_bytes,
     write_json,
@@ -189,6 +190,11 @@ def test_equal_tables_give_equal_bytes_however_they_were_put_together(tmp_path: 
     assert len(set(written)) == 1
 
 
+def test_the_columns_of_a_table_are_told_without_its_rows(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.parquet", TABLE)
+    assert read_schema(tmp_path / "a.parquet") == TABLE.schema
+
+
 def test_a_flipped_bit_in_a_table_is_never_read(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     write_table(path, TABLE)
@@ -212,12 +218,15 @@ def test_a_truncated_table_is_an_integrity_error(tmp_path: Path, cut: int) -> No
     path = tmp_path / "a.parquet"
     write_table(path, TABLE)
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(IntegrityError, match=f"{path} is damaged .*; delete its folder, run again"):
-        read_table(path)
+    for read in (read_table, read_schema):
+        with pytest.raises(
+            IntegrityError, match=f"{path} is damaged .*; delete its folder, run again"
+        ):
+            read(path)
 
 
 def test_what_is_missing_is_an_integrity_error(tmp_path: Path) -> None:
-    for read in (read_table, read_json):
+    for read in (read_table, read_schema, read_json):
         with pytest.raises(IntegrityError) as error:
             read(tmp_path / "none")
         assert str(error.value) == (
