@@ -1,0 +1,68 @@
+"""Lines go as the preset of a source says, each document in one row of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bessemer.config.data import SourceConfig
+from bessemer.curate.line_cuts import cut_lines, line_cutter
+
+TEXTS = [
+    "This line is one that all of them leave.",
+    "Menu\nThis line is one that all of them leave.\nThree words stay.\nand this one has no end\n",
+    "Menu",
+]
+
+
+def source(*presets: str) -> SourceConfig:
+    return SourceConfig.model_validate(
+        {"name": "web", "kind": "web", "path": "*", "presets": presets}
+    )
+
+
+@pytest.mark.parametrize(
+    ("presets", "cutter"),
+    [
+        ((), None),
+        (("web", "gopher@dolma", "gopher@dclm"), None),
+        (("fineweb", "c4@datatrove"), "c4@datatrove"),
+        (("c4@fineweb", "c4@dolma"), "c4@dolma"),
+        (("c4@datatrove", "gopher@dclm", "c4@dclm"), "c4@dclm"),
+    ],
+)
+def test_of_several_presets_the_strictest_takes_out_lines(
+    presets: tuple[str, ...], cutter: str | None
+) -> None:
+    assert line_cutter(source(*presets)) == cutter
+
+
+@pytest.mark.parametrize(
+    ("preset", "left"),
+    [
+        ("c4@dclm", "This line is one that all of them leave."),
+        ("c4@datatrove", "This line is one that all of them leave.\nThree words stay."),
+        ("c4@dolma", "This line is one that all of them leave.\nThree words stay.\n"),
+        (
+            "c4@fineweb",
+            "This line is one that all of them leave.\nThree words stay.\nand this one has no end",
+        ),
+    ],
+)
+def test_a_document_that_stays_has_its_edits_in_one_row(
+    ingest_texts: Callable[..., Path], preset: str, left: str
+) -> None:
+    ingested = ingest_texts(("web", TEXTS))
+    dropped = np.array([2])
+    [row] = cut_lines(ingested, "00000.parquet", dropped, source(preset), "rules")
+    assert (row["doc_id"], row["rule"], row["action"]) == (1, preset, "edit")
+    assert row["evidence"].startswith("Menu")
+    spans = [(span["start_byte"], span["end_byte"], span["replacement"]) for span in row["spans"]]
+    assert row["num_bytes"] == sum(end - begin for begin, end, _ in spans)
+    text = TEXTS[1].encode()
+    for begin, end, replacement in reversed(spans):
+        text = text[:begin] + (replacement or "").encode() + text[end:]
+    assert text.decode() == left
