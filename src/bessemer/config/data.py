@@ -109,6 +109,12 @@ class CurateConfig(Section):
     max_expansion_ratio: float = Field(default=250.0, gt=1)
     """What a compressed file may expand to, as a multiple of its size. Files of two documents of
     the greatest length or less may have any ratio."""
+    max_extract_cpu_s: float = Field(default=10, gt=0)
+    """Seconds of processor time that the main text of one page may take; a page that takes longer
+    is quarantined. Time by the clock does not count, so that a busy machine decides nothing."""
+    max_extract_memory_bytes: Bytes = 2**30
+    """Memory that the process which reads pages may take for them (Linux only); a page that needs
+    more is quarantined."""
     shard_bytes: Bytes = 64 * 2**20
     """Raw bytes of source files per shard; work is shared out by the shard."""
     rule: Annotated[tuple[RuleConfig, ...], Field(strict=False)] = ()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from resiliparse.parse.html import HTMLTree
+from resiliparse.parse.html import HTMLParserException, HTMLTree
 
-from bessemer.curate.decode import decode, unix_lines
+from bessemer.curate.decode import UndecodableError, decode, unix_lines
 from bessemer.curate.frames import Cut, cut_gutenberg_frame
 from bessemer.curate.front_matter import front_matter_title
 from bessemer.curate.main_text import main_text, refuse_endless_tags
@@ -37,7 +37,10 @@ def extract(row: RawRow) -> Extract:
         title = front_matter_title(text)
     if row.is_html:
         refuse_endless_tags(text)
-        title = " ".join((HTMLTree.parse(text).title or "").split())
-        text = main_text(text)
+        try:
+            title = " ".join((HTMLTree.parse(text).title or "").split())
+            text = main_text(text)
+        except HTMLParserException as error:  # any characters are HTML
+            raise UndecodableError(f"{error} (for want of memory, most likely)") from None
     text, cuts = cut_gutenberg_frame(text)
     return Extract(text=text, cuts=cuts, title=title)

@@ -22,7 +22,7 @@ from bessemer.core.manifest import Conservation, StageResult
 from bessemer.core.schema import DOCUMENT, EDIT, QUARANTINE, SOURCE_FILE
 from bessemer.core.storage import write_table
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.extract import extract
+from bessemer.curate.extractor import Extractor
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.ledger import decision, shard_name, write_decisions
 from bessemer.curate.readers import read_rows
@@ -111,16 +111,17 @@ def ingest_shard(
     decisions: list[dict[str, Any]] = []
     rows_of_file = {}
     bytes_in = 0
-    for file in files:
-        num_rows = 0
-        for row in read_rows(file, source, curate):
-            if num_rows > MAX_ROW:
-                raise DataError(f"{file.path}: more than {MAX_ROW} rows; split the file")
-            doc_id = pack_doc_id(file.file_id, num_rows)
-            _take(row, doc_id, file, source, documents, decisions)
-            num_rows += 1
-            bytes_in += row.raw_bytes
-        rows_of_file[str(file.file_id)] = num_rows
+    with Extractor(curate) as extractor:
+        for file in files:
+            num_rows = 0
+            for row in read_rows(file, source, curate):
+                if num_rows > MAX_ROW:
+                    raise DataError(f"{file.path}: more than {MAX_ROW} rows; split the file")
+                doc_id = pack_doc_id(file.file_id, num_rows)
+                _take(row, doc_id, file, source, extractor, documents, decisions)
+                num_rows += 1
+                bytes_in += row.raw_bytes
+            rows_of_file[str(file.file_id)] = num_rows
     write_table(folder / DOCUMENTS / shard, pa.Table.from_pylist(documents, schema=DOCUMENT))
     write_decisions(folder, shard, decisions)
     quarantined = [row for row in decisions if row["action"] == QUARANTINE]
@@ -145,6 +146,7 @@ def _take(
     doc_id: int,
     file: SourceFile,
     source: SourceConfig,
+    extractor: Extractor,
     documents: list[dict[str, Any]],
     decisions: list[dict[str, Any]],
 ) -> None:
@@ -153,7 +155,7 @@ def _take(
     error = row.error
     if error is None:
         try:
-            found = extract(row)
+            found = extractor.extract(row)
         except UndecodableError as problem:
             error = str(problem)
     if error is not None:

@@ -74,7 +74,7 @@ _UNICODE = {"unicode": unicodedata.unidata_version}
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="ingest",
-        version=2,
+        version=3,
         settings=lambda config: {
             "sources": [
                 _plain(source, "name", "kind", "format", "text_field", "license")
@@ -84,6 +84,7 @@ STAGES: tuple[Stage, ...] = (
                 config.curate,
                 *("shard_bytes", "max_document_bytes"),
                 *("max_expanded_bytes", "max_expansion_ratio"),
+                *("max_extract_cpu_s", "max_extract_memory_bytes"),
             ),
         },
         work=run_ingest,
