@@ -20,6 +20,7 @@ _META_CHARSET = re.compile(
 _UTF8_MULTIBYTE = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
+_ASCII = bytes(range(0x80))
 _DETECT_BYTES = 1 << 16
 
 
@@ -42,8 +43,9 @@ def decode(data: bytes, *, is_html: bool = False, charset: str = "") -> str:
     try:
         return _finish(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        num_bad = sum(byte >= 0x80 for byte in _UTF8_MULTIBYTE.sub(b"", data))
-        if len(_UTF8_MULTIBYTE.findall(data)) > num_bad:
+        characters = _UTF8_MULTIBYTE.findall(data)
+        num_bad = len(data.translate(None, _ASCII)) - sum(map(len, characters))
+        if len(characters) > num_bad:
             raise UndecodableError(f"damaged UTF-8 at byte {error.start}") from None
     encoding = _web_encoding(charset)
     if not encoding and is_html and (declared := _META_CHARSET.search(data[:2048])):
@@ -86,4 +88,4 @@ def _finish(text: str) -> str:
 
 def unix_lines(text: str) -> str:
     """`text` with line feeds as its only line ends."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
