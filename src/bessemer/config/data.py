@@ -12,6 +12,7 @@ Kind = Literal["web", "books", "code"]
 Format = Literal[
     "auto", "jsonl", "csv", "tsv", "parquet", "text", "markdown", "html", "warc", "epub", "tar"
 ]  # fmt: skip
+Extractor = Literal["resiliparse", "trafilatura"]
 PiiKind = Literal["email", "phone", "ip", "card", "iban", "ssn", "secret"]
 
 
@@ -36,6 +37,7 @@ Paths = Annotated[
     Field(min_length=1),
 ]
 PiiKinds = Annotated[tuple[PiiKind, ...], Field(strict=False)]
+Kinds = Annotated[tuple[Kind, ...], Field(strict=False)]
 
 
 class SourceConfig(Section):
@@ -96,6 +98,29 @@ class PiiConfig(Section):
     masked addresses still holds its text."""
 
 
+class NormaliseConfig(Section):
+    """`[curate.normalise]`: what is made uniform of a text while it is read, each an edit.
+
+    Keys are steps, in the order in which they are taken; values are the kinds of sources that they
+    are for, and an empty list leaves a step out. Line ends become line feeds whatever the kind.
+    """
+
+    mojibake: Kinds = ()
+    """UTF-8 that was once read as another encoding (`schÃ¶n`), mended line by line; needs
+    `bessemer[ftfy]`."""
+    control_characters: Kinds = ("web", "books", "code")
+    """C0 control characters and DEL are cut, tabs and line feeds aside; form feeds and vertical
+    tabs become line feeds. NUL and lone surrogates quarantine a document instead."""
+    nfc: Kinds = ("web", "books")
+    """Unicode's composed form (NFC). Not for code, where it would change what programs compare."""
+    gutenberg_frame: Kinds = ("web", "books", "code")
+    """Header and footer of Project Gutenberg are cut."""
+    licence_header: Kinds = ("code",)
+    """A comment at the top of a file that speaks of copyright or a licence is cut."""
+    navigation: Kinds = ("web",)
+    """A menu, as lines of few words, that stands both at the top and at the bottom is cut."""
+
+
 class CurateConfig(Section):
     """`[curate]`: what is kept of what was read."""
 
@@ -109,6 +134,10 @@ class CurateConfig(Section):
     max_expansion_ratio: float = Field(default=250.0, gt=1)
     """What a compressed file may expand to, as a multiple of its size. Files of two documents of
     the greatest length or less may have any ratio."""
+    extractor: Extractor = "resiliparse"
+    """What takes the main text of pages: rules of ours on Resiliparse's parser, or "trafilatura",
+    some ten times slower, which needs `bessemer[trafilatura]`."""
+    normalise: NormaliseConfig = NormaliseConfig()
     max_extract_cpu_s: float = Field(default=10, gt=0)
     """Seconds of processor time that the main text of one page may take; a page that takes longer
     is quarantined. Time by the clock does not count, so that a busy machine decides nothing."""

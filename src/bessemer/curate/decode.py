@@ -29,7 +29,7 @@ class UndecodableError(Exception):
 
 
 def decode(data: bytes, *, is_html: bool = False, charset: str = "") -> str:
-    """Text from bytes of unknown encoding, with Unix line ends.
+    """Text from bytes of unknown encoding.
 
     A byte-order mark decides; else UTF-8 if the bytes are valid; else, if they look like damaged
     UTF-8, UndecodableError (a legacy decoder would turn it into mojibake without a word); else
@@ -80,12 +80,7 @@ def _strict(data: bytes, encoding: str) -> str:
 
 
 def _finish(text: str) -> str:
-    """Refuse what is binary after all; Unix line ends."""
+    """Refuse what is binary after all."""
     if "\0" in text:
         raise UndecodableError("NUL characters: this is not text")
-    return unix_lines(text)
-
-
-def unix_lines(text: str) -> str:
-    """`text` with line feeds as its only line ends."""
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    return text

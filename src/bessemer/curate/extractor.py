@@ -16,10 +16,10 @@ from multiprocessing.connection import Pipe
 from types import TracebackType
 from typing import IO
 
-from bessemer.config.data import CurateConfig
+from bessemer.config.data import CurateConfig, Kind
 from bessemer.core.errors import MachineError
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.extract import Extract, extract
+from bessemer.curate.extract import Extract, Options, extract, options_for
 from bessemer.curate.extractor_child import OVERTIME_SIGNAL
 from bessemer.curate.rows import RawRow
 
@@ -28,13 +28,13 @@ _GRACE_S = 0.2
 
 
 class Extractor:
-    """`extract` for many rows, pages within bounds; a context that ends the child with itself.
+    """`extract` for rows of a kind of source, pages within bounds; a context that ends the child.
 
     To be entered and left by one thread: the child dies with the thread that started it.
     """
 
-    def __init__(self, curate: CurateConfig) -> None:
-        self._curate = curate
+    def __init__(self, kind: Kind, curate: CurateConfig) -> None:
+        self._curate, self._options = curate, options_for(kind, curate)
         self._child: _Child | None = None
 
     def __enter__(self) -> Extractor:
@@ -53,10 +53,10 @@ class Extractor:
     def extract(self, row: RawRow) -> Extract:
         """The text of `row`; raises UndecodableError, also if a page breaks a bound."""
         if not row.is_html:
-            return extract(row)
+            return extract(row, self._options)
         # A child can die of something else than its page: only a second death is the page's.
         for _ in range(2):
-            child = self._child = self._child or _Child(self._curate)
+            child = self._child = self._child or _Child(self._options, self._curate)
             try:
                 child.pipe.send(row)
                 answer: Extract | Exception = child.pipe.recv()
@@ -78,7 +78,7 @@ class Extractor:
 class _Child:
     """A process of `extractor_child`, and the pipe to it."""
 
-    def __init__(self, curate: CurateConfig) -> None:
+    def __init__(self, options: Options, curate: CurateConfig) -> None:
         self.pipe, theirs = Pipe()
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (end() closes it)
         with theirs:
@@ -90,7 +90,7 @@ class _Child:
                 stderr=self._errors,
             )
         try:
-            self.pipe.send(curate)
+            self.pipe.send((options, curate))
             self.pipe.recv()
         except (EOFError, OSError):
             self._errors.seek(0)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bessemer.config.data import CurateConfig
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.extract import Extract, extract
+from bessemer.curate.extract import Extract, Options, extract
 from bessemer.curate.rows import RawRow
 
 # ITIMER_PROF counts processor time of the process, the kernel's for it included, and sends this.
@@ -40,19 +40,23 @@ def main() -> None:
     if os.getppid() != parent:  # it died before it could be tied to
         return
     try:
-        curate: CurateConfig = pipe.recv()
+        options: Options
+        curate: CurateConfig
+        options, curate = pipe.recv()
+        if options.extractor == "trafilatura":
+            import trafilatura  # noqa: F401  (its start is no page's time)
         _bound_memory(curate.max_extract_memory_bytes)
         pipe.send(None)
         while True:
-            pipe.send(_answer(pipe.recv(), curate))
+            pipe.send(_answer(pipe.recv(), options, curate))
     except (EOFError, OSError):  # the parent is gone
         return
 
 
-def _answer(row: RawRow, curate: CurateConfig) -> Extract | Exception:
+def _answer(row: RawRow, options: Options, curate: CurateConfig) -> Extract | Exception:
     signal.setitimer(signal.ITIMER_PROF, curate.max_extract_cpu_s)
     try:
-        return extract(row)
+        return extract(row, options)
     except UndecodableError as error:
         return UndecodableError(str(error))
     except MemoryError:

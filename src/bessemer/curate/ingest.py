@@ -111,7 +111,7 @@ def ingest_shard(
     decisions: list[dict[str, Any]] = []
     rows_of_file = {}
     bytes_in = 0
-    with Extractor(curate) as extractor:
+    with Extractor(source.kind, curate) as extractor:
         for file in files:
             num_rows = 0
             for row in read_rows(file, source, curate):
@@ -125,7 +125,9 @@ def ingest_shard(
     write_table(folder / DOCUMENTS / shard, pa.Table.from_pylist(documents, schema=DOCUMENT))
     write_decisions(folder, shard, decisions)
     quarantined = [row for row in decisions if row["action"] == QUARANTINE]
-    edited = sum(row["num_bytes"] for row in decisions if row["action"] == EDIT)
+    edits = [row for row in decisions if row["action"] == EDIT]
+    edited = sum(row["num_bytes"] for row in edits)
+    inserted = sum(row["inserted_bytes"] for row in edits)
     raw_kept = sum(document["raw_bytes"] for document in documents)
     text = sum(document["num_bytes"] for document in documents)
     return {
@@ -137,7 +139,8 @@ def ingest_shard(
         "bytes_out": text,
         "bytes_quarantined": sum(row["num_bytes"] for row in quarantined),
         "bytes_edited": edited,
-        "bytes_markup": raw_kept - text - edited,
+        "bytes_inserted": inserted,
+        "bytes_markup": raw_kept + inserted - text - edited,
     }
 
 
@@ -170,7 +173,7 @@ def _take(
         )
         return
     data = found.text.encode()
-    metadata = row.metadata | ({"title": found.title} if found.title else {})
+    metadata = found.hints | row.metadata
     documents.append(
         {
             "doc_id": doc_id,
@@ -183,18 +186,19 @@ def _take(
             "metadata": json.dumps(metadata, sort_keys=True, ensure_ascii=False),
         }
     )
-    for cut in found.cuts:
-        span = {"start_byte": cut.start_byte, "end_byte": cut.end_byte}
-        decisions.append(
-            decision(
-                **about,
-                rule=cut.rule,
-                action=EDIT,
-                num_bytes=cut.end_byte - cut.start_byte,
-                evidence=cut.evidence,
-                spans=[span],
-            )
+    decisions += [
+        decision(
+            **about,
+            rule=edit.rule,
+            action=EDIT,
+            value=float(edit.num_places),
+            num_bytes=edit.removed_bytes,
+            inserted_bytes=edit.inserted_bytes,
+            evidence=edit.evidence,
+            spans=[span._asdict() for span in edit.spans] or None,
         )
+        for edit in found.edits
+    ]
 
 
 def _sum_up(source: str, results: Sequence[dict[str, Any]]) -> Conservation:
@@ -202,7 +206,7 @@ def _sum_up(source: str, results: Sequence[dict[str, Any]]) -> Conservation:
     parts = [result for result in results if result["source"] == source]
     names = (
         *("docs_out", "docs_quarantined", "bytes_in", "bytes_out"),
-        *("bytes_quarantined", "bytes_edited", "bytes_markup"),
+        *("bytes_quarantined", "bytes_edited", "bytes_inserted", "bytes_markup"),
     )
     totals = {name: sum(part[name] for part in parts) for name in names}
     docs_in = sum(sum(part["rows"].values()) for part in parts)

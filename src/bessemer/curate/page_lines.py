@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 Kind = Literal["text", "heading", "item", "code"]
 
-# The name of a tag; none for a link without a target or to a place in the page: that is no link here.
+# The name of a tag; none for what is no link here, without a target or to a place in the page.
 _TAG = re.compile(r'<(?:a href="(?:#[^"]*)?">|(/?[a-z]+)[1-6]?(?: href="[^"]*")?>)')
 _MAX_LINK_FRAC = 0.6
 # Han, kana and hangul: a character says about as much as three letters.

@@ -17,7 +17,13 @@ NOT_MAIN = (
     '[role="search"]', '[role="dialog"]',
     "[hidden]", '[aria-hidden="true"]', '[style*="display:none"]', '[style*="display: none"]',
 )  # fmt: skip
-_NOISE = frozenset(
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NOISE = _words(
     """
     footer prefooter colophon copyright impressum
     comment comments commentform commentlist reply respond disqus akismet kommentar kommentare
@@ -30,19 +36,17 @@ _NOISE = frozenset(
     social sharing shares sharedaddy sociable addthis teilen
     advert advertisement adsense sponsor sponsored promotion affiliate outbrain taboola
     anzeige werbung cookie cookies consent gdpr privacy disclaimer noprint textwidget
-    """.split()
+    """
 )
 # Words that name frames of articles as well: they tell only of what holds little text.
-_PERHAPS = frozenset(
+_PERHAPS = _words(
     """
     widget widgets teaser teasers sidebar secondary banner share paywall skip menu caption overlay
     modal search promo ad ads toc
-    """.split()
+    """
 )
 # Beside one of these, a word tells of what else is there: `content-with-sidebar`.
-_FRAME = frozenset(
-    "content main has with no without body page wrap wrapper layout container".split()
-)
+_FRAME = _words("content main has with no without body page wrap wrapper layout container")
 _WORD = re.compile(r"[A-Z]?[a-zäöü]+|[A-Z]+(?![a-z])")
 _UNQUOTED = re.compile(r"[^\s>\"']*")
 _MAX_NAME_CHARS = 400
