@@ -17,6 +17,8 @@ _BOMS = (
 _META_CHARSET = re.compile(
     rb"""<(?:meta|\?xml)[^>]{0,200}?(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.I
 )
+# The labels of the Encoding standard (section 4.2) that pages are served with.
+_UTF_16 = {"utf-16": "utf-16-le", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be"}
 _UTF8_MULTIBYTE = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
@@ -39,6 +41,9 @@ def decode(data: bytes, *, is_html: bool = False, charset: str = "") -> str:
         if data.startswith(bom):
             return _finish(_strict(data[len(bom) :], encoding))
     if b"\0" in data:
+        # Only a container can say so: in UTF-16, a declaration within the page could not be read.
+        if wide := _UTF_16.get(charset.strip().lower()):
+            return _finish(_strict(data, wide))
         raise UndecodableError(f"NUL at byte {data.index(0)}: this is not text")
     try:
         return _finish(data.decode("utf-8"))

@@ -53,14 +53,22 @@ def refuse_endless_tags(html: str) -> None:
                 )
 
 
+def may_have_endless_tags(html: str) -> bool:
+    """Whether a stretch without "<" is long enough for such a tag. A tag that has one among its
+    attributes gets by: where a page's time is bounded, it may."""
+    window = _MAX_ATTRIBUTES  # half of the shortest such stretch, which so holds a whole one
+    return any(
+        html.find("<", start, start + window) < 0 for start in range(0, len(html) - window, window)
+    )
+
+
 def main_text(html: str) -> str:
     """The main text of a page."""
-    html = mark_noise(html)
-    return main_text_of(HTMLTree.parse(html), html)
+    return main_text_of(HTMLTree.parse(mark_noise(html)))
 
 
-def main_text_of(tree: HTMLTree, html: str) -> str:
-    """The main text of the page `html`, marked by `mark_noise`, which `tree` was parsed from.
+def main_text_of(tree: HTMLTree) -> str:
+    """The main text of a page that was marked by `mark_noise` before it was parsed.
 
     The tree is changed. It is cut down to the frame of the text, if there is one; elements go that
     HTML or their names say are something else; then lines of links, and what is far from any
@@ -69,36 +77,34 @@ def main_text_of(tree: HTMLTree, html: str) -> str:
     body = tree.body
     if body is None:
         return join_lines(_read(tree, ()))
-    is_cut = _cut_to_frame(tree, body)
+    _cut_to_frame(tree, body)
     lines = _read(tree, (*NOT_MAIN, *SURE_NOISE, *UNSURE_NOISE))
     num_prose = count_prose(lines)
     if num_prose < _LITTLE_PROSE_CHARS:
-        whole = HTMLTree.parse(html) if is_cut else tree
-        all_lines = _read(whole, NOT_MAIN)
+        all_lines = _read(tree, NOT_MAIN)
         wanted = _MIN_PROSE_FRAC * count_prose(all_lines)
         if num_prose < wanted:
-            lines = _read(whole, (*NOT_MAIN, *SURE_NOISE))
+            lines = _read(tree, (*NOT_MAIN, *SURE_NOISE))
             if count_prose(lines) < wanted:
                 lines = all_lines
     return join_lines(pick_lines(lines))
 
 
-def _cut_to_frame(tree: HTMLTree, body: Any) -> bool:
-    """Leave only the frame of the text in the body; False if none can be made out."""
+def _cut_to_frame(tree: HTMLTree, body: Any) -> None:
+    """Leave only the frame of the text in the body, if one can be made out."""
     document: Any = tree.document  # the stubs make every step of the tree optional
     num_paragraphs = len(document.query_selector_all("p"))
     if num_paragraphs < _MIN_PARAGRAPHS:
-        return False
+        return
     for selector in _FRAMES:
         frame = document.query_selector(selector)
         if frame is None:
             continue
         if frame.tag in ("html", "body"):
-            return False
+            return
         if len(frame.query_selector_all("p")) >= _MIN_FRAME_FRAC * num_paragraphs:
             body.replace_children(frame)
-            return True
-    return False
+            return
 
 
 def _read(tree: HTMLTree, skip: tuple[str, ...]) -> list[Line]:

@@ -10,7 +10,7 @@ from typing import Any
 from resiliparse.parse.html import HTMLParserException, HTMLTree
 
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.main_text import main_text_of, refuse_endless_tags
+from bessemer.curate.main_text import main_text_of, may_have_endless_tags, refuse_endless_tags
 from bessemer.curate.page_noise import mark_noise
 
 # Where pages say when they were published: Open Graph, schema.org, Dublin Core, and usage.
@@ -44,12 +44,12 @@ def read_page(html: str, extractor: str = "resiliparse") -> Page:
 
     Raises UndecodableError if it cannot be parsed.
     """
-    refuse_endless_tags(html)
-    marked = mark_noise(html)
+    if may_have_endless_tags(html):
+        refuse_endless_tags(html)
     try:
-        tree = HTMLTree.parse(marked)
+        tree = HTMLTree.parse(mark_noise(html))
         hints = _find_hints(tree, html)
-        text = _by_trafilatura(html) if extractor == "trafilatura" else main_text_of(tree, marked)
+        text = _by_trafilatura(html) if extractor == "trafilatura" else main_text_of(tree)
     except HTMLParserException as error:  # any characters are HTML
         raise UndecodableError(f"{error} (for want of memory, most likely)") from None
     return Page(text=text, hints=hints)
