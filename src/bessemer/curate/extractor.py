@@ -72,7 +72,10 @@ class Extractor:
             if isinstance(answer, Exception):
                 raise answer
             return answer
-        raise UndecodableError(f"extraction crashed twice ({_describe(exit_code)})")
+        raise UndecodableError(
+            f"extraction crashed twice ({_describe(exit_code)}); its memory is bounded by "
+            f"curate.max_extract_memory_bytes ({self._curate.max_extract_memory_bytes})"
+        )
 
 
 class _Child:
