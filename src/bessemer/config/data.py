@@ -13,6 +13,7 @@ Format = Literal[
     "auto", "jsonl", "csv", "tsv", "parquet", "text", "markdown", "html", "warc", "epub", "tar"
 ]  # fmt: skip
 Peer = Literal["datatrove", "dclm", "dolma", "redpajama"]
+Extractor = Literal["resiliparse", "trafilatura"]
 PiiKind = Literal["email", "phone", "ip", "card", "iban", "ssn", "secret"]
 
 
@@ -37,6 +38,7 @@ Paths = Annotated[
     Field(min_length=1),
 ]
 PiiKinds = Annotated[tuple[PiiKind, ...], Field(strict=False)]
+Kinds = Annotated[tuple[Kind, ...], Field(strict=False)]
 
 
 class SourceConfig(Section):
@@ -155,6 +157,29 @@ class QualityConfig(Section):
     """xxh3-128 of the file, taken when the run file is read; one given here must be the same."""
 
 
+class NormaliseConfig(Section):
+    """`[curate.normalise]`: what is made uniform of a text while it is read, each an edit.
+
+    Keys are steps, in the order in which they are taken; values are the kinds of sources that they
+    are for, and an empty list leaves a step out. Line ends become line feeds whatever the kind.
+    """
+
+    mojibake: Kinds = ()
+    """UTF-8 that was once read as another encoding (`schÃ¶n`), mended line by line; needs
+    `bessemer[ftfy]`."""
+    control_characters: Kinds = ("web", "books", "papers", "code")
+    """C0 control characters and DEL are cut, tabs and line feeds aside; form feeds and vertical
+    tabs become line feeds. NUL and lone surrogates quarantine a document instead."""
+    nfc: Kinds = ("web", "books", "papers")
+    """Unicode's composed form (NFC). Not for code, where it would change what programs compare."""
+    gutenberg_frame: Kinds = ("web", "books", "papers", "code")
+    """Header and footer of Project Gutenberg are cut."""
+    licence_header: Kinds = ("code",)
+    """A comment at the top of a file that speaks of copyright or a licence is cut."""
+    navigation: Kinds = ("web",)
+    """A menu, as lines of few words, that stands both at the top and at the bottom is cut."""
+
+
 class CurateConfig(Section):
     """`[curate]`: what is kept of what was read."""
 
@@ -167,6 +192,16 @@ class CurateConfig(Section):
     max_expansion_ratio: float = Field(default=250.0, gt=1)
     """What a compressed file may expand to, as a multiple of its size. Files of two documents of
     the greatest length or less may have any ratio."""
+    extractor: Extractor = "resiliparse"
+    """What takes the main text of pages: rules of ours on Resiliparse's parser, or "trafilatura",
+    some ten times slower, which needs `bessemer[trafilatura]`."""
+    normalise: NormaliseConfig = NormaliseConfig()
+    max_extract_cpu_s: float = Field(default=10, gt=0)
+    """Seconds of processor time that the main text of one page may take; a page that takes longer
+    is quarantined. Time by the clock does not count, so that a busy machine decides nothing."""
+    max_extract_memory_bytes: Bytes = 2**30
+    """Memory that the process which reads pages may take for them (Linux only); a page that needs
+    more is quarantined."""
     shard_bytes: Bytes = 64 * 2**20
     """How much of the source files is read in one go, and how much text then makes a shard; work is
     shared out by the shard. A larger file is split if it is plain JSONL or Parquet."""

@@ -57,10 +57,12 @@ DECISION = pa.schema(
         ("value", pa.float64()),  # the signal that was measured
         ("bound", pa.float64()),  # the bound that it broke
         ("num_bytes", pa.int64()),  # lost by this decision: the document, or the edited spans
+        ("inserted_bytes", pa.int64()),  # of what an edit at ingest put in the place of those
         ("evidence_doc_id", pa.int64()),  # the duplicate that was kept
         ("evidence", pa.string()),  # an error message, or the text that was cut (its beginning)
         (
-            # Byte ranges of an edit: at ingest of the text as it was before, and cut already;
+            # Byte ranges of an edit: at ingest of the text as the rows before left it, and made
+            # already (null if they are too many to list);
             # in later stages of the document's text, and cut or replaced when it is encoded.
             "spans",
             pa.list_(

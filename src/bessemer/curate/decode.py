@@ -17,9 +17,12 @@ _BOMS = (
 _META_CHARSET = re.compile(
     rb"""<(?:meta|\?xml)[^>]{0,200}?(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.I
 )
+# The labels of the Encoding standard (section 4.2) that pages are served with.
+_UTF_16 = {"utf-16": "utf-16-le", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be"}
 _UTF8_MULTIBYTE = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
+_ASCII = bytes(range(0x80))
 _DETECT_BYTES = 1 << 16
 
 
@@ -28,7 +31,7 @@ class UndecodableError(Exception):
 
 
 def decode(data: bytes, *, is_html: bool = False, charset: str = "") -> str:
-    """Text from bytes of unknown encoding, with Unix line ends.
+    """Text from bytes of unknown encoding.
 
     A byte-order mark decides; else UTF-8 if the bytes are valid; else, if they look like damaged
     UTF-8, UndecodableError (a legacy decoder would turn it into mojibake without a word); else
@@ -38,12 +41,16 @@ def decode(data: bytes, *, is_html: bool = False, charset: str = "") -> str:
         if data.startswith(bom):
             return _finish(_strict(data[len(bom) :], encoding))
     if b"\0" in data:
+        # Only a container can say so: in UTF-16, a declaration within the page could not be read.
+        if wide := _UTF_16.get(charset.strip().lower()):
+            return _finish(_strict(data, wide))
         raise UndecodableError(f"NUL at byte {data.index(0)}: this is not text")
     try:
         return _finish(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        num_bad = sum(byte >= 0x80 for byte in _UTF8_MULTIBYTE.sub(b"", data))
-        if len(_UTF8_MULTIBYTE.findall(data)) > num_bad:
+        characters = _UTF8_MULTIBYTE.findall(data)
+        num_bad = len(data.translate(None, _ASCII)) - sum(map(len, characters))
+        if len(characters) > num_bad:
             raise UndecodableError(f"damaged UTF-8 at byte {error.start}") from None
     encoding = _web_encoding(charset)
     if not encoding and is_html and (declared := _META_CHARSET.search(data[:2048])):
@@ -78,12 +85,7 @@ def _strict(data: bytes, encoding: str) -> str:
 
 
 def _finish(text: str) -> str:
-    """Refuse what is binary after all; Unix line ends."""
+    """Refuse what is binary after all."""
     if "\0" in text:
         raise UndecodableError("NUL characters: this is not text")
-    return unix_lines(text)
-
-
-def unix_lines(text: str) -> str:
-    """`text` with line feeds as its only line ends."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text

@@ -1,43 +1,63 @@
-"""From a raw row to the text of a document: decode, take the main text of HTML, cut frames.
+"""From a raw row to the text of a document: decode, take the main text of HTML, normalise.
 
-What was cut is returned, to be recorded as edits. What cannot be decoded raises UndecodableError,
-whose message becomes the document's quarantine error.
+What was changed is returned, to be recorded as edits. What cannot be decoded raises
+UndecodableError, whose message becomes the document's quarantine error.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from resiliparse.parse.html import HTMLTree
-
-from bessemer.curate.decode import decode, unix_lines
-from bessemer.curate.frames import Cut, cut_gutenberg_frame
+from bessemer.config.data import CurateConfig, Kind
+from bessemer.curate.decode import decode
+from bessemer.curate.edits import Edit
 from bessemer.curate.front_matter import front_matter_title
-from bessemer.curate.main_text import main_text, refuse_endless_tags
+from bessemer.curate.normalise import STEPS, steps_for, unify_line_ends
+from bessemer.curate.page import read_page
 from bessemer.curate.rows import RawRow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extract:
-    """The text of a document, what was cut from it, and what its mark-up said."""
+    """The text of a document, what was changed of it, in order, and hints (title, url, date,
+    language) that it gave itself."""
 
     text: str
-    cuts: tuple[Cut, ...] = ()
-    title: str = ""
+    edits: tuple[Edit, ...] = ()
+    hints: dict[str, str] = field(default_factory=dict)
 
 
-def extract(row: RawRow) -> Extract:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What is settable of `extract`."""
+
+    extractor: str = "resiliparse"
+    steps: tuple[str, ...] = ("gutenberg_frame",)
+
+
+def options_for(kind: Kind, curate: CurateConfig) -> Options:
+    """How documents of a kind of source are extracted."""
+    return Options(extractor=curate.extractor, steps=steps_for(kind, curate.normalise))
+
+
+_PLAIN = Options()
+
+
+def extract(row: RawRow, options: Options = _PLAIN) -> Extract:
     """The text of `row`; raises UndecodableError."""
     if isinstance(row.content, str):
-        text = unix_lines(row.content)
+        text = row.content
     else:
         text = decode(row.content, is_html=row.is_html, charset=row.charset)
-    title = ""
-    if row.is_markdown:
-        title = front_matter_title(text)
+    text, edits = unify_line_ends(text)
+    hints: dict[str, str] = {}
     if row.is_html:
-        refuse_endless_tags(text)
-        title = " ".join((HTMLTree.parse(text).title or "").split())
-        text = main_text(text)
-    text, cuts = cut_gutenberg_frame(text)
-    return Extract(text=text, cuts=cuts, title=title)
+        # Line ends of mark-up are no part of the text, and no edit of it.
+        page = read_page(text, options.extractor)
+        text, edits, hints = page.text, (), page.hints
+    elif row.is_markdown and (title := front_matter_title(text)):
+        hints = {"title": title}
+    for name in options.steps:
+        text, made = STEPS[name](text)
+        edits += made
+    return Extract(text=text, edits=edits, hints=hints)

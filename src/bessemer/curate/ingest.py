@@ -26,7 +26,7 @@ from bessemer.core.manifest import Conservation, StageResult
 from bessemer.core.schema import EDIT, QUARANTINE, SOURCE_FILE
 from bessemer.core.storage import write_table
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.extract import extract
+from bessemer.curate.extractor import Extractor
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.ledger import decision
 from bessemer.curate.parts import Part
@@ -124,16 +124,17 @@ def ingest_parts(
     writer = ShardWriter(folder, task, source.name, curate.shard_bytes)
     rows_of_file: Counter[str] = Counter()
     bytes_in = 0
-    for part in parts:
-        file, number = part.file, part.first_row
-        for row in read_part(part, source, curate):
-            if number > MAX_ROW:
-                raise DataError(f"{file.path}: more than {MAX_ROW} rows; split the file")
-            doc_id = pack_doc_id(file.file_id, number)
-            writer.add(doc_id, *_take(row, doc_id, file, source))
-            number += 1
-            bytes_in += row.raw_bytes
-        rows_of_file[str(file.file_id)] += number - part.first_row
+    with Extractor(source.kind, curate) as extractor:
+        for part in parts:
+            file, number = part.file, part.first_row
+            for row in read_part(part, source, curate):
+                if number > MAX_ROW:
+                    raise DataError(f"{file.path}: more than {MAX_ROW} rows; split the file")
+                doc_id = pack_doc_id(file.file_id, number)
+                writer.add(doc_id, *_take(row, doc_id, file, source, extractor))
+                number += 1
+                bytes_in += row.raw_bytes
+            rows_of_file[str(file.file_id)] += number - part.first_row
     writer.close(pack_doc_id(parts[0].file.file_id, parts[0].first_row))
     return {
         "source": source.name,
@@ -145,13 +146,13 @@ def ingest_parts(
 
 
 def _take(
-    row: RawRow, doc_id: int, file: SourceFile, source: SourceConfig
+    row: RawRow, doc_id: int, file: SourceFile, source: SourceConfig, extractor: Extractor
 ) -> tuple[Document | None, list[dict[str, Any]]]:
     """What becomes of a row: a document with its edits, or a quarantine."""
     error = row.error
     if error is None:
         try:
-            found = extract(row)
+            found = extractor.extract(row)
         except UndecodableError as problem:
             error = str(problem)
     if error is not None:
@@ -166,27 +167,28 @@ def _take(
         )
         return None, [lost]
     text = found.text.encode()
-    metadata = row.metadata | {"title": found.title} if found.title else row.metadata
     document = Document(
         doc_id=doc_id,
         text=text,
         content_hash=xxhash.xxh3_128_digest(text),
         raw_bytes=row.raw_bytes,
         url=row.url or file.path,
-        metadata=_METADATA.encode(metadata),
+        metadata=_METADATA.encode(found.hints | row.metadata),
     )
     edits = [
         decision(
             doc_id=doc_id,
             source=source.name,
             stage=STAGE,
-            rule=cut.rule,
+            rule=edit.rule,
             action=EDIT,
-            num_bytes=cut.end_byte - cut.start_byte,
-            evidence=cut.evidence,
-            spans=[{"start_byte": cut.start_byte, "end_byte": cut.end_byte}],
+            value=float(edit.num_places),
+            num_bytes=edit.removed_bytes,
+            inserted_bytes=edit.inserted_bytes,
+            evidence=edit.evidence,
+            spans=[span._asdict() for span in edit.spans] or None,
         )
-        for cut in found.cuts
+        for edit in found.edits
     ]
     return document, edits
 
@@ -196,7 +198,7 @@ def _sum_up(source: str, results: Sequence[dict[str, Any]]) -> Conservation:
     parts = [result for result in results if result["source"] == source]
     names = (
         *("docs_out", "docs_quarantined", "bytes_in", "bytes_out"),
-        *("bytes_quarantined", "bytes_edited", "bytes_markup"),
+        *("bytes_quarantined", "bytes_edited", "bytes_inserted", "bytes_markup"),
     )
     totals = {name: sum(part[name] for part in parts) for name in names}
     docs_in = sum(sum(part["rows"].values()) for part in parts)

@@ -61,7 +61,7 @@ class ShardWriter:
         self.sums = dict.fromkeys(
             (
                 *("docs_out", "docs_quarantined", "bytes_out", "bytes_quarantined"),
-                *("bytes_edited", "bytes_markup"),
+                *("bytes_edited", "bytes_inserted", "bytes_markup"),
             ),
             0,
         )
@@ -124,7 +124,9 @@ class ShardWriter:
         self.sums["bytes_out"] += text
         self.sums["bytes_quarantined"] += _total(lost["num_bytes"])
         self.sums["bytes_edited"] += edited
-        self.sums["bytes_markup"] += _total(documents["raw_bytes"]) - text - edited
+        inserted = _total(edits["inserted_bytes"])
+        self.sums["bytes_inserted"] += inserted
+        self.sums["bytes_markup"] += _total(documents["raw_bytes"]) + inserted - text - edited
 
 
 def place_shards(folder: Path, tasks: Iterable[tuple[str, Mapping[str, Any]]]) -> pa.Table:

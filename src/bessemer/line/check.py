@@ -1,14 +1,16 @@
 """All faults of a run file in one go: those of its syntax and types, and those that need to know
-more than the file itself: which signals there are, whether any source file is there, what is in a
-tokenizer that is to be loaded, and how parameters are called."""
+more than the file itself: which signals there are, whether any source file is there, which
+libraries are installed, what is in a tokenizer that is to be loaded, and how parameters are
+called."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bessemer.config.data import TokenizerConfig
+from bessemer.config.data import CurateConfig, TokenizerConfig
 from bessemer.config.load import hint, parse_sections, read_toml
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, DataError, Fault
@@ -36,6 +38,8 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
         )
         if not (base / root).is_dir()
     ]
+    if "curate" in sections:
+        faults += _missing_libraries(sections["curate"])
     if "tokenizer" in sections and sections["tokenizer"].path is not None:
         try:
             sections["tokenizer"] = _read_file_of(sections["tokenizer"], base)
@@ -47,6 +51,20 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     if faults:
         raise ConfigError(faults)
     return RunConfig(**sections)
+
+
+def _missing_libraries(curate: CurateConfig) -> list[Fault]:
+    """What reading was asked to do by libraries that are not installed."""
+    wanted = []
+    if curate.extractor == "trafilatura":
+        wanted.append(("curate.extractor", "trafilatura"))
+    if curate.normalise.mojibake:
+        wanted.append(("curate.normalise.mojibake", "ftfy"))
+    return [
+        Fault(where, f'needs {library}, which is not installed: pip install "bessemer[{library}]"')
+        for where, library in wanted
+        if find_spec(library) is None
+    ]
 
 
 def _read_file_of(tokenizer: TokenizerConfig, base: Path) -> TokenizerConfig:

@@ -106,10 +106,12 @@ STAGES: tuple[Stage, ...] = (
                 _plain(source, "name", "kind", "format", "text_field", "license")
                 for source in config.source
             ],
+            **_UNICODE,  # NFC goes by its tables
             **_plain(
                 config.curate,
                 *("shard_bytes", "max_document_bytes"),
                 *("max_expanded_bytes", "max_expansion_ratio"),
+                *("max_extract_cpu_s", "max_extract_memory_bytes", "extractor", "normalise"),
             ),
         },
         work=run_ingest,

@@ -48,26 +48,28 @@ def test_both_ends_are_cut_with_exact_spans(header: str, footer: str) -> None:
     text, cuts = cut_gutenberg_frame(original)
     assert text == BODY
     data = original.encode()
-    assert [(cut.rule, data[cut.start_byte : cut.end_byte].decode()) for cut in cuts] == [
-        ("gutenberg_header", header), ("gutenberg_footer", footer),
-    ]  # fmt: skip
     left = data
-    for cut in reversed(cuts):
-        left = left[: cut.start_byte] + left[cut.end_byte :]
+    for cut, rule, part in zip(
+        cuts, ("gutenberg_footer", "gutenberg_header"), (footer, header), strict=True
+    ):
+        [(start, end, replacement)] = cut.spans
+        assert (cut.rule, left[start:end].decode(), replacement) == (rule, part, None)
+        assert (cut.removed_bytes, cut.inserted_bytes) == (end - start, 0)
+        left = left[:start] + left[end:]
     assert left == text.encode()
     assert [cut.evidence for cut in cuts] == [
-        " ".join(part[:200].split()) for part in (header, footer)
+        " ".join(part[:200].split()) for part in (footer, header)
     ]
 
 
 @pytest.mark.parametrize("header", [*NEW_HEADERS, OLD_HEADER])
 def test_one_end_alone_is_cut_alone(header: str) -> None:
     text, [cut] = cut_gutenberg_frame(header + BODY)
-    assert (text, cut.rule, cut.start_byte) == (BODY, "gutenberg_header", 0)
+    assert (text, cut.rule, cut.spans[0].start_byte) == (BODY, "gutenberg_header", 0)
     title = "The Project Gutenberg eBook of Iron\n"
     text, [cut] = cut_gutenberg_frame(title + BODY + NEW_FOOTERS[0])
     assert (text, cut.rule) == (title + BODY, "gutenberg_footer")
-    assert cut.start_byte == len((title + BODY).encode())
+    assert cut.spans[0].start_byte == len((title + BODY).encode())
 
 
 @pytest.mark.parametrize(

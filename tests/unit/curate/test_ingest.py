@@ -100,18 +100,21 @@ def test_every_row_has_its_id_its_shard_and_its_fate(corpus: Path, tmp_path: Pat
         for row in read_table(tmp_path / "out" / "decisions" / name).to_pylist()
     ]
     header, footer = (BOOK.index(part) for part in (body, "*** END"))
-    common = {"doc_id": 3 << 32, "source": "books", "stage": "ingest", "decisive": False}
+    common = {"doc_id": 3 << 32, "source": "books", "stage": "ingest", "decisive": False,
+              "value": 1.0, "inserted_bytes": 0}  # fmt: skip
     ends = (header, len(BOOK.encode()) - len(BOOK[footer:].encode()), len(BOOK.encode()))
     assert ledger == [
         {"doc_id": 1, "source": "notes", "stage": "ingest", "decisive": True, "rule": "unreadable",
          "action": "quarantine", "num_bytes": 7,
          "evidence": "not JSON: Expecting value: line 1 column 1 (char 0)"},
-        {**common, "rule": "gutenberg_header", "action": "edit", "num_bytes": ends[0],
-         "evidence": " ".join(BOOK[:header].split()),
-         "spans": [{"start_byte": 0, "end_byte": ends[0], "replacement": None}]},
         {**common, "rule": "gutenberg_footer", "action": "edit", "num_bytes": ends[2] - ends[1],
          "evidence": " ".join(BOOK[footer:].split()),
          "spans": [{"start_byte": ends[1], "end_byte": ends[2], "replacement": None}]},
+        {**common, "rule": "gutenberg_header", "action": "edit", "num_bytes": ends[0],
+         "evidence": " ".join(BOOK[:header].split()),
+         "spans": [{"start_byte": 0, "end_byte": ends[0], "replacement": None}]},
+        {**common, "doc_id": 4 << 32, "rule": "line_ends", "action": "edit", "num_bytes": 1,
+         "evidence": "1 x CR LF, 0 x CR"},
         {"doc_id": 5 << 32, "source": "books", "stage": "ingest", "decisive": True,
          "rule": "unreadable", "action": "quarantine", "num_bytes": 9,
          "evidence": "NUL at byte 0: this is not text"},
@@ -125,8 +128,8 @@ def test_every_row_has_its_id_its_shard_and_its_fate(corpus: Path, tmp_path: Pat
         Conservation(
             source="books", docs_in=3, docs_out=2, docs_quarantined=1,
             bytes_in=len(BOOK.encode()) + 39 + 9, bytes_out=len((body + latin).encode()),
-            bytes_quarantined=9, bytes_edited=edited,
-            bytes_markup=39 - len(latin.encode()),  # Latin-1 grows in UTF-8, its line end shrinks
+            bytes_quarantined=9, bytes_edited=edited + 1,  # its line end
+            bytes_markup=38 - len(latin.encode()),  # Latin-1 grows in UTF-8
         ),
         Conservation(source="none", docs_in=0, docs_out=0, bytes_in=0, bytes_out=0),
     )  # fmt: skip

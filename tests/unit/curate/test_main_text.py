@@ -95,7 +95,9 @@ def test_text_from_a_table_gets_unix_lines_so_that_its_frame_is_found() -> None:
     )
     found = extract(RawRow(content=text, raw_bytes=len(text)))
     assert found.text == "It rained.\n"
-    assert [cut.rule for cut in found.cuts] == ["gutenberg_header", "gutenberg_footer"]
+    assert [edit.rule for edit in found.edits] == [
+        "line_ends", "gutenberg_footer", "gutenberg_header",
+    ]  # fmt: skip
 
 
 def test_a_page_nested_a_hundred_thousand_deep_is_read_at_once() -> None:

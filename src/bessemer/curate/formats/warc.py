@@ -57,13 +57,17 @@ def _parse_record(record: WarcRecord, max_bytes: int) -> RawRow:
         return RawRow(raw_bytes=num_bytes, url=url, error=error)
     is_response = record.record_type == WarcRecordType.response
     language = record.headers.get("WARC-Identified-Content-Language")
+    crawled = record.headers.get("WARC-Date")
     return RawRow(
         content=body,
         raw_bytes=num_bytes,
         is_html=is_response,
         charset=(record.http_charset or "") if is_response else "",
         url=url,
-        metadata={"language": language} if language else {},
+        metadata={
+            **({"language": language} if language else {}),
+            **({"crawled": crawled} if crawled else {}),
+        },
     )
 
 

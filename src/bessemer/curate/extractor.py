@@ -1,0 +1,122 @@
+"""Extraction that no page can hold up: pages are read in a child process, which can be killed.
+
+The parsers are native code, which no signal handler and no thread interrupts, and some of which
+takes time with the square of what a hostile page holds. So each worker has one child, started at
+its first page, that reads page after page; the kernel ends it when a page takes too long, and the
+next page gets a new one. Whatever is not a page is read right here.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import tempfile
+from multiprocessing.connection import Pipe
+from types import TracebackType
+from typing import IO
+
+from bessemer.config.data import CurateConfig, Kind
+from bessemer.core.errors import MachineError
+from bessemer.curate.decode import UndecodableError
+from bessemer.curate.extract import Extract, Options, extract, options_for
+from bessemer.curate.extractor_child import OVERTIME_SIGNAL
+from bessemer.curate.rows import RawRow
+
+_CHILD = "bessemer.curate.extractor_child"
+_GRACE_S = 0.2
+
+
+class Extractor:
+    """`extract` for rows of a kind of source, pages within bounds; a context that ends the child.
+
+    To be entered and left by one thread: the child dies with the thread that started it.
+    """
+
+    def __init__(self, kind: Kind, curate: CurateConfig) -> None:
+        self._curate, self._options = curate, options_for(kind, curate)
+        self._child: _Child | None = None
+
+    def __enter__(self) -> Extractor:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+    def extract(self, row: RawRow) -> Extract:
+        """The text of `row`; raises UndecodableError, also if a page breaks a bound."""
+        if not row.is_html:
+            return extract(row, self._options)
+        # A child can die of something else than its page: only a second death is the page's.
+        for _ in range(2):
+            child = self._child = self._child or _Child(self._options, self._curate)
+            try:
+                child.pipe.send(row)
+                answer: Extract | Exception = child.pipe.recv()
+            except (EOFError, OSError):
+                self._child = None
+                exit_code = child.end()
+                if exit_code == -OVERTIME_SIGNAL:
+                    raise UndecodableError(
+                        "extraction took more processor time than curate.max_extract_cpu_s "
+                        f"({self._curate.max_extract_cpu_s:g} s)"
+                    ) from None
+                continue
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        raise UndecodableError(
+            f"extraction crashed twice ({_describe(exit_code)}); its memory is bounded by "
+            f"curate.max_extract_memory_bytes ({self._curate.max_extract_memory_bytes})"
+        )
+
+
+class _Child:
+    """A process of `extractor_child`, and the pipe to it."""
+
+    def __init__(self, options: Options, curate: CurateConfig) -> None:
+        self.pipe, theirs = Pipe()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (end() closes it)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", _CHILD, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+            )
+        try:
+            self.pipe.send((options, curate))
+            self.pipe.recv()
+        except (EOFError, OSError):
+            self._errors.seek(0)
+            said = self._errors.read().decode("utf-8", "replace").strip()[-2000:]
+            raise MachineError(
+                f"the process that reads pages did not start ({_describe(self.end())}): {said}"
+            ) from None
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> int:
+        """End the process if it runs; what it ended with, negative for a signal."""
+        # Without the pipe it ends by itself, and with what it died of if it has already.
+        self.pipe.close()
+        try:
+            exit_code = self._process.wait(timeout=_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            exit_code = self._process.wait()
+        self._errors.close()
+        return exit_code
+
+
+def _describe(exit_code: int) -> str:
+    return signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"

@@ -1,0 +1,92 @@
+"""What is made uniform of a text while it is read: each step returns the text and its edit."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+from bessemer.config.data import Kind, NormaliseConfig
+from bessemer.curate.edits import Edit, Place, change
+from bessemer.curate.frames import cut_gutenberg_frame
+from bessemer.curate.licence_header import cut_licence_header
+from bessemer.curate.navigation import cut_navigation
+
+Step = Callable[[str], tuple[str, tuple[Edit, ...]]]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
+_PAGE_BREAKS = re.compile(r"[^\x0b\x0c]+")
+# Blanks and line feeds compose with nothing, so words are normalised alone.
+_WORD = re.compile(r"[^ \t\n]*[^\x00-\x7f][^ \t\n]*")
+
+
+def steps_for(kind: Kind, normalise: NormaliseConfig) -> tuple[str, ...]:
+    """The names of the steps that texts of a kind of source go through, in order."""
+    return tuple(name for name in STEPS if kind in getattr(normalise, name))
+
+
+def unify_line_ends(text: str) -> tuple[str, tuple[Edit, ...]]:
+    """Line feeds for all line ends. The edit has counts, not places, of which each line is one."""
+    num_both = text.count("\r\n")
+    num_returns = text.count("\r") - num_both
+    if not num_both + num_returns:
+        return text, ()
+    edit = Edit(
+        rule="line_ends",
+        spans=(),
+        num_places=num_both + num_returns,
+        removed_bytes=num_both + num_returns,
+        inserted_bytes=num_returns,  # the line feeds of the others were there
+        evidence=f"{num_both} x CR LF, {num_returns} x CR",
+    )
+    return text.replace("\r\n", "\n").replace("\r", "\n"), (edit,)
+
+
+def cut_control_characters(text: str) -> tuple[str, tuple[Edit, ...]]:
+    """No control characters but tabs and line feeds; a page break is a line feed."""
+    places = [
+        Place(found.start(), found.end(), "\n" * len(_PAGE_BREAKS.sub("", found[0])))
+        for found in _CONTROL.finditer(text)
+    ]
+    evidence = f"{len(places)} places, the first at character {places[0].start}" if places else ""
+    return change(text, "control_characters", places, evidence)
+
+
+def compose(text: str) -> tuple[str, tuple[Edit, ...]]:
+    """The text in NFC; places are words."""
+    if text.isascii() or unicodedata.is_normalized("NFC", text):
+        return text, ()
+    places = []
+    for found in _WORD.finditer(text):
+        word = unicodedata.normalize("NFC", found[0])
+        if word != found[0]:
+            places.append(Place(found.start(), found.end(), word))
+    return change(text, "nfc", places)
+
+
+def mend_mojibake(text: str) -> tuple[str, tuple[Edit, ...]]:
+    """The text with lines mended that were decoded as they had not been encoded."""
+    import ftfy
+
+    if text.isascii():
+        return text, ()
+    places = []
+    at = 0
+    for line in text.split("\n"):
+        mended = line if line.isascii() else ftfy.fix_encoding(line)
+        # A line stays one, and what cannot be stored stays out.
+        if mended != line and not any(character in mended for character in "\n\r\0"):
+            places.append(Place(at, at + len(line), mended))
+        at += len(line) + 1
+    return change(text, "mojibake", places)
+
+
+STEPS: dict[str, Step] = {
+    "mojibake": mend_mojibake,
+    "control_characters": cut_control_characters,
+    "nfc": compose,
+    "gutenberg_frame": cut_gutenberg_frame,
+    "licence_header": cut_licence_header,
+    "navigation": cut_navigation,
+}
+"""By the keys of `[curate.normalise]`, in the order in which they are taken."""

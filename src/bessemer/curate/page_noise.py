@@ -1,0 +1,113 @@
+"""Which elements of a page are not its text, by the names that its author gave them.
+
+Names are read word by word (`post-author`, `postAuthor`: post, author). They are looked up before
+the page is parsed, as a selector for every name that there may be would take longer than all else:
+an element with a telling name gets a mark, and selectors go by the marks.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+# What HTML itself says is not the main text, or not to be seen.
+NOT_MAIN = (
+    "nav", "aside", "footer:not(blockquote footer)", "figcaption", "address", "a.headerlink",
+    '[role="navigation"]', '[role="banner"]', '[role="complementary"]', '[role="contentinfo"]',
+    '[role="search"]', '[role="dialog"]',
+    "[hidden]", '[aria-hidden="true"]', '[style*="display:none"]', '[style*="display: none"]',
+)  # fmt: skip
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NOISE = _words(
+    """
+    footer prefooter colophon copyright impressum
+    comment comments commentform commentlist reply respond disqus akismet kommentar kommentare
+    related recommended recommendation recommendations recent popular trending latest yarpp
+    verwandte weitere marginal linklist
+    nav navi navigation navbar submenu breadcrumb breadcrumbs pagination pager paging
+    toolbar topbar dropdown login register
+    author authors bio byline attribution credit credits tags taglist
+    newsletter subscribe subscription signup cta buybox popup rating ratings vote votes
+    social sharing shares sharedaddy sociable addthis teilen
+    advert advertisement adsense sponsor sponsored promotion affiliate outbrain taboola
+    anzeige werbung cookie cookies consent gdpr privacy disclaimer noprint textwidget
+    """
+)
+# Words that name frames of articles as well: they tell only of what holds little text.
+_PERHAPS = _words(
+    """
+    widget widgets teaser teasers sidebar secondary banner share paywall skip menu caption overlay
+    modal search promo ad ads toc
+    """
+)
+# Beside one of these, a word tells of what else is there: `content-with-sidebar`.
+_FRAME = _words("content main has with no without body page wrap wrapper layout container")
+_WORD = re.compile(r"[A-Z]?[a-zäöü]+|[A-Z]+(?![a-z])")
+_UNQUOTED = re.compile(r"[^\s>\"']*")
+_MAX_NAME_CHARS = 400
+
+# Noncharacters: no page may hold them (Unicode, section 23.7). They begin a name that tells.
+_SURE, _UNSURE = "\ufdd0", "\ufdd1"
+_MARKS = ("", _UNSURE, _SURE)
+_NO_FRAME = (
+    ':not(html, body, main, article):not(:has(h1, main, [itemprop~="articleBody"], '
+    ".entry-content, .post-body, .post-content, .article-body, .articleBody))"
+)
+_LITTLE_TEXT = ":not(:has(p ~ p ~ p ~ p))"
+SURE_NOISE = tuple(f'[{name}^="{_SURE}"]{_NO_FRAME}' for name in ("class", "id"))
+"""Selectors of what is named for what is never the main text."""
+UNSURE_NOISE = tuple(f'[{name}^="{_UNSURE}"]{_NO_FRAME}{_LITTLE_TEXT}' for name in ("class", "id"))
+"""Selectors of what is so named as well, but might be a frame of it."""
+
+
+def mark_noise(html: str) -> str:
+    """The page with a mark before each class and id that tells; nothing else changes."""
+    for attribute in ("class=", " id="):
+        parts = html.split(attribute)
+        # Most values are written alike; they are cut out here, without a call for each.
+        names = [
+            part[1 : max(part.find('"', 1, _MAX_NAME_CHARS), 1)]
+            if part[:1] == '"'
+            else _other_names(part)
+            for part in parts[1:]
+        ]
+        for place, mark in enumerate(map(_mark, names), 1):
+            if mark:
+                part = parts[place]
+                at = 1 if part[0] in "\"'" else 0
+                parts[place] = part[:at] + mark + part[at:]
+        html = attribute.join(parts)
+    return html
+
+
+def _other_names(value: str) -> str:
+    """The value of an attribute that is not in double quotation marks, which `value` begins with;
+    "" if it has no end."""
+    if value[:1] == "'":
+        return value[1 : max(value.find("'", 1, _MAX_NAME_CHARS), 1)]
+    found = _UNQUOTED.match(value, 0, _MAX_NAME_CHARS)
+    return found[0] if found else ""
+
+
+def unmark(text: str) -> str:
+    """`text` without marks: what looks like an attribute may have been text."""
+    return text.replace(_SURE, "").replace(_UNSURE, "")
+
+
+@lru_cache(maxsize=1 << 16)
+def _mark(names: str) -> str:
+    return _MARKS[max((_rank(name) for name in names.split()), default=0)]
+
+
+def _rank(name: str) -> int:
+    words = {word.lower() for word in _WORD.findall(name)}
+    if words & _FRAME:
+        return 0
+    if words & _PERHAPS:
+        return 1
+    return 2 if words & _NOISE else 0
