@@ -44,7 +44,7 @@ def test_a_record_is_a_document(
     assert [json.loads(row["metadata"]) for row in found.documents] == [
         {"id": str(number)} for number in range(1, 6)
     ]
-    assert found.decisions == []
+    assert [(row["doc_id"], row["rule"]) for row in found.decisions] == [(1, "line_ends")]
     # Every byte behind the header belongs to a document.
     assert found.sums["s"].bytes_in - len(b"last") == len(data) - len(data.split(b"\r\n")[0]) - 2
 

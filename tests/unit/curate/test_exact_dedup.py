@@ -54,10 +54,10 @@ def test_a_document_dropped_before_keeps_nobody_out(
     assert dropped(tmp_path / "exact") == [(3, 1)]
 
 
-def test_what_differs_in_a_space_a_case_or_a_composition_is_not_equal(
+def test_what_differs_in_a_space_or_a_case_is_not_equal(
     ingest_texts: IngestTexts, tmp_path: Path
 ) -> None:
-    texts = ["café", "cafe\u0301", "café ", "Café", "café\n", "caf\u00e9\u200b"]
+    texts = ["café", "café ", "Café", "café\n", "caf\u00e9\u200b"]
     exact(ingest_texts(("web", texts)), [], ["web"], tmp_path / "exact", Engine())
     assert dropped(tmp_path / "exact") == []
 

@@ -250,7 +250,7 @@ def test_a_shard_ends_with_the_row_that_fills_it(
     assert writer.sums == {
         "docs_out": len(known), "docs_quarantined": len(sizes) - len(known),
         "bytes_out": sum(known), "bytes_quarantined": 3 * (len(sizes) - len(known)),
-        "bytes_edited": 0, "bytes_markup": 2 * len(known),
+        "bytes_edited": 0, "bytes_inserted": 0, "bytes_markup": 2 * len(known),
     }  # fmt: skip
 
 

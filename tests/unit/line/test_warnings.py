@@ -17,7 +17,7 @@ def test_rules_are_warned_of_even_where_they_are_reused(
 ) -> None:
     monkeypatch.setattr("bessemer.curate.alarms.FEWEST_DOCS", 1)
     all_fall = '{name="word_count", min=1e9, sources=["notes"]}'
-    rules = f'curate.rule=[{all_fall}, {{name="digit_frac", max=1.0}}]'
+    rules = f'curate.rule=[{all_fall}, {{name="digit_frac", max=0.99}}]'
 
     def warnings(max_rule_frac: float, *, reused: bool) -> list[str]:
         workspace = plan_workspace(run_file, [rules, f"curate.max_rule_frac={max_rule_frac}"])
