@@ -136,7 +136,7 @@ class RuleRow:
     """What one rule did to one source."""
 
     rule: str
-    low: float | None  # its bounds
+    low: float | None
     high: float | None
     is_given: bool  # by the run file, not by a preset alone
     docs: int  # that broke it
@@ -171,8 +171,7 @@ class RuleTable:
 class Histogram:
     """How the signal of one rule is distributed over the documents of one source.
 
-    Bins of equal width, or with `is_log` of equal width in log(1 + value); each document is counted
-    once. `bounds` are (bound, is_low).
+    Bins are equally wide, with `is_log` in log(1 + value). `bounds` are (bound, is_low).
     """
 
     source: str

@@ -6,6 +6,8 @@ into its manifest; a figure of the report never rests on the claim of the stage 
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from bessemer.core.manifest import Conservation, StageManifest
@@ -15,32 +17,53 @@ from bessemer.report.tables import Tables
 
 _LOSSES = f"""
     SELECT stage, source, rule, action, bound,
-           CASE WHEN action = '{EDIT}' THEN count(DISTINCT doc_id)
+           CASE WHEN action = '{EDIT}' THEN count(DISTINCT doc_id) FILTER (action = '{EDIT}')
                 ELSE count(*) FILTER (decisive) END AS docs,
            coalesce(sum(num_bytes) FILTER (decisive OR action = '{EDIT}'), 0)::BIGINT AS num_bytes,
            count(*) AS broken_docs,
-           min(value < bound) AS all_low,
-           max(value < bound) AS any_low
-    FROM ledger
+           count(*) FILTER (value < bound) AS low_docs,
+           count(*) FILTER (value >= bound) AS high_docs
+    FROM read_parquet(?)
     GROUP BY stage, source, rule, action, bound
-    ORDER BY stage, source, docs DESC, num_bytes DESC, rule, action, bound
 """
+_SUMS = ("docs", "num_bytes", "broken_docs", "low_docs", "high_docs")
 
 
 def count_losses(tables: Tables) -> tuple[Loss, ...]:
-    """One Loss per source and reason of the ledger, the largest first within a stage."""
-    return tuple(
-        Loss(
-            reason=Reason(
+    """One Loss per source and reason of the ledger, the largest first within a stage.
+
+    Shard by shard, as a shard has all rows of a document: ids are told apart in flat memory.
+    """
+    found: dict[tuple[str, Reason], Counter[str]] = {}
+    for path in tables.ledgers:
+        for row in tables.rows(_LOSSES, str(path)):
+            reason = Reason(
                 stage=row["stage"], rule=row["rule"], action=row["action"], bound=row["bound"]
-            ),
-            source=row["source"],
-            docs=row["docs"],
-            num_bytes=row["num_bytes"],
-            broken_docs=row["broken_docs"],
-            is_low=row["all_low"] if row["all_low"] == row["any_low"] else None,
+            )
+            sums = found.setdefault((row["source"], reason), Counter())
+            sums.update({name: row[name] for name in _SUMS})
+    losses = [
+        Loss(
+            reason=reason,
+            source=source,
+            docs=sums["docs"],
+            num_bytes=sums["num_bytes"],
+            broken_docs=sums["broken_docs"],
+            is_low=sums["low_docs"] > 0
+            if bool(sums["low_docs"]) != bool(sums["high_docs"])
+            else None,
         )
-        for row in tables.rows(_LOSSES)
+        for (source, reason), sums in found.items()
+    ]
+    return tuple(sorted(losses, key=_rank))
+
+
+def _rank(loss: Loss) -> tuple[object, ...]:
+    reason = loss.reason
+    bound = math.inf if reason.bound is None else reason.bound
+    return (
+        *(reason.stage, loss.source, -loss.docs, -loss.num_bytes),
+        *(reason.rule, reason.action, bound),
     )
 
 

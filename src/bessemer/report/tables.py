@@ -29,6 +29,7 @@ class Tables:
 
     connection: duckdb.DuckDBPyConnection
     documents: Path  # folder of the document shards
+    ledgers: tuple[Path, ...]  # shards of the ledger, stage by stage
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """The result of `sql`, whose question marks stand for `values`, as Python objects."""
@@ -52,7 +53,11 @@ def open_tables(folders: Mapping[str, Path], scratch: Path) -> Iterator[Tables]:
             _view(connection, "ledger", ledgers, DECISION)
             _view(connection, "files", [folders["ingest"] / FILES], SOURCE_FILE)
             _view(connection, "ranges", [folders["ingest"] / SHARD_RANGES], SHARD_RANGE)
-            yield Tables(connection=connection, documents=folders["ingest"] / DOCUMENTS)
+            yield Tables(
+                connection=connection,
+                documents=folders["ingest"] / DOCUMENTS,
+                ledgers=tuple(ledgers),
+            )
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise IntegrityError(
                 f"a table of the run cannot be read ({error}); delete its stage's folder and run "
