@@ -100,7 +100,7 @@ _UNICODE = {"unicode": unicodedata.unidata_version}
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="ingest",
-        version=3,
+        version=4,
         settings=lambda config: {
             "sources": [
                 _plain(source, "name", "kind", "format", "text_field", "license")
@@ -118,14 +118,14 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="signals",
-        version=2,
+        version=3,
         inputs=("ingest",),
         settings=_signal_settings,
         work=run_signals,
     ),
     Stage(
         name="rules",
-        version=2,
+        version=3,
         inputs=("ingest", "signals"),
         settings=_rule_settings,
         work=run_rules,
