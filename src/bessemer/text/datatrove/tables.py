@@ -60,6 +60,7 @@ STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 _INFIXES = ".\u2026,-\u2013\u2014~:<>=/+*^"
 _LINE_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 
+FILTER_BITS = 14
 MAX_EXCEPTION_CHARS = 12
 MAX_EXCEPTION_PIECES = 4
 MAX_UNIT_CHARS = 6
@@ -71,6 +72,7 @@ class Tables(NamedTuple):
     classes: Codes  # uint32, one entry per code point
     powers: Hashes  # of the rolling hash's base
     exceptions: Hashes  # open addressing; 0 is an empty slot
+    may_be_exception: Bools  # by the first FILTER_BITS of a hash: small enough to stay in cache
     pieces: Bytes  # (slots, MAX_EXCEPTION_PIECES): characters of each piece, 0 behind the last
     is_affixed: Bools  # per slot: what is put together again if its affixes were cut off
     units: Hashes  # open addressing; 0 is an empty slot
@@ -96,10 +98,13 @@ def tables() -> Tables:
         slot = int(np.flatnonzero(slots == hash_text(whole))[0])
         pieces[slot, : len(parts)] = [len(part) for part in parts]
         is_affixed[slot] = i < len(affixed)
+    filled = np.zeros(1 << FILTER_BITS, np.bool_)
+    filled[slots[slots != 0] >> np.uint64(64 - FILTER_BITS)] = True
     return Tables(
         classes=read_only(_classes(listed)),
         powers=powers(),
         exceptions=read_only(slots),
+        may_be_exception=read_only(filled),
         pieces=read_only(pieces),
         is_affixed=read_only(is_affixed),
         units=read_only(_slots(" ".join(listed["unit"]).split(" "))),

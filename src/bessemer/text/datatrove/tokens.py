@@ -27,6 +27,7 @@ from bessemer.text.datatrove.tables import (
     BEFORE_PERIOD,
     CURRENCY,
     DIGIT,
+    FILTER_BITS,
     HOST,
     ICON,
     INFIX,
@@ -59,6 +60,7 @@ _DOT = 0x2E
 _ELLIPSIS = 0x2026
 _HYPHEN = 0x2D
 _EM_DASH = 0x2014
+_FILTER_SHIFT = np.uint64(64 - FILTER_BITS)
 _MAX_JOINED_TOKENS = 5
 _MAX_LABEL_CHARS = 64
 _MAX_DOMAIN_CHARS = 63
@@ -118,9 +120,7 @@ def find_tokens(
             num_tokens = _append(out, num_tokens, first, last)
             continue
         else:
-            num_tokens = _split(
-                text, first, last, seen, common, tables, scratch_suffixes, out, num_tokens
-            )
+            num_tokens = _split(text, first, last, seen, tables, scratch_suffixes, out, num_tokens)
         for token in range(before, num_tokens):
             out.marks[token] = _mark(text, out.begins[token], out.ends[token])
     return num_tokens
@@ -161,21 +161,20 @@ def _split(
     first: int,
     last: int,
     seen: int,
-    common: int,
     tables: Tables,
     suffixes: Counts,
     out: Tokens,
     num_before: int,
 ) -> int:
-    """Append the tokens of one chunk; `seen` and `common` are what its characters are.
+    """Append the tokens of one chunk; `seen` is what its characters are together.
 
     Returns the number of tokens in all.
     """
     num_tokens = num_before
     num_suffixes = 0
+    has_infix = False
     exception = _exception(text, first, last, tables)
-    is_plain = common & _PLAIN == _PLAIN and not seen & _AFFIXES
-    while exception < 0 and not is_plain and first < last:
+    while exception < 0 and first < last:
         prefix = _prefix(text, first, last)
         if prefix:
             exception = _exception(text, first + prefix, last, tables)
@@ -200,15 +199,16 @@ def _split(
     if exception >= 0:
         num_tokens = _write_pieces(tables, exception, first, out, num_tokens)
     elif first < last:
-        if is_plain:
-            num_tokens = _append(out, num_tokens, first, last)
-        else:
-            num_tokens = _split_infixes(text, first, last, out, num_tokens)
+        num_whole = num_tokens + 1
+        num_tokens = _split_infixes(text, first, last, out, num_tokens)
+        has_infix = num_tokens > num_whole
     for i in range(num_suffixes - 1, -1, -1):
         num_tokens = _append(out, num_tokens, last, last + suffixes[i])
         last += suffixes[i]
-    if num_tokens - num_before > 1:
-        num_tokens = _put_together(text, num_before, num_tokens, tables, out)
+    # The whole chunk, and what was left between affixes, were looked up above.
+    if num_tokens - num_before > 2 or has_infix:
+        shortest = 1 if has_infix else 2
+        num_tokens = _put_together(text, num_before, num_tokens, shortest, tables, out)
     return num_tokens
 
 
@@ -217,7 +217,10 @@ def _exception(text: Text, first: int, last: int, tables: Tables) -> int:
     """The slot of the exception that these characters spell, or -1."""
     if last <= first or last - first > MAX_EXCEPTION_CHARS:
         return -1
-    return int(_look_up(hash_between(text, first, last, tables.powers), tables.exceptions))
+    key = hash_between(text, first, last, tables.powers)
+    if not tables.may_be_exception[key >> _FILTER_SHIFT]:
+        return -1
+    return int(_look_up(key, tables.exceptions))
 
 
 @kernel
@@ -486,13 +489,17 @@ def _is_address(text: Text, first: int, stop: int) -> bool:
 
 
 @kernel
-def _put_together(text: Text, num_before: int, num_tokens: int, tables: Tables, out: Tokens) -> int:
+def _put_together(
+    text: Text, num_before: int, num_tokens: int, shortest: int, tables: Tables, out: Tokens
+) -> int:
     """Make neighbours that spell an exception what it says, the longest first; the number of all.
+
+    From `shortest` neighbours on to all but one.
 
     spaCy does so with those exceptions alone that its affixes would take apart.
     """
     begins, ends = out.begins, out.ends
-    for length in range(min(_MAX_JOINED_TOKENS, num_tokens - num_before), 0, -1):
+    for length in range(min(_MAX_JOINED_TOKENS, num_tokens - num_before - 1), shortest - 1, -1):
         token = num_before
         while token + length <= num_tokens:
             exception = -1
