@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, Offsets, grown, read_only, utf8_buffers
+from bessemer.text.buffers import Bytes, Counts, Offsets, grown, kernel, read_only, utf8_buffers
 
 AT, NUMBER, COLONS, COUNTRY, TOKEN, ARMOUR = range(6)
 
@@ -145,7 +145,7 @@ def _list_candidates(
     return places, classes, starts, stops
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _next_trigger(data: Bytes, position: int, end: int, table: Bytes) -> int:
     """The first byte from `position` on with which a candidate may be found; `end` if none.
 
@@ -157,7 +157,7 @@ def _next_trigger(data: Bytes, position: int, end: int, table: Bytes) -> int:
     return position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read_number(data: Bytes, start: int, end: int, table: Bytes) -> tuple[int, int, bool]:
     """Behind its last digit, how far it was read, and whether the number is long enough."""
     stop = position = start
@@ -178,7 +178,7 @@ def _read_number(data: Bytes, start: int, end: int, table: Bytes) -> tuple[int, 
     return stop, position, num_digits >= MIN_NUMBER_DIGITS or num_dots >= _MIN_DOTS
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read_token(
     data: Bytes, least: int, position: int, end: int, table: Bytes
 ) -> tuple[int, int, bool]:
@@ -194,7 +194,7 @@ def _read_token(
     return start, stop, stop - start >= MIN_TOKEN_BYTES and seen & _LETTER != 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read_colons(
     data: Bytes, least: int, position: int, end: int, table: Bytes
 ) -> tuple[int, int, bool]:
@@ -210,7 +210,7 @@ def _read_colons(
     return start, stop, num_colons >= _MIN_COLONS
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ends_country(data: Bytes, begin: int, position: int, table: Bytes) -> bool:
     """Whether the digit at `position` is the last of two behind two capitals."""
     if position < begin + 3 or table[data[position - 1]] & _DIGIT == 0:
@@ -220,7 +220,7 @@ def _ends_country(data: Bytes, begin: int, position: int, table: Bytes) -> bool:
     return position == begin + 3 or table[data[position - 4]] & (_DIGIT | _LETTER) == 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ends_dashes(data: Bytes, begin: int, position: int) -> bool:
     """Whether five dashes stand before `position`."""
     if position < begin + _ARMOUR_DASHES:
@@ -231,6 +231,6 @@ def _ends_dashes(data: Bytes, begin: int, position: int) -> bool:
     return num_dashes == _ARMOUR_DASHES
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_space(code: int) -> bool:
     return code in (0x20, 0x09, 0x0A, 0x0D)

@@ -12,9 +12,8 @@ import functools
 import unicodedata
 
 import numpy as np
-from numba import njit
 
-from bessemer.text.buffers import Bytes, Codes, Integer, read_only
+from bessemer.text.buffers import Bytes, Codes, Integer, kernel, read_only
 
 NUM_CODE_POINTS = 0x110000
 REPLACEMENT = 0xFFFD
@@ -114,7 +113,7 @@ def fold_table() -> Codes:
     return read_only(table)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def decode(lead: Integer, second: Integer, third: Integer, fourth: Integer) -> tuple[Integer, int]:
     """Return the code point that four bytes begin with, and its length in bytes.
 

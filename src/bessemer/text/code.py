@@ -26,12 +26,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
 from bessemer.text.buffers import (
     Bytes,
     Integer,
     Offsets,
+    kernel,
     longest_document_bytes,
     utf8_buffers,
 )
@@ -195,7 +195,7 @@ def _extension_faults(
     return faults
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_markup(
     offsets: Offsets,
     data: Bytes,
@@ -213,7 +213,7 @@ def _count_markup(
             row["visible_chars"] = count_visible_chars(data, begin, end)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count(
     offsets: Offsets,
     data: Bytes,
@@ -229,7 +229,7 @@ def _count(
         row["xml_headers"] = _has_xml_header(data, begin, end)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_generated(data: Bytes, begin: int, end: int, phrases: Phrases) -> int:
     """Return the lines among the first ones that hold one of the phrases."""
     lines = 0
@@ -255,7 +255,7 @@ def _count_generated(data: Bytes, begin: int, end: int, phrases: Phrases) -> int
 _XML_HEADER = np.frombuffer(b"<?xml version=", np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _has_xml_header(data: Bytes, begin: int, end: int) -> bool:
     chars = 0
     position = begin

@@ -8,9 +8,8 @@ import functools
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from bessemer.text.buffers import Bytes, Integer, read_only
+from bessemer.text.buffers import Bytes, Integer, kernel, read_only
 from bessemer.text.characters import CARRIAGE_RETURN, NEWLINE, decode
 from bessemer.text.phrases import lower
 from bessemer.text.string_classes import ALNUM, ALPHA, BLANK, BREAK, string_classes
@@ -46,7 +45,7 @@ def code_kinds() -> npt.NDArray[np.uint16]:
     return read_only(kinds)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scan_code(
     data: Bytes, begin: int, end: int, kinds: npt.NDArray[np.uint16], out: np.void
 ) -> None:
@@ -150,7 +149,7 @@ def scan_code(
     out["hex_chars"] = hex_chars
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _literal_chars(data: Bytes, start: int, stop: int, is_escaped: bool) -> int:
     """Return the characters of a byte literal among the letters and digits from start to stop.
 
@@ -166,7 +165,7 @@ def _literal_chars(data: Bytes, start: int, stop: int, is_escaped: bool) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _num_hex(data: Bytes, start: int, stop: int) -> int:
     """Return how many hexadecimal digits stand here in a row."""
     position = start

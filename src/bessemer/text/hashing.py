@@ -12,9 +12,8 @@ equality of texts throughout this floor; whoever deletes on its strength compare
 """
 
 import numpy as np
-from numba import njit
 
-from bessemer.text.buffers import Counts, Hashes
+from bessemer.text.buffers import Counts, Hashes, kernel
 
 # The odd integer next to 2**64 divided by the golden ratio (Knuth, The Art of Computer Programming
 # vol. 3, section 6.4): its multiples spread evenly, so neighbouring code points land far apart.
@@ -23,13 +22,13 @@ SEED = np.uint64(0x243F6A8885A308D3)  # the first 64 bits of the fraction of pi
 EMPTY = np.int32(-1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def extend(state: np.uint64, value: np.uint64) -> np.uint64:
     """Return the state of a running hash after one more value; order matters."""
     return (state ^ value) * STEP
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def finish(state: np.uint64) -> np.uint64:
     """Return the state with every input bit spread over every output bit.
 
@@ -43,7 +42,7 @@ def finish(state: np.uint64) -> np.uint64:
     return state
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def num_slots(num_keys: int) -> int:
     """Return the slots `first_equal` needs: a power of two, at most half of them filled."""
     slots = 16
@@ -52,7 +51,7 @@ def num_slots(num_keys: int) -> int:
     return slots
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def first_equal(
     keys: Hashes, positions: Counts, num_positions: int, scratch_slots: Counts, out: Counts
 ) -> None:

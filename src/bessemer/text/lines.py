@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, Hashes, Integer
+from bessemer.text.buffers import Bytes, Counts, Hashes, Integer, kernel
 from bessemer.text.characters import NEWLINE, SPACE, decode
 from bessemer.text.hashing import SEED, extend, finish
 
@@ -37,7 +37,7 @@ def empty_lines(num_lines: int) -> Lines:
     return Lines(np.empty(num_lines, np.uint64), np.empty(num_lines, np.int32))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_lines(
     data: Bytes, begin: int, end: int, classes: Bytes, out_lines: Lines, out_paragraphs: Lines
 ) -> tuple[int, int]:

@@ -5,9 +5,8 @@ all signs of comments and of markup are ASCII, and a code point is counted at it
 """
 
 import numpy as np
-from numba import njit
 
-from bessemer.text.buffers import Bytes, Integer
+from bessemer.text.buffers import Bytes, Integer, kernel
 from bessemer.text.characters import NEWLINE
 from bessemer.text.comment_syntax import (
     BLOCK_SIGN,
@@ -22,7 +21,7 @@ from bessemer.text.phrases import lower
 _BACKSLASH = 0x5C
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_comment_chars(
     data: Bytes, begin: int, end: int, syntax: Integer, table: SyntaxTable
 ) -> int:
@@ -85,7 +84,7 @@ def count_comment_chars(
     return comment_chars
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sign_bytes(sign: Bytes) -> int:
     length = 0
     while length < MAX_SIGN_BYTES and sign[length] != 0:
@@ -93,7 +92,7 @@ def _sign_bytes(sign: Bytes) -> int:
     return length
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sign_at(data: Bytes, position: int, end: int, signs: Bytes) -> int:
     """Return which of the signs stands here, or -1."""
     found = -1
@@ -109,7 +108,7 @@ def _sign_at(data: Bytes, position: int, end: int, signs: Bytes) -> int:
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find(data: Bytes, position: int, end: int, sign: Bytes) -> int:
     """Return the byte behind the next occurrence of the sign, or the end."""
     length: int = _sign_bytes(sign)
@@ -123,7 +122,7 @@ def _find(data: Bytes, position: int, end: int, sign: Bytes) -> int:
     return end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _string_end(data: Bytes, position: int, end: int, is_triple: bool, is_long: bool) -> int:
     """Return the byte behind a string that begins here, or the line feed that ends it before."""
     quote = np.int64(data[position])
@@ -144,7 +143,7 @@ def _string_end(data: Bytes, position: int, end: int, is_triple: bool, is_long: 
     return end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_visible_chars(data: Bytes, begin: int, end: int) -> int:
     """Return the characters outside of tags, comments, declarations, scripts and style sheets.
 
@@ -180,7 +179,7 @@ _SCRIPT = np.frombuffer(b"script", np.uint8)
 _STYLE = np.frombuffer(b"style", np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _starts_comment(data: Bytes, position: int, end: int) -> bool:
     return bool(
         position + 3 < end
@@ -190,7 +189,7 @@ def _starts_comment(data: Bytes, position: int, end: int) -> bool:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _comment_end(data: Bytes, position: int, end: int) -> int:
     while position + 2 < end:
         if data[position] == 0x2D and data[position + 1] == 0x2D and data[position + 2] == 0x3E:
@@ -199,7 +198,7 @@ def _comment_end(data: Bytes, position: int, end: int) -> int:
     return end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_element(data: Bytes, position: int, end: int, name: Bytes) -> bool:
     """Whether the name stands here, whatever its case, and no letter or digit follows it."""
     if position + len(name) > end:
@@ -213,7 +212,7 @@ def _is_element(data: Bytes, position: int, end: int, name: Bytes) -> bool:
     return is_equal
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _tag_end(data: Bytes, position: int, end: int) -> int:
     """Return the byte behind the tag's >; one inside quotes is none."""
     quote: Integer = 0
@@ -230,7 +229,7 @@ def _tag_end(data: Bytes, position: int, end: int) -> int:
     return end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _element_end(data: Bytes, position: int, end: int, name: Bytes) -> int:
     """Return the byte behind the element's closing tag."""
     while position + 1 < end:

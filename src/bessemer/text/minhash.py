@@ -28,6 +28,7 @@ from bessemer.text.buffers import (
     Hashes,
     Offsets,
     grown,
+    kernel,
     longest_document_bytes,
     read_only,
     utf8_buffers,
@@ -166,7 +167,7 @@ def _shingle_sets(
     return offsets, hashes
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hash_shingles(hashes: Hashes, num_words: int, words_per_shingle: int, out: Hashes) -> int:
     num_shingles = max(num_words - words_per_shingle + 1, min(num_words, 1))
     shingle_words = min(num_words, words_per_shingle)
@@ -178,12 +179,12 @@ def _hash_shingles(hashes: Hashes, num_words: int, words_per_shingle: int, out: 
     return num_shingles
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _num_set_slots(num_values: int) -> int:
     return 2 * num_values + num_values // 2 + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sort_distinct(values: Hashes, num_values: int, scratch_slots: Hashes) -> int:
     """Sort the values in place, drop repeats, and return how many are left.
 

@@ -28,6 +28,7 @@ from bessemer.text.buffers import (
     Integer,
     Offsets,
     grown,
+    kernel,
     longest_document_bytes,
     utf8_buffers,
 )
@@ -92,18 +93,18 @@ def buckets_of(hashes: Hashes, bucket_bits: int) -> npt.NDArray[np.int64]:
     return (hashes >> np.uint64(64 - bucket_bits)).astype(np.int64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pair(first: np.uint64, second: np.uint64) -> np.uint64:
     return finish(extend(extend(SEED, first), second))  # type: ignore[no-any-return]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_pairs(hashes: Hashes, out: Hashes) -> None:
     for i in range(len(out)):
         out[i] = _pair(hashes[i], hashes[i + 1])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _distinct(
     hashes: Hashes, num_words: int, shift: Integer, seen: Codes, stamp: Integer, out: Counts
 ) -> int:
@@ -128,7 +129,7 @@ def _distinct(
     return num_found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _weigh(
     buckets: Counts, first: int, last: int, weights: npt.NDArray[np.float32], intercept: float
 ) -> float:
@@ -140,7 +141,7 @@ def _weigh(
     return total + intercept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _weigh_all(
     offsets: Offsets,
     buckets: Counts,

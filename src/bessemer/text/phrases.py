@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, Integer, read_only
+from bessemer.text.buffers import Bytes, Counts, Integer, kernel, read_only
 
 NUM_PAIRS = 128 * 128
 
@@ -52,19 +51,19 @@ def make_phrases(pairs: Mapping[str, tuple[str, int]]) -> Phrases:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pair_of(before: Integer, code: Integer) -> Integer:
     """Return the place in the tables of two ASCII characters in a row."""
     return before * 128 + code
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lower(code: Integer) -> Integer:
     """Return the lower case of an ASCII letter, and anything else as it is."""
     return code + 32 if 0x41 <= code <= 0x5A else code
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def phrases_at(
     data: Bytes, begin: int, end: int, behind: int, pair: int, phrases: Phrases
 ) -> Integer:

@@ -23,6 +23,7 @@ from bessemer.text.buffers import (
     Hashes,
     Integer,
     Offsets,
+    kernel,
     longest_document_bytes,
     read_only,
     utf8_buffers,
@@ -214,7 +215,7 @@ def _count(
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_words(
     words: Words, num_words: int, first: Counts, stop_words: Hashes, out: np.void
 ) -> None:
@@ -236,7 +237,7 @@ def _count_words(
     out["stop_words"] = stop_words_seen
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_lines(
     data: Bytes,
     begin: int,
@@ -334,7 +335,7 @@ def _count_lines(
     out["running_words"] = running_words
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _contains(codes: Codes, code: Integer) -> bool:
     is_contained = False
     for i in range(len(codes)):

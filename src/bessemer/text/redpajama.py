@@ -34,7 +34,14 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, Offsets, longest_document_bytes, utf8_buffers
+from bessemer.text.buffers import (
+    Bytes,
+    Counts,
+    Offsets,
+    kernel,
+    longest_document_bytes,
+    utf8_buffers,
+)
 from bessemer.text.hashing import first_equal, num_slots
 from bessemer.text.quality import share
 from bessemer.text.redpajama_repetition import REPETITION_NAMES, count_repetition
@@ -184,7 +191,7 @@ def _count(
         )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _tally_words(first: Counts, num_words: int, out: Counts) -> int:
     """Write how often each word occurs at its first place; return the number of distinct words."""
     num_distinct = 0
@@ -197,7 +204,7 @@ def _tally_words(first: Counts, num_words: int, out: Counts) -> int:
     return num_distinct
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _entropy(first: Counts, counts: Counts, num_words: int) -> float:
     """Return log N less the mean of log c, over N words that occur c times each.
 

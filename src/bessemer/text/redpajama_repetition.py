@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from bessemer.text.buffers import Counts, Hashes
+from bessemer.text.buffers import Counts, Hashes, kernel
 from bessemer.text.hashing import EMPTY, SEED, extend, num_slots
 from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
 
@@ -42,7 +41,7 @@ _FIRST_DUPLICATE_WORDS = min(DUPLICATE_NGRAM_WORDS)
 _LAST_NGRAM_WORDS = max(DUPLICATE_NGRAM_WORDS)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_repetition(
     hashes: Hashes,
     lengths: Counts,
@@ -73,7 +72,7 @@ def count_repetition(
         out[n - _FIRST_NGRAM_WORDS] = top_chars if is_top else repeated_chars
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_ngrams(
     ngrams: Hashes,
     hashes: Hashes,
@@ -108,7 +107,7 @@ def _count_ngrams(
         out_first[position] = held
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _keep_repeated(
     lengths: Counts,
     n: int,

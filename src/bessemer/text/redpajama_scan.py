@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, read_only
+from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, kernel, read_only
 from bessemer.text.characters import NEWLINE, NUM_CODE_POINTS, decode
 from bessemer.text.hashing import SEED, extend, finish, num_slots
 from bessemer.text.stop_words import ENGLISH_STOP_WORDS
@@ -121,7 +121,7 @@ def _normal_form() -> tuple[Counts, Codes]:
     return read_only(places), read_only(np.array(codes, np.uint32))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scan(
     data: Bytes, begin: int, end: int, tables: Tables, out_words: NormalWords, out: np.void
 ) -> int:
@@ -283,7 +283,7 @@ def scan(
     return words
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_stop_word(key: np.uint64, stop_words: Hashes) -> bool:
     mask = np.uint64(len(stop_words) - 1)
     slot = key & mask
@@ -292,7 +292,7 @@ def _is_stop_word(key: np.uint64, stop_words: Hashes) -> bool:
     return bool(stop_words[slot] == key)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _contains(codes: Codes, code: Integer) -> bool:
     is_contained = False
     for i in range(len(codes)):

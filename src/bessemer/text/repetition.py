@@ -37,6 +37,7 @@ from bessemer.text.buffers import (
     Counts,
     Hashes,
     Offsets,
+    kernel,
     longest_document_bytes,
     utf8_buffers,
 )
@@ -180,7 +181,7 @@ def _count(
             num_positions = _keep_candidates(first, counts, num_positions, positions)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _repeats(first: Counts, lengths: Counts, num_keys: int) -> tuple[int, int]:
     """Return how many keys were met before, and their characters."""
     num_repeats = num_chars = 0
@@ -191,7 +192,7 @@ def _repeats(first: Counts, lengths: Counts, num_keys: int) -> tuple[int, int]:
     return num_repeats, num_chars
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lengthen(
     out_ngrams: Hashes, hashes: Hashes, num_words: int, positions: Counts, num_positions: int
 ) -> None:
@@ -201,7 +202,7 @@ def _lengthen(
         out_ngrams[position] = extend(out_ngrams[position], hashes[position + num_words - 1])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _tally(first: Counts, positions: Counts, num_positions: int, out: Counts) -> None:
     """Write the number of occurrences of each n-gram at its first position."""
     for i in range(num_positions):
@@ -212,7 +213,7 @@ def _tally(first: Counts, positions: Counts, num_positions: int, out: Counts) ->
             out[first[position]] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _most_frequent(
     first: Counts, counts: Counts, positions: Counts, num_positions: int, lengths: Counts, n: int
 ) -> int:
@@ -231,7 +232,7 @@ def _most_frequent(
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _covered_chars(
     positions: Counts, is_counted: Bools, num_positions: int, lengths: Counts, n: int
 ) -> int:
@@ -246,7 +247,7 @@ def _covered_chars(
     return num_chars
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _keep_candidates(first: Counts, counts: Counts, num_positions: int, out: Counts) -> int:
     """Keep the positions where an n-gram longer by a word may repeat; return their number.
 

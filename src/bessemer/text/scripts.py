@@ -17,9 +17,15 @@ import unicodedata
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
-from bessemer.text.buffers import Bytes, Offsets, longest_document_bytes, read_only, utf8_buffers
+from bessemer.text.buffers import (
+    Bytes,
+    Offsets,
+    kernel,
+    longest_document_bytes,
+    read_only,
+    utf8_buffers,
+)
 from bessemer.text.characters import NUM_CODE_POINTS, SPACE, class_table, decode
 from bessemer.text.quality import share
 from bessemer.text.string_classes import ASSIGNED
@@ -168,7 +174,7 @@ def kind_table() -> Bytes:
     return read_only(table)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count(offsets: Offsets, data: Bytes, kinds: Bytes, out: npt.NDArray[np.int64]) -> None:
     for document in range(len(offsets) - 1):
         position, end = offsets[document], offsets[document + 1]

@@ -31,6 +31,7 @@ from bessemer.text.buffers import (
     Hashes,
     Integer,
     Offsets,
+    kernel,
     read_only,
     utf8_buffers,
 )
@@ -145,7 +146,7 @@ def _count(offsets: Offsets, data: Bytes, lists: UrlLists, out: Counts) -> None:
             )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hash_entries(
     offsets: Offsets,
     data: Bytes,
@@ -181,7 +182,7 @@ def _hash_entries(
             out_hashes[i] = finish(state)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _last_field(data: Bytes, begin: int, end: int) -> int:
     """Return where the second field of a line begins, or the line if there is none."""
     position = begin
@@ -192,7 +193,7 @@ def _last_field(data: Bytes, begin: int, end: int) -> int:
     return position if position < end and data[position] != 0x23 else begin
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _scheme_end(data: Bytes, begin: int, end: int) -> int:
     """Return the byte behind http:// or https://, or the beginning if there is neither."""
     scheme = (0x68, 0x74, 0x74, 0x70)
@@ -209,7 +210,7 @@ def _scheme_end(data: Bytes, begin: int, end: int) -> int:
     return position + 3
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _host(data: Bytes, begin: int, end: int) -> tuple[int, int]:
     """Return where the host begins and ends: without user, port, and a dot at the end."""
     stop = begin
@@ -227,7 +228,7 @@ def _host(data: Bytes, begin: int, end: int) -> tuple[int, int]:
     return begin, stop
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hash_backwards(data: Bytes, begin: int, end: int) -> tuple[np.uint64, int]:
     """Return the hash of a name from its end, in lower case, and its length."""
     state = SEED
@@ -236,7 +237,7 @@ def _hash_backwards(data: Bytes, begin: int, end: int) -> tuple[np.uint64, int]:
     return finish(state), end - begin
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hash_url(data: Bytes, begin: int, end: int) -> tuple[np.uint64, int]:
     """Return the hash and length of a URL behind its scheme, its host in lower case."""
     host_end = _host(data, begin, end)[1]
@@ -252,7 +253,7 @@ def _hash_url(data: Bytes, begin: int, end: int) -> tuple[np.uint64, int]:
     return finish(state), stop - begin
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_domains(data: Bytes, begin: int, end: int, domains: Hashes) -> int:
     """Return how many of the host and the domains above it are listed."""
     found = 0
@@ -265,7 +266,7 @@ def _count_domains(data: Bytes, begin: int, end: int, domains: Hashes) -> int:
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_words(
     data: Bytes,
     begin: int,
@@ -293,7 +294,7 @@ def _count_words(
     return found, found_soft
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_strings(
     data: Bytes,
     begin: int,
@@ -321,12 +322,12 @@ def _count_strings(
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_alnum(byte: Integer) -> bool:
     return bool(0x30 <= byte <= 0x39 or 0x61 <= lower(byte) <= 0x7A)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _place(keys: Hashes, key: np.uint64) -> int:
     """Return where a key stands among sorted ones, or -1."""
     first, last = 0, len(keys)
@@ -339,7 +340,7 @@ def _place(keys: Hashes, key: np.uint64) -> int:
     return first if first < len(keys) and keys[first] == key else -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_new(place: int, number: int, out_seen: Offsets) -> bool:
     """Whether a listed entry (its place, or -1) was not found in this URL before."""
     if place < 0 or out_seen[place] == number:

@@ -11,9 +11,8 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from bessemer.text.buffers import Codes
+from bessemer.text.buffers import Codes, kernel
 from bessemer.text.characters import NEWLINE
 from bessemer.text.phrases import lower
 from bessemer.text.string_classes import ALNUM, BLANK
@@ -28,7 +27,7 @@ PARTS_WORDS = 256
 """Where fastText ends a token: tab to carriage return, the space, and NUL."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_words(codes: Codes, num_codes: int, classes: Kinds) -> int:
     words = 0
     in_word = False
@@ -39,7 +38,7 @@ def count_words(codes: Codes, num_codes: int, classes: Kinds) -> int:
     return words
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def begins_with_hidden_word(codes: Codes, num_codes: int, classes: Kinds) -> bool:
     """Whether a page has one word more once it is stripped.
 
@@ -55,7 +54,7 @@ def begins_with_hidden_word(codes: Codes, num_codes: int, classes: Kinds) -> boo
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def strip_page(codes: Codes, num_codes: int, classes: Kinds) -> int:
     """Cut white space off both ends of a page, in place; return what is left of it."""
     first, last = 0, num_codes
@@ -68,7 +67,7 @@ def strip_page(codes: Codes, num_codes: int, classes: Kinds) -> int:
     return last - first
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _line_end(codes: Codes, first: int, num_codes: int) -> int:
     last = first
     while last < num_codes and codes[last] != NEWLINE:
@@ -76,7 +75,7 @@ def _line_end(codes: Codes, first: int, num_codes: int) -> int:
     return last
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _num_runs(codes: Codes, first: int, last: int, classes: Kinds) -> int:
     """Return the words between white space."""
     runs = 0
@@ -88,7 +87,7 @@ def _num_runs(codes: Codes, first: int, last: int, classes: Kinds) -> int:
     return runs
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _stands_at(codes: Codes, first: int, last: int, phrase: Codes) -> bool:
     """Whether the codes from `first` to `last` begin with the phrase, whatever the case."""
     if last - first < len(phrase):
@@ -99,7 +98,7 @@ def _stands_at(codes: Codes, first: int, last: int, phrase: Codes) -> bool:
     return is_equal
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cut_cart(codes: Codes, num_codes: int, classes: Kinds, phrase: Codes) -> tuple[int, int, int]:
     """Cut a phrase out of short lines, and one white space before it, in place.
 
@@ -131,7 +130,7 @@ def cut_cart(codes: Codes, num_codes: int, classes: Kinds, phrase: Codes) -> tup
     return num_left, cuts, gone
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cut_edge(
     codes: Codes, num_codes: int, classes: Kinds, phrase: Codes, at_end: bool
 ) -> tuple[int, int, int]:

@@ -8,9 +8,8 @@ nothing but signs around.
 import functools
 
 import numpy as np
-from numba import njit
 
-from bessemer.text.buffers import Codes, Integer, Offsets, read_only
+from bessemer.text.buffers import Codes, Integer, Offsets, kernel, read_only
 from bessemer.text.phrases import lower
 from bessemer.text.string_classes import ALNUM, BLANK, DECIMAL
 from bessemer.text.web_buttons import Kinds
@@ -35,7 +34,7 @@ def _letter(char: str) -> int:
     return ord(char) - 0x60
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def is_counter(codes: Codes, first: int, last: int, classes: Kinds, counted: Offsets) -> bool:
     """Whether the line from code `first` to `last` is a counter.
 
@@ -76,6 +75,6 @@ def is_counter(codes: Codes, first: int, last: int, classes: Kinds, counted: Off
     return is_counted
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_word(code: np.uint32, classes: Kinds) -> bool:
     return bool(classes[code] & ALNUM != 0 or code == 0x5F)

@@ -32,6 +32,7 @@ from bessemer.text.buffers import (
     Codes,
     Integer,
     Offsets,
+    kernel,
     longest_document_bytes,
     read_only,
     utf8_buffers,
@@ -199,7 +200,7 @@ def _count(
             row["removed_words"] += words_before - count_words(kept, num_kept, classes)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _scan(
     data: Bytes,
     begin: int,
@@ -300,7 +301,7 @@ def _scan(
     return num_kept, has_button
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _end_line(out_kept: Codes, num_kept: int) -> int:
     out_kept[num_kept] = NEWLINE
     return num_kept + 1

@@ -35,6 +35,7 @@ from bessemer.text.buffers import (
     Integer,
     Offsets,
     grown,
+    kernel,
     longest_document_bytes,
     utf8_buffers,
 )
@@ -83,7 +84,7 @@ def word_spans(array: pa.Array | pa.ChunkedArray) -> tuple[Offsets, Counts, Coun
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def max_words(num_bytes: int) -> int:
     """Return the most words a text of that many bytes can have."""
     return (num_bytes + 1) // 2
@@ -101,7 +102,7 @@ def empty_words(num_words: int) -> Words:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_words(data: Bytes, begin: int, end: int, classes: Bytes, fold: Codes, out: Words) -> int:
     """Fill `out` with the words of the document at bytes `begin` to `end`; return their number.
 

@@ -75,6 +75,7 @@ class Tables(NamedTuple):
     may_be_exception: Bools  # by the first FILTER_BITS of a hash: small enough to stay in cache
     pieces: Bytes  # (slots, MAX_EXCEPTION_PIECES): characters of each piece, 0 behind the last
     is_affixed: Bools  # per slot: what is put together again if its affixes were cut off
+    affixed_sizes: Codes  # uint32, by first character (127 for all behind): a bit for each length
     units: Hashes  # open addressing; 0 is an empty slot
     stop_words: Hashes  # sorted as given
 
@@ -94,10 +95,13 @@ def tables() -> Tables:
     slots = _slots(spelt)
     pieces = np.zeros((len(slots), MAX_EXCEPTION_PIECES), np.uint8)
     is_affixed = np.zeros(len(slots), np.bool_)
+    sizes = np.zeros(128, np.uint32)
     for i, (whole, parts) in enumerate(zip(spelt, exceptions, strict=True)):
         slot = int(np.flatnonzero(slots == hash_text(whole))[0])
         pieces[slot, : len(parts)] = [len(part) for part in parts]
         is_affixed[slot] = i < len(affixed)
+        if is_affixed[slot]:
+            sizes[min(ord(whole[0]), 127)] |= np.uint32(1 << len(whole))
     filled = np.zeros(1 << FILTER_BITS, np.bool_)
     filled[slots[slots != 0] >> np.uint64(64 - FILTER_BITS)] = True
     return Tables(
@@ -107,6 +111,7 @@ def tables() -> Tables:
         may_be_exception=read_only(filled),
         pieces=read_only(pieces),
         is_affixed=read_only(is_affixed),
+        affixed_sizes=read_only(sizes),
         units=read_only(_slots(" ".join(listed["unit"]).split(" "))),
         stop_words=read_only(np.array([hash_text(word) for word in STOP_WORDS], np.uint64)),
     )

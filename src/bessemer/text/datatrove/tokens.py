@@ -503,7 +503,9 @@ def _put_together(
         token = num_before
         while token + length <= num_tokens:
             exception = -1
-            if ends[token + length - 1] - begins[token] > 1:
+            size = ends[token + length - 1] - begins[token]
+            sizes = np.int64(tables.affixed_sizes[min(text.codes[begins[token]], 127)])
+            if 1 < size <= MAX_EXCEPTION_CHARS and sizes >> size & 1:
                 exception = _exception(text, begins[token], ends[token + length - 1], tables)
             if exception < 0 or not tables.is_affixed[exception]:
                 token += 1
