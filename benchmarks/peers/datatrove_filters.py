@@ -55,7 +55,7 @@ def main() -> None:
         seconds, end_cpu = time.perf_counter() - begin, os.times()
         reasons = {}
         for path in sorted(dropped.rglob("*.jsonl")):
-            for line in path.read_text("utf-8").splitlines():
+            for line in path.read_text("utf-8").split("\n")[:-1]:
                 document = json.loads(line)
                 reasons[document["id"]] = document["metadata"].get(
                     "filter_reason", path.parent.name

@@ -12,7 +12,10 @@ Kind = Literal["web", "books", "papers", "code"]
 Format = Literal[
     "auto", "jsonl", "csv", "tsv", "parquet", "text", "markdown", "html", "warc", "epub", "tar"
 ]  # fmt: skip
-Peer = Literal["datatrove", "dclm", "dolma", "redpajama"]
+Family = Literal[
+    "surface", "repetition", "lines", "code", "scripts", "urls", "language", "model",
+    "datatrove", "dclm", "dolma", "redpajama",
+]  # fmt: skip
 Extractor = Literal["resiliparse", "trafilatura"]
 PiiKind = Literal["email", "phone", "ip", "card", "iban", "ssn", "secret"]
 
@@ -208,9 +211,13 @@ class CurateConfig(Section):
     max_rule_frac: Fraction = 0.5
     """A rule that a larger share of a source's documents breaks is warned of: more often the bound
     is wrong than the source. It changes nothing that a run makes, but for the report."""
-    dialects: Annotated[tuple[Peer, ...], Field(strict=False)] = ("datatrove", "redpajama")
-    """Programs whose measures are taken beside ours, for `bessemer whatif`; those that a preset or
-    a rule bounds are always. Each takes as long as half of our own."""
+    measure: Annotated[tuple[Family, ...], Field(strict=False)] = (
+        "surface", "repetition", "lines", "code", "scripts", "urls", "language", "model",
+        "datatrove", "redpajama",
+    )  # fmt: skip
+    """Families of signals that are measured whether a rule bounds one or not, for `bessemer whatif`
+    and for rules that are still to come. A family with a bounded signal is always measured; with
+    `[]` nothing else is, which takes a fraction of the time."""
     rule: Annotated[tuple[RuleConfig, ...], Field(strict=False)] = ()
     urls: UrlsConfig = UrlsConfig()
     pii: PiiConfig = PiiConfig()

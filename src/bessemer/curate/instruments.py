@@ -1,16 +1,15 @@
-"""What documents are measured with, beside our own kernels: models, lists, measures of others."""
+"""The files that documents are measured with, beside our own kernels: models and lists."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bessemer.config.data import CurateConfig, Peer, SourceConfig
+from bessemer.config.data import CurateConfig
 from bessemer.core.errors import IntegrityError
 from bessemer.core.fingerprint import digest_file
 from bessemer.curate.language import LanguageModel, load_language_model, shipped_model
-from bessemer.curate.peers import PEERS, needed_peers
 from bessemer.curate.quality_model import QualityModel, load_model
 from bessemer.curate.url_lists import read_url_lists
 from bessemer.text.urls import UrlLists
@@ -23,7 +22,6 @@ class Instruments:
     quality_file: Path | None = None
     language_file: Path | None = None  # None: the model that comes with bessemer
     url_lists: tuple[tuple[str, Path], ...] = ()  # key in [curate.urls], file
-    peers: tuple[Peer, ...] = tuple(PEERS)  # programs whose signals are measured as well
 
     @property
     def language(self) -> LanguageModel:
@@ -41,14 +39,11 @@ class Instruments:
         return read_url_lists(self.url_lists)
 
 
-def instruments_of(
-    sources: Sequence[SourceConfig], curate: CurateConfig, base: Path
-) -> Instruments:
+def instruments_of(curate: CurateConfig, base: Path) -> Instruments:
     """What a run file names; `base` is its folder."""
     return Instruments(
         quality_file=base / curate.quality.model if curate.quality else None,
         language_file=base / curate.language.model if curate.language.model else None,
-        peers=needed_peers(sources, curate),
         url_lists=tuple((kind, base / path) for kind, path in sorted(curate.urls.files().items())),
     )
 

@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from bessemer.curate.bounds import Rule
 from bessemer.curate.canaries import canaries
+from bessemer.curate.families import FAMILIES, LANGUAGE, Batch
 from bessemer.curate.instruments import Instruments
 from bessemer.curate.signals import measure
-from bessemer.text.urls import URL_SIGNALS
+
+_OF_THE_USER = ("urls", "model")  # families that measure by files of the user's
 
 
 def find_canaries(rules: Iterable[Rule]) -> dict[tuple[str, str], str | None]:
@@ -40,5 +42,7 @@ def find_canaries(rules: Iterable[Rule]) -> dict[tuple[str, str], str | None]:
 @functools.cache
 def _measures() -> dict[str, np.ndarray]:
     texts, urls = zip(*canaries().values(), strict=True)
-    _, measures = measure(pa.array(texts, pa.large_string()), pa.array(urls), Instruments())
-    return {name: values for name, values in measures.items() if name not in URL_SIGNALS}
+    batch = Batch(pa.array(texts, pa.large_string()), pa.array(urls), Instruments())
+    measures = measure(batch, [family for family in FAMILIES if family not in _OF_THE_USER])
+    del measures[LANGUAGE]
+    return measures

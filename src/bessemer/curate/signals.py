@@ -8,49 +8,30 @@ a page, say), which breaks no bound. A new threshold is then a query, not anothe
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.data import CurateConfig
+from bessemer.config.data import CurateConfig, Family
 from bessemer.core.events import Display
 from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.storage import read_table, write_table
+from bessemer.curate.families import FAMILIES, LANGUAGE, Batch
 from bessemer.curate.instruments import Instruments
-from bessemer.curate.language import LANGUAGE_SIGNALS, LanguageModel, detect_languages
 from bessemer.curate.ledger import count_by_source, list_shards, sum_up
-from bessemer.curate.peers import PEERS
 from bessemer.curate.quality_model import QUALITY_SIGNAL
-from bessemer.curate.quality_model import QUALITY_SIGNALS as MODEL_SIGNALS
-from bessemer.curate.url_lists import file_extension
 from bessemer.engine.tasks import Engine, Task
-from bessemer.text.code import CODE_SIGNALS, code_signals
-from bessemer.text.quality import QUALITY_SIGNALS, quality_signals
-from bessemer.text.repetition import REPETITION_SIGNALS, repetition_signals
-from bessemer.text.scripts import SCRIPT_SIGNALS, script_signals
-from bessemer.text.urls import URL_SIGNALS, url_signals
-from bessemer.text.web_lines import WEB_LINE_SIGNALS, web_line_signals
 
 STAGE = "signals"
-_LANGUAGE = "language"
 
-# Name -> definition of every numeric signal that a rule can bound.
 SIGNAL_DEFINITIONS: dict[str, str] = {
-    **QUALITY_SIGNALS,
-    **REPETITION_SIGNALS,
-    **WEB_LINE_SIGNALS,
-    **CODE_SIGNALS,
-    **SCRIPT_SIGNALS,
-    **URL_SIGNALS,
-    **LANGUAGE_SIGNALS,
-    **MODEL_SIGNALS,
-    **{name: text for peer in PEERS.values() for name, text in peer.definitions.items()},
+    name: text for family in FAMILIES.values() for name, text in family.definitions.items()
 }
+"""Name -> definition of every numeric signal that a rule can bound."""
 
 
 def why_no_signal(name: str, curate: CurateConfig) -> str | None:
@@ -72,11 +53,12 @@ def signals(
     sources: Sequence[str],
     folder: Path,
     engine: Engine,
+    families: Sequence[Family] = tuple(FAMILIES),
     instruments: Instruments | None = None,
 ) -> StageResult:
     """Measure all documents of `ingest` into `folder`, with the models and lists given."""
     instruments = instruments or Instruments()
-    compile_kernels(instruments, engine.display)
+    compile_kernels(families, instruments, engine.display)
     tasks = [
         Task(
             key=shard.removesuffix(".parquet"),
@@ -85,6 +67,7 @@ def signals(
                 "ingest": ingest,
                 "shard": shard,
                 "folder": folder,
+                "families": tuple(families),
                 "instruments": instruments,
             },
         )
@@ -94,70 +77,44 @@ def signals(
     return StageResult(conservation=sum_up(sources, counts, counts))
 
 
-def compile_kernels(instruments: Instruments, display: Display) -> None:
+def compile_kernels(families: Sequence[Family], instruments: Instruments, display: Display) -> None:
     """Compile once, into the cache on disk, what several workers would each compile again."""
     tiny = pa.array(["a"], pa.large_string())
-    families = _families(tiny, tiny, instruments)
     with display.bar("kernels", total=len(families)) as bar:
-        for name, measure_family in families.items():
-            measure_family()
-            bar.advance(note=name)
+        for family in families:
+            FAMILIES[family].measure(Batch(tiny, tiny, instruments))
+            bar.advance(note=family)
 
 
-def measure(
-    texts: pa.Array, urls: pa.Array, instruments: Instruments
-) -> tuple[list[str], dict[str, np.ndarray]]:
-    """The language and every signal of each document.
+def measure(batch: Batch, families: Sequence[Family]) -> dict[str, np.ndarray]:
+    """What `families` measure of each document, in the order of `SIGNAL_DEFINITIONS`.
 
-    Signals are float32, NaN where a measure has no meaning, and in the order of
-    `SIGNAL_DEFINITIONS`; those of a model and of other programs are there if `instruments` has it.
+    Signals are float32, NaN where a measure has no meaning; beside them is the language, as an
+    array of objects, if it was to be found.
     """
     found: dict[str, np.ndarray] = {}
-    for measure_family in _families(texts, urls, instruments).values():
-        found |= measure_family()
-    languages = found.pop(_LANGUAGE).tolist()
-    return languages, {name: found[name] for name in SIGNAL_DEFINITIONS if name in found}
-
-
-def _families(
-    texts: pa.Array, urls: pa.Array, instruments: Instruments
-) -> dict[str, Callable[[], dict[str, np.ndarray]]]:
-    """Name of a family of signals -> what measures it."""
-    families: dict[str, Callable[[], dict[str, np.ndarray]]] = {
-        "quality": lambda: quality_signals(texts),
-        "repetition": lambda: repetition_signals(texts),
-        "lines of pages": lambda: web_line_signals(texts),
-        "code": lambda: code_signals(texts, list(map(file_extension, urls.to_pylist()))),
-        "scripts": lambda: script_signals(texts),
-        "urls": lambda: url_signals(urls, instruments.urls),
-        "language": lambda: _language_signals(texts, instruments.language),
-    }
-    if quality := instruments.quality:
-        families["quality model"] = lambda: {QUALITY_SIGNAL: quality.scores(texts)}
-    families |= {peer: partial(PEERS[peer].measure, texts) for peer in instruments.peers}
-    return families
-
-
-def _language_signals(texts: pa.Array, model: LanguageModel) -> dict[str, np.ndarray]:
-    found = detect_languages(texts, model)
-    return {
-        _LANGUAGE: np.array(found.codes, np.object_),
-        "language_score": found.scores,
-        "language_paragraph_frac": found.paragraph_fracs,
-    }
+    for family in FAMILIES:
+        if family in families:
+            found |= FAMILIES[family].measure(batch)
+    return found
 
 
 def measure_shard(
-    ingest: Path, shard: str, folder: Path, instruments: Instruments
+    ingest: Path,
+    shard: str,
+    folder: Path,
+    families: Sequence[Family] = tuple(FAMILIES),
+    instruments: Instruments | None = None,
 ) -> dict[str, Any]:
     """Measure one shard; returns source -> (documents, bytes)."""
     columns = ["doc_id", "text", "source", "url", "num_bytes"]
     table = read_table(ingest / DOCUMENTS / shard, columns)
     texts, urls = (table[name].combine_chunks() for name in ("text", "url"))
-    languages, measures = measure(texts, urls, instruments)
-    measured = {"doc_id": table["doc_id"], _LANGUAGE: pa.array(languages, pa.string())}
+    found = measure(Batch(texts, urls, instruments or Instruments()), families)
+    languages = found.pop(LANGUAGE, np.full(len(table), None, np.object_))
+    measured = {"doc_id": table["doc_id"], LANGUAGE: pa.array(languages, pa.string())}
     measured |= {
-        name: pa.array(values, pa.float32(), from_pandas=True) for name, values in measures.items()
+        name: pa.array(values, pa.float32(), from_pandas=True) for name, values in found.items()
     }
     write_table(folder / SIGNALS / shard, pa.table(measured))
     return count_by_source(table)

@@ -17,7 +17,7 @@ from bessemer.config.load import hint
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, Fault
 from bessemer.curate.bounds import Rule, rules_for
-from bessemer.curate.peers import needed_peers, peer_of
+from bessemer.curate.families import family_of, needed_families
 from bessemer.curate.rules import LANGUAGE_RULE
 from bessemer.curate.signals import why_no_signal
 
@@ -112,9 +112,8 @@ def _parse(text: str, rules: Mapping[str, Sequence[Rule]], config: RunConfig) ->
         return _parse_language(end, value)
     if why := why_no_signal(name, config.curate):
         return why
-    peer = peer_of(name)
-    if peer and peer not in needed_peers(config.source, config.curate):
-        return f"{name} was not measured in this run; add {peer!r} to curate.dialects and run again"
+    if family_of(name) not in needed_families(config.source, config.curate):
+        return f"{name} was not measured in this run; add {family_of(name)!r} to curate.measure"
     if end and end not in _ENDS:
         return f"{end!r} is no end of a bound; expected {name}.min or {name}.max"
     there = _ends_of(name, rules)

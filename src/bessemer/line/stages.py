@@ -73,12 +73,12 @@ def _tokenizer_settings(config: RunConfig) -> dict[str, Any]:
 
 def _signal_settings(config: RunConfig) -> dict[str, Any]:
     """What bears on signals: models and lists by their digests, wherever they lie."""
-    from bessemer.curate.peers import needed_peers
+    from bessemer.curate.families import needed_families
 
     curate = config.curate
     return {
         **_UNICODE,
-        "peers": needed_peers(config.source, curate),
+        "families": needed_families(config.source, curate),
         "language": curate.language.digest,
         "url_lists": curate.urls.digests,
         **({"quality": curate.quality.digest} if curate.quality else {}),

@@ -74,12 +74,19 @@ def run_ingest(work: Work) -> StageResult:
 
 def run_signals(work: Work) -> StageResult:
     """Measure every document."""
+    from bessemer.curate.families import needed_families
     from bessemer.curate.instruments import check_instruments
     from bessemer.curate.signals import signals
 
-    check_instruments(work.instruments, work.config.curate)
+    curate = work.config.curate
+    check_instruments(work.instruments, curate)
     return signals(
-        work.inputs["ingest"], work.source_names, work.folder, work.engine, work.instruments
+        work.inputs["ingest"],
+        work.source_names,
+        work.folder,
+        work.engine,
+        needed_families(work.config.source, curate),
+        work.instruments,
     )
 
 

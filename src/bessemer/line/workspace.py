@@ -98,7 +98,7 @@ def plan_workspace(
         files=files,
         fingerprints=_fingerprints(config, files),
         tokenizer_file=base / config.tokenizer.path if config.tokenizer.path else None,
-        instruments=instruments_of(config.source, config.curate, base),
+        instruments=instruments_of(config.curate, base),
         init_from=None if config.model.init_from is None else base / config.model.init_from,
         branch_from=tuple(base / each for each in config.cluster.branch_from),
     )

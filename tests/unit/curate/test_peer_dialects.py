@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from bessemer.curate.dialects import DIALECTS
+from bessemer.curate.families import FAMILIES, Batch
 from bessemer.curate.instruments import Instruments
 from bessemer.curate.signals import SIGNAL_DEFINITIONS, measure
 
@@ -29,7 +30,7 @@ def add(numbers):
 
 def broken(recipe: str, text: str, url: str) -> set[str]:
     texts, urls = pa.array([text], pa.large_string()), pa.array([url])
-    _, found = measure(texts, urls, Instruments())
+    found = measure(Batch(texts, urls, Instruments()), list(FAMILIES))
     return {
         name
         for name, ends in DIALECTS[recipe].items()

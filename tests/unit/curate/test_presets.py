@@ -15,7 +15,6 @@ from bessemer.config.data import CurateConfig, RuleConfig, SourceConfig
 from bessemer.core.layout import DECISIONS
 from bessemer.core.storage import read_table
 from bessemer.curate.ingest import ingest
-from bessemer.curate.instruments import Instruments
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.presets import PRESETS
 from bessemer.curate.rules import judge_shard
@@ -44,7 +43,7 @@ def judge(
         digest="",
     )
     ingest([file], [source], curate, folder / "ingest", Engine())
-    measure_shard(folder / "ingest", SHARD, folder / "signals", Instruments())
+    measure_shard(folder / "ingest", SHARD, folder / "signals")
     judge_shard(
         folder / "ingest", folder / "signals", {"mini": source}, curate, SHARD, folder / "rules"
     )

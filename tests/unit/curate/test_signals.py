@@ -23,7 +23,7 @@ def test_urls_and_paths_are_measured_with_the_texts(
     path = tmp_path / "domains.txt"
     path.write_text("bad.com\n")
     instruments = Instruments(url_lists=(("blocked_domains", path),))
-    signals(ingested, ["web"], tmp_path / "out", Engine(), instruments)
+    signals(ingested, ["web"], tmp_path / "out", Engine(), instruments=instruments)
     found = read_table(tmp_path / "out" / "signals" / "00000.parquet")
     assert found["url_blocked_domain_count"].to_pylist() == [1, 0, 0]
     assert found["comment_frac"].to_pylist() == [None, 1, None]

@@ -142,8 +142,8 @@ def test_a_bound_may_be_removed() -> None:
 def test_what_was_not_measured_is_no_question_for_stored_signals() -> None:
     with pytest.raises(ConfigError) as error:
         parse_changes(["word_count@dolma.min=50"], {}, CONFIG)
-    assert "was not measured in this run; add 'dolma' to curate.dialects" in str(error.value)
-    curate = CONFIG.curate.model_copy(update={"dialects": ("dolma",)})
+    assert "was not measured in this run; add 'dolma' to curate.measure" in str(error.value)
+    curate = CONFIG.curate.model_copy(update={"measure": ("dolma",)})
     config = CONFIG.model_copy(update={"curate": curate})
     [change] = parse_changes(["word_count@dolma.min=50"], {}, config)
     assert (change.name, change.end, change.bound) == ("word_count@dolma", "min", 50)

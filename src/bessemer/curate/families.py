@@ -1,0 +1,106 @@
+"""Families of signals: what each measures of a batch of documents, and which a run needs.
+
+Families in ours have our definitions; the others are the measures of another program, as it takes
+them. A run measures those that `curate.measure` lists and those with a signal that one of its rules
+bounds; a signal of another family is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from bessemer.config.data import CurateConfig, Family, SourceConfig
+from bessemer.curate.bounds import rules_for
+from bessemer.curate.instruments import Instruments
+from bessemer.curate.language import LANGUAGE_SIGNALS, detect_languages
+from bessemer.curate.quality_model import QUALITY_SIGNAL
+from bessemer.curate.quality_model import QUALITY_SIGNALS as MODEL_SIGNALS
+from bessemer.curate.url_lists import file_extension
+from bessemer.text.code import CODE_SIGNALS, code_signals
+from bessemer.text.datatrove.signals import DATATROVE_SIGNALS, datatrove_signals
+from bessemer.text.dclm.signals import DCLM_SIGNALS, dclm_signals
+from bessemer.text.dolma.signals import DOLMA_SIGNALS, dolma_signals
+from bessemer.text.quality import QUALITY_SIGNALS, quality_signals
+from bessemer.text.redpajama import REDPAJAMA_SIGNALS, redpajama_signals
+from bessemer.text.repetition import REPETITION_SIGNALS, repetition_signals
+from bessemer.text.scripts import SCRIPT_SIGNALS, script_signals
+from bessemer.text.urls import URL_SIGNALS, url_signals
+from bessemer.text.web_lines import WEB_LINE_SIGNALS, web_line_signals
+
+LANGUAGE = "language"  # the one column that is no number, from the family of that name
+Measures = dict[str, np.ndarray]
+
+
+class Batch(NamedTuple):
+    """What documents are measured by."""
+
+    texts: pa.Array  # large_string
+    urls: pa.Array  # string
+    instruments: Instruments
+
+
+class SignalFamily(NamedTuple):
+    """Signals that are measured together."""
+
+    definitions: dict[str, str]  # name, ending in its unit -> definition and source
+    measure: Callable[[Batch], Measures]  # name -> float32, NaN where it has no meaning
+
+
+def _code(batch: Batch) -> Measures:
+    return code_signals(batch.texts, list(map(file_extension, batch.urls.to_pylist())))
+
+
+def _language(batch: Batch) -> Measures:
+    found = detect_languages(batch.texts, batch.instruments.language)
+    return {
+        LANGUAGE: np.array(found.codes, np.object_),
+        "language_score": found.scores,
+        "language_paragraph_frac": found.paragraph_fracs,
+    }
+
+
+def _model(batch: Batch) -> Measures:
+    model = batch.instruments.quality
+    return {} if model is None else {QUALITY_SIGNAL: model.scores(batch.texts)}
+
+
+FAMILIES: dict[Family, SignalFamily] = {
+    "surface": SignalFamily(QUALITY_SIGNALS, lambda batch: quality_signals(batch.texts)),
+    "repetition": SignalFamily(REPETITION_SIGNALS, lambda batch: repetition_signals(batch.texts)),
+    "lines": SignalFamily(WEB_LINE_SIGNALS, lambda batch: web_line_signals(batch.texts)),
+    "code": SignalFamily(CODE_SIGNALS, _code),
+    "scripts": SignalFamily(SCRIPT_SIGNALS, lambda batch: script_signals(batch.texts)),
+    "urls": SignalFamily(
+        URL_SIGNALS, lambda batch: url_signals(batch.urls, batch.instruments.urls)
+    ),
+    "language": SignalFamily(LANGUAGE_SIGNALS, _language),
+    "model": SignalFamily(MODEL_SIGNALS, _model),
+    "datatrove": SignalFamily(DATATROVE_SIGNALS, lambda batch: datatrove_signals(batch.texts)),
+    "dclm": SignalFamily(DCLM_SIGNALS, lambda batch: dclm_signals(batch.texts)),
+    "dolma": SignalFamily(DOLMA_SIGNALS, lambda batch: dolma_signals(batch.texts)),
+    "redpajama": SignalFamily(REDPAJAMA_SIGNALS, lambda batch: redpajama_signals(batch.texts)),
+}
+
+
+def family_of(signal: str) -> Family:
+    """The family that a signal belongs to; KeyError if there is no such signal."""
+    for family, about in FAMILIES.items():
+        if signal in about.definitions:
+            return family
+    raise KeyError(signal)
+
+
+def needed_families(sources: Sequence[SourceConfig], curate: CurateConfig) -> tuple[Family, ...]:
+    """The families that a run measures, in their order."""
+    bounded = {rule.name for source in sources for rule in rules_for(source, curate)}
+    always = {*curate.measure, *(["language"] if curate.languages else [])}
+    return tuple(
+        family
+        for family, about in FAMILIES.items()
+        if family in always or bounded & about.definitions.keys()
+        if family != "model" or curate.quality
+    )
