@@ -65,6 +65,8 @@ def shipped_model() -> Path:
 @functools.lru_cache(maxsize=2)
 def load_language_model(path: Path) -> LanguageModel:
     """Read a fastText classifier of languages (.bin or .ftz); DataError says what is wrong."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; give the file of the model, .bin or .ftz")
     try:
         classifier = read_fasttext(path)
     except FileNotFoundError:

@@ -7,7 +7,6 @@ a page, say), which breaks no bound. A new threshold is then a query, not anothe
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,16 @@ import numpy as np
 import pyarrow as pa
 
 from bessemer.config.data import CurateConfig
+from bessemer.config.load import hint
 from bessemer.core.events import Display
 from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.storage import read_table, write_table
+from bessemer.curate.dialects import DIALECTS
 from bessemer.curate.instruments import Instruments
 from bessemer.curate.language import LANGUAGE_SIGNALS, LanguageModel, detect_languages
 from bessemer.curate.ledger import count_by_source, list_shards, sum_up
+from bessemer.curate.presets import PRESETS
 from bessemer.curate.quality_model import QUALITY_SIGNAL
 from bessemer.curate.quality_model import QUALITY_SIGNALS as MODEL_SIGNALS
 from bessemer.curate.url_lists import file_extension
@@ -33,24 +35,29 @@ from bessemer.text.quality import QUALITY_SIGNALS, quality_signals
 from bessemer.text.redpajama import REDPAJAMA_SIGNALS, redpajama_signals
 from bessemer.text.repetition import REPETITION_SIGNALS, repetition_signals
 from bessemer.text.scripts import SCRIPT_SIGNALS, script_signals
-from bessemer.text.urls import URL_SIGNALS, url_signals
+from bessemer.text.urls import URL_SIGNALS, list_of, url_signals
 from bessemer.text.web_lines import WEB_LINE_SIGNALS, web_line_signals
 
 STAGE = "signals"
 _LANGUAGE = "language"
 
+# Family -> name -> definition of the numeric signals that it measures.
+SIGNAL_FAMILIES: dict[str, dict[str, str]] = {
+    "quality": QUALITY_SIGNALS,
+    "repetition": REPETITION_SIGNALS,
+    "lines of pages": WEB_LINE_SIGNALS,
+    "redpajama": REDPAJAMA_SIGNALS,
+    "datatrove": DATATROVE_SIGNALS,
+    "code": CODE_SIGNALS,
+    "scripts": SCRIPT_SIGNALS,
+    "urls": URL_SIGNALS,
+    "language": LANGUAGE_SIGNALS,
+    "quality model": MODEL_SIGNALS,
+}
+
 # Name -> definition of every numeric signal that a rule can bound.
 SIGNAL_DEFINITIONS: dict[str, str] = {
-    **QUALITY_SIGNALS,
-    **REPETITION_SIGNALS,
-    **WEB_LINE_SIGNALS,
-    **REDPAJAMA_SIGNALS,
-    **DATATROVE_SIGNALS,
-    **CODE_SIGNALS,
-    **SCRIPT_SIGNALS,
-    **URL_SIGNALS,
-    **LANGUAGE_SIGNALS,
-    **MODEL_SIGNALS,
+    name: definition for family in SIGNAL_FAMILIES.values() for name, definition in family.items()
 }
 
 
@@ -58,14 +65,21 @@ def why_no_signal(name: str, curate: CurateConfig) -> str | None:
     """What to tell a person who named a signal that a run has not; None if it has."""
     if name == QUALITY_SIGNAL and curate.quality is None:
         return f"{name} needs a quality model; name its file in [curate.quality]"
-    return None if name in SIGNAL_DEFINITIONS else _unknown_signal(name)
+    if name in URL_SIGNALS and (kind := list_of(name)) not in curate.urls.files():
+        return f"{name} needs a list; name its file in [curate.urls] {kind}"
+    if name == _LANGUAGE:
+        return (
+            "no signal 'language'; curate.languages says which are kept, "
+            "curate.language.min_score how sure they must be"
+        )
+    return None if name in SIGNAL_DEFINITIONS else f"no signal {name!r}{_nearest_signal(name)}"
 
 
-def _unknown_signal(name: str) -> str:
-    """The nearest signal there is, or all."""
-    near = difflib.get_close_matches(name, SIGNAL_DEFINITIONS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else ", ".join(SIGNAL_DEFINITIONS)
-    return f"no signal {name!r}; {hint}"
+def _nearest_signal(name: str) -> str:
+    """The nearest signal there is, or what else was meant."""
+    if name in (*PRESETS, *DIALECTS):
+        return f"; {name!r} is a preset: name it in presets of a [[source]]"
+    return hint(name, SIGNAL_DEFINITIONS)
 
 
 def signals(

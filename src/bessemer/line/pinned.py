@@ -6,6 +6,7 @@ with bessemer is taken, too: with another one, languages would be others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ def pin_instruments(sections: dict[str, Any], base: Path) -> list[Fault]:
         path = base / language.model if language.model else shipped_model()
         known = load_language_model(path).codes
         faults += [
-            Fault("curate.languages", f"{code!r} is not known to {path.name}{hint(code, known)}")
+            Fault(
+                "curate.languages", f"{code!r} is not known to {path.name}{_nearest(code, known)}"
+            )
             for code in curate.languages
             if code not in known
         ]
@@ -54,6 +57,12 @@ def pin_instruments(sections: dict[str, Any], base: Path) -> list[Fault]:
     return faults + list_faults
 
 
+def _nearest(code: str, known: Sequence[str]) -> str:
+    """What to say behind a language that is not known; "en-US" and "EN" are English."""
+    wide = code.lower().replace("_", "-").split("-")[0]
+    return hint(wide if wide in known else code, known)
+
+
 def _pin_url_lists(urls: UrlsConfig, base: Path) -> tuple[UrlsConfig, list[Fault]]:
     """The lists of URLs with their files' digests, and what is wrong with them."""
     digests, faults = {}, []
@@ -61,6 +70,14 @@ def _pin_url_lists(urls: UrlsConfig, base: Path) -> tuple[UrlsConfig, list[Fault
         where, given = f"curate.urls.{kind}", urls.digests.get(kind)
         try:
             digests[kind] = digest_file(base / path)
+        except FileNotFoundError:
+            what = f"no file {base / path}; paths are relative to the run file"
+            faults.append(Fault(where, what))
+            continue
+        except IsADirectoryError:
+            what = f"{path} is a folder; give a text file of an entry a line"
+            faults.append(Fault(where, what))
+            continue
         except OSError as error:
             faults.append(Fault(where, f"{path} cannot be read: {error.strerror}"))
             continue

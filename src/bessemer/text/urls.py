@@ -63,6 +63,11 @@ DOMAINS, URLS, WORDS, SOFT_WORDS, STRINGS = KINDS = (
 """The lists, by their keys in the run file."""
 
 
+def list_of(signal: str) -> str:
+    """The list that a signal of `URL_SIGNALS` counts."""
+    return dict(zip(URL_SIGNALS, KINDS, strict=True))[signal]
+
+
 class UrlLists(NamedTuple):
     """What URLs are held against; every array of hashes is sorted."""
 
