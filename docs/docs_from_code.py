@@ -6,11 +6,10 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from signals_from_code import rules_page, signals_page
 
 from bessemer.config.run import RunConfig
 from bessemer.curate.pii import FINDERS
-from bessemer.curate.presets import PRESETS
-from bessemer.curate.signals import SIGNAL_DEFINITIONS
 from bessemer.line.stages import STAGES
 
 
@@ -88,43 +87,6 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{value}`"
-
-
-def signals_page() -> str:
-    """Every signal with its definition."""
-    rows = [f"| `{name}` | {' '.join(text.split())} |" for name, text in SIGNAL_DEFINITIONS.items()]
-    return "\n".join(
-        [
-            "# Signals",
-            "",
-            "Measured for every document, kept in `signals/<shard>.parquet`; a rule may bound any "
-            "of them.",
-            "",
-            "| signal | definition |",
-            "| --- | --- |",
-            *rows,
-            "",
-        ]
-    )
-
-
-def rules_page() -> str:
-    """The presets: bounds per kind of source."""
-    lines = [
-        "# Presets of rules",
-        "",
-        "What `kind` of a source chooses. `[[curate.rule]]` replaces a bound of the same name. Why "
-        "they are as they are: [how the presets were chosen](../presets.md).",
-        "",
-    ]
-    for kind, rules in PRESETS.items():
-        lines += [f"## {kind}", "", "| signal | min | max |", "| --- | ---: | ---: |"]
-        lines += [
-            f"| `{name}` | {ends.get('min', '')} | {ends.get('max', '')} |"
-            for name, ends in rules.items()
-        ]
-        lines.append("")
-    return "\n".join(lines)
 
 
 def personal_data_page() -> str:
