@@ -158,7 +158,7 @@ class CurateConfig(Section):
     """`[curate]`: what is kept of what was read."""
 
     languages: Strings = ()
-    """ISO 639 codes to keep in web and book sources; empty keeps all."""
+    """ISO 639 codes to keep in all sources but code; empty keeps all."""
     max_document_bytes: Bytes = 16 * 2**20
     """A longer document is quarantined: it is a damaged file more often than a text."""
     max_expanded_bytes: Bytes = 64 * 2**30
