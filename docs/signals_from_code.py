@@ -163,12 +163,12 @@ def _title(family: str) -> str:
 def _entry(signal: str, definition: str) -> list[str]:
     """A term of a definition list, with its anchor."""
     says, source = source_of(signal, " ".join(definition.split()))
-    lines = [f"[`{signal}`]{{#{signal_anchor(signal)}}}", f": {_in_markdown(says)}", ""]
-    lines += [f"  Source: {_linked(_in_markdown(source))}."]
+    told = f": {_in_markdown(says)}. *Source:* {_linked(_in_markdown(source))}."
+    lines = [f"[`{signal}`]{{#{signal_anchor(signal)}}}", told, ""]
     if bounded := bounds_of(signal):
-        lines[-1] += " Bounds: "
-        lines[-1] += ", ".join(f"{preset_link(name)} {_ends(ends)}" for name, ends in bounded) + "."
-    return [*lines, ""]
+        bounds = ", ".join(f"{preset_link(name)} {_ends(ends)}" for name, ends in bounded)
+        lines += [f"  *Bounds:* {bounds}.", ""]
+    return lines
 
 
 def _in_markdown(text: str) -> str:

@@ -24,23 +24,27 @@ PAGES = (
 )
 
 
-def commands(page: str) -> list[str]:
-    """The lines that begin with `$ bessemer` in the console blocks of a page."""
+def blocks(page: str) -> list[tuple[str, list[str]]]:
+    """("console" or "diff", lines) of the blocks of a page; a line that ends in a backslash and
+    the one behind it are one."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```console\n(.*?)^```", text, re.M | re.S)
-    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    found = re.findall(r"^```(console|diff)\n(.*?)^```", text, re.M | re.S)
+    return [(kind, re.sub(r" *\\\n *", " ", block).splitlines()) for kind, block in found]
+
+
+def commands(page: str) -> list[str]:
+    """What follows a `$` in the console blocks of a page."""
+    return [step for kind, step in steps(page) if kind == "command"]
 
 
 def steps(page: str) -> list[tuple[str, str]]:
     """What a page asks for, in its order: ("command", line) and ("edit", lines of a diff)."""
-    text = (ROOT / page).read_text(encoding="utf-8")
     found = []
-    for kind, block in re.findall(r"^```(console|diff)\n(.*?)^```", text, re.M | re.S):
+    for kind, lines in blocks(page):
         if kind == "diff":
-            found.append(("edit", block))
+            found.append(("edit", "\n".join(lines)))
         else:
-            lines = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
-            found += [("command", line) for line in lines]
+            found += [("command", line[2:]) for line in lines if line.startswith("$ ")]
     return found
 
 
@@ -126,12 +130,11 @@ def test_the_page_on_filtering_shows_what_its_commands_print(
 ) -> None:
     """Lines of a table that a page shows are those printed, but for blanks, times and what is cut
     off by an ellipsis."""
-    text = (ROOT / FILTERING).read_text(encoding="utf-8")
     answers = {command: list(outputs) for command, outputs in filtered[1].items()}
     shown = 0
-    for block in re.findall(r"^```console\n(.*?)^```", text, re.M | re.S):
+    for _, lines in (block for block in blocks(FILTERING) if block[0] == "console"):
         printed = ""
-        for line in block.splitlines():
+        for line in lines:
             if line.startswith("$ "):
                 printed = _bare(answers[line[2:]].pop(0)) if line[2:] in answers else ""
             elif line.strip():

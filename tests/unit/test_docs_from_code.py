@@ -48,14 +48,15 @@ def test_an_entry_has_definition_source_and_all_bounds(reference: ModuleType) ->
         says, source = reference.source_of(signal, SIGNAL_DEFINITIONS[signal])
         assert source
         words = re.compile(r"[^\W_]+")
-        told = entry.partition("Source:")[0]
+        told = entry.partition("*Source:*")[0]
         assert words.findall(told) == words.findall(says), signal
-        assert source.split()[0] in entry.partition("Source: ")[2]
+        assert source.split()[0] in entry.partition("*Source:* ")[2]
         found = re.findall(r"\[`([^`]+)`\]\(rules\.md#[^)]+\) ([^,]+?)(?=, |\.$)", entry, re.M)
         bounds = {
             name: {end: float(bound) for end, bound in re.findall(r"(min|max) (\S+)", ends)}
             for name, ends in found
         }
+        assert ("*Bounds:*" in entry) == bool(bounds)
         wanted = {name: table[signal] for name, table in BOUNDS.items() if signal in table}
         assert bounds == wanted, signal
 
@@ -101,3 +102,20 @@ def test_the_page_on_presets_names_all(reference: ModuleType) -> None:
     assert sorted(named) == sorted(set(preset_names()) - {"none"})
     links = re.findall(r"\(reference/rules\.md#([^)]+)\)", text)
     assert set(links) <= {reference.heading_anchor(name) for name in BOUNDS}
+
+
+def test_keys_of_the_run_file_are_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    page = importlib.import_module("docs_from_code").run_file_page()
+    for row in (
+        '| `shard_bytes` | whole number | `"64MiB"` |',
+        "| `min_scores` | table of numbers | none |",
+        "| `presets` | list of texts | none |",
+        "| `method` | `weights` or `proportional` or `temperature` or `unimax` | none |",
+        '| `["email", "ip", "iban", "secret"]` |',
+        "| `warmup_tokens` | whole number | none |",
+        "| `head_dim` | whole number | derived |",
+        "| `off` | true or false | `false` |",
+    ):
+        assert row in page
+    assert not re.search(r"Pydantic|Annotated|Literal|NoneType|\(\)", page)
