@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,8 @@ total_tokens = 6400
 def write_run(folder: Path, curate: str, pages: str = "") -> Path:
     (folder / "x.jsonl").write_text('{"text": "a"}\n')
     (folder / "list.txt").write_text("x.com\n")
+    (folder / "list.gz").write_bytes(gzip.compress(b"x.com\n"))
+    (folder / "wide.txt").write_text("x.com\n", encoding="utf-16")
     (folder / "folder").mkdir(exist_ok=True)
     run_file = folder / "run.toml"
     run_file.write_text(RUN.replace("{pages}", pages) + curate)
@@ -154,8 +157,13 @@ def test_bounds_of_presets_that_exclude_each_other(tmp_path: Path) -> None:
         ('[curate.urls]\nblocked_domains = "none.txt"', "paths are relative to the run file"),
         (
             '[curate.urls]\nblocked_domains = "folder"',
-            "curate.urls.blocked_domains: folder is a folder; give a text file of an entry a line",
+            "folder is a folder; give a text file of an entry a line",
         ),
+        (
+            '[curate.urls]\nblocked_domains = "list.gz"',
+            "list.gz is compressed; unpack it, for a list is a text file of an entry a line",
+        ),
+        ('[curate.urls]\nsoft_words = "wide.txt"', "wide.txt is no text in UTF-8; a list is a te"),
         ('[curate.language]\nmodel = "folder"', "folder is a folder; give the file of the model"),
         ('[curate.language]\nmodel = "none.bin"', "curate.language.model: no file "),
         ('[curate.quality]\nmodel = "none"', "none; `bessemer curate train-quality` makes one"),
