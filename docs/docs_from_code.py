@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from signals_from_code import rules_page, signals_page
 
 from bessemer.config.run import RunConfig
 from bessemer.curate.pii import FINDERS
-from bessemer.curate.presets import PRESETS
-from bessemer.curate.signals import SIGNAL_DEFINITIONS
 from bessemer.line.stages import STAGES
 
 
@@ -42,7 +42,9 @@ def _table_section(name: str, field: FieldInfo) -> list[str]:
             children.append((f"{name}.{key}", child))
             continue
         text = " ".join((child.description or "").split())
-        rows.append(f"| `{key}` | {_type_name(child)} | {_default(child)} | {text} |")
+        rows.append(
+            f"| `{key}` | {_type_name(child.annotation)} | {_default(key, child)} | {text} |"
+        )
     if rows:
         lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |", *rows, ""]
     for child_name, child in children:
@@ -59,72 +61,53 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _type_name(field: FieldInfo) -> str:
-    annotation = field.annotation
-    options = [arg for arg in get_args(annotation) if isinstance(arg, str)]
-    if options:
-        return " or ".join(f"`{option}`" for option in options)
-    text = str(annotation).replace("typing.", "")
-    words = {
-        "int": "whole number",
-        "float": "number",
-        "str": "text",
-        "bool": "true or false",
-        "dict": "table of numbers",
-        "tuple": "list of texts",
-    }
-    for word, name in words.items():
-        if word in text:
-            return name
-    return f"`{text}`"
+_TYPES = {int: "whole number", float: "number", bool: "true or false", str: "text"}
 
 
-def _default(field: FieldInfo) -> str:
+def _type_name(annotation: Any) -> str:
+    """A type in words of the run file."""
+    if annotation in _TYPES:
+        return _TYPES[annotation]
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " or ".join(f"`{option}`" for option in inner)
+    if origin in (tuple, dict):
+        one = _type_name(inner[0] if origin is tuple else inner[-1])
+        several = one if one.startswith("`") else f"{one}s"
+        return f"{'list' if origin is tuple else 'table'} of {several}"
+    for each in inner:  # of an optional or an annotated type
+        if each is not type(None):
+            return _type_name(each)
+    raise TypeError(f"no words for the type {annotation}")
+
+
+def _default(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default()
-    if value is None or value == ():
+    if value is None or value == () or value == {}:
         return "none"
+    if value is PydanticUndefined:
+        return "derived"
+    return f"`{_in_toml(name, value)}`"
+
+
+def _in_toml(name: str, value: Any) -> str:
+    """A value as a run file would have it; sizes in bytes in the largest unit that is exact."""
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(_in_toml(name, each) for each in value)}]"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{key} = {_in_toml(name, each)}" for key, each in value.items())
+        return f"{{ {pairs} }}"
     if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    return f"`{value}`"
-
-
-def signals_page() -> str:
-    """Every signal with its definition."""
-    rows = [f"| `{name}` | {' '.join(text.split())} |" for name, text in SIGNAL_DEFINITIONS.items()]
-    return "\n".join(
-        [
-            "# Signals",
-            "",
-            "Measured for every document, kept in `signals/<shard>.parquet`; a rule may bound any "
-            "of them.",
-            "",
-            "| signal | definition |",
-            "| --- | --- |",
-            *rows,
-            "",
-        ]
-    )
-
-
-def rules_page() -> str:
-    """The presets: bounds per kind of source."""
-    lines = [
-        "# Presets of rules",
-        "",
-        "What `kind` of a source chooses. `[[curate.rule]]` replaces a bound of the same name. Why "
-        "they are as they are: [how the presets were chosen](../presets.md).",
-        "",
-    ]
-    for kind, rules in PRESETS.items():
-        lines += [f"## {kind}", "", "| signal | min | max |", "| --- | ---: | ---: |"]
-        lines += [
-            f"| `{name}` | {ends.get('min', '')} | {ends.get('max', '')} |"
-            for name, ends in rules.items()
-        ]
-        lines.append("")
-    return "\n".join(lines)
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if name.endswith("_bytes") and isinstance(value, int):
+        for unit, num_bytes in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+            if value and value % num_bytes == 0:
+                return f'"{value // num_bytes}{unit}"'
+    return str(value)
 
 
 def personal_data_page() -> str:

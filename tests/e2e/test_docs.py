@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -12,6 +14,7 @@ import pytest
 
 Bessemer = Callable[..., CompletedProcess[str]]
 ROOT = Path(__file__).parents[2]
+FILTERING = "docs/filtering.md"
 PAGES = (
     "docs/tutorial.md",
     "docs/training.md",
@@ -21,11 +24,37 @@ PAGES = (
 )
 
 
-def commands(page: str) -> list[str]:
-    """The lines that begin with `$ bessemer` in the console blocks of a page."""
+def blocks(page: str) -> list[tuple[str, list[str]]]:
+    """("console" or "diff", lines) of the blocks of a page; a line that ends in a backslash and
+    the one behind it are one."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```console\n(.*?)^```", text, re.M | re.S)
-    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    found = re.findall(r"^```(console|diff)\n(.*?)^```", text, re.M | re.S)
+    return [(kind, re.sub(r" *\\\n *", " ", block).splitlines()) for kind, block in found]
+
+
+def commands(page: str) -> list[str]:
+    """What follows a `$` in the console blocks of a page."""
+    return [step for kind, step in steps(page) if kind == "command"]
+
+
+def steps(page: str) -> list[tuple[str, str]]:
+    """What a page asks for, in its order: ("command", line) and ("edit", lines of a diff)."""
+    found = []
+    for kind, lines in blocks(page):
+        if kind == "diff":
+            found.append(("edit", "\n".join(lines)))
+        else:
+            found += [("command", line[2:]) for line in lines if line.startswith("$ ")]
+    return found
+
+
+def edited(text: str, diff: str) -> str:
+    """A text with the lines of a diff, whose context must be there, and no second time."""
+    lines = [(line[:1], line[1:]) for line in diff.splitlines()]
+    before = "".join(f"{line}\n" for sign, line in lines if sign in "- ")
+    after = "".join(f"{line}\n" for sign, line in lines if sign in "+ ")
+    assert text.count(before) == 1, diff
+    return text.replace(before, after)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +99,56 @@ def test_every_command_of_the_docs_works(
         done = bessemer(verb, *arguments)
         assert done.returncode == 0, (command, done.stderr)
         assert done.stdout, command
+
+
+@pytest.fixture(scope="module")
+def filtered(
+    tmp_path_factory: pytest.TempPathFactory, bessemer: Bessemer
+) -> tuple[Path, dict[str, list[str]]]:
+    """The page on filtering, done as it says in a folder like the checkout: the folder, and what
+    each command printed."""
+    folder = tmp_path_factory.mktemp("filter")
+    (folder / "runs").mkdir()
+    (folder / "recipes").mkdir()
+    (folder / "samples").symlink_to(ROOT / "samples")
+    shutil.copy(ROOT / "recipes" / "quickstart.toml", folder / "recipes")
+    mine, printed = folder / "recipes" / "mine.toml", {}
+    for kind, step in steps(FILTERING):
+        if kind == "edit":
+            mine.write_text(edited(mine.read_text(), step))
+        elif step.startswith("bessemer "):
+            done = bessemer(*shlex.split(step)[1:], cwd=folder)
+            assert done.returncode == 0, (step, done.stderr)
+            printed.setdefault(step, []).append(done.stdout + done.stderr)
+        else:
+            subprocess.run(step, shell=True, check=True, cwd=folder)
+    return folder, printed
+
+
+def test_the_page_on_filtering_shows_what_its_commands_print(
+    filtered: tuple[Path, dict[str, list[str]]],
+) -> None:
+    """Lines of a table that a page shows are those printed, but for blanks, times and what is cut
+    off by an ellipsis."""
+    answers = {command: list(outputs) for command, outputs in filtered[1].items()}
+    shown = 0
+    for _, lines in (block for block in blocks(FILTERING) if block[0] == "console"):
+        printed = ""
+        for line in lines:
+            if line.startswith("$ "):
+                printed = _bare(answers[line[2:]].pop(0)) if line[2:] in answers else ""
+            elif line.strip():
+                shown += 1
+                for part in _bare(line).split("..."):
+                    assert part.strip() in printed, line
+    assert shown > 40
+    assert not any(answers.values())  # every command of the page has its place in a block
+
+
+def _bare(text: str) -> str:
+    """A text without what differs from run to run: runs of blanks, clock times and durations."""
+    text = re.sub(r"\b\d\d:\d\d:\d\d\b|\b[\d.]+ (ms|s|m|h)\b", "", text)
+    return " ".join(text.split())
 
 
 def test_the_demo_shows_what_it_promises(

@@ -91,7 +91,7 @@ def test_the_score_is_a_signal_that_rules_bound(
 def test_the_model_bears_identity_by_its_bytes(run_file: Path, model_file: Path) -> None:
     add_to(run_file, MODEL)
     before = plan_workspace(run_file)
-    assert before.quality_file == model_file
+    assert before.instruments.quality_file == model_file
     moved = model_file.with_name("elsewhere.safetensors")
     model_file.rename(moved)
     run_file.write_text(run_file.read_text().replace("quality.safetensors", moved.name))

@@ -35,7 +35,11 @@ WRONG = [
         ["no signal 'word_cuont'; did you mean 'word_c"],
     ),
     ("heldout_frac = 0.2", "heldout_frac = 1.5", ["split.heldout_frac: should be less than 1"]),
-    ('kind = "web"', 'kind = "wbe"', ["source[1].kind: should be 'web', 'books' or 'code'"]),
+    (
+        'kind = "web"',
+        'kind = "wbe"',
+        ["source[1].kind: should be 'web', 'books', 'papers' or 'code'"],
+    ),
     ("[run]", "[run", ["not a readable TOML file"]),
     ('device = "cpu"', 'device = "cpu"\nworkers = 2', ["cluster.workers: unknown key"]),
 ]

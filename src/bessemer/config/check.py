@@ -116,10 +116,13 @@ def _languages(curate: CurateConfig) -> Iterator[Fault]:
 def _rules(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
     for index, rule in enumerate(curate.rule):
         where = f"curate.rule[{index}]"
-        if rule.min is None and rule.max is None:
-            yield Fault(where, f"rule for {rule.name!r} needs min or max")
+        if rule.min is None and rule.max is None and not rule.off:
+            what = f"rule for {rule.name!r} needs min or max; off = true takes its bounds away"
+            yield Fault(where, what)
         elif rule.min is not None and rule.max is not None and rule.min > rule.max:
-            yield Fault(where, f"min {rule.min} is above max {rule.max}")
+            yield Fault(
+                where, f"min {rule.min:g} is above max {rule.max:g}: no document would stay"
+            )
         for name in rule.sources:
             if name not in names:
                 yield Fault(f"{where}.sources", f"no source {name!r}; sources: {', '.join(names)}")

@@ -48,6 +48,7 @@ class SourceConfig(Section):
     """One `[[source]]`: files of one kind that are curated alike and weighed as one."""
 
     name: Name
+    """What rules, weights, sums and shards call it."""
     kind: Kind
     """Chooses the preset of rules: good text is something else in pages, books, papers and code."""
     path: Paths
@@ -72,9 +73,11 @@ class RuleConfig(Section):
     """One `[[curate.rule]]`: bounds for a signal, replacing those of the preset."""
 
     name: str
-    """The signal, e.g. "word_count"; `bessemer check` lists them all on a misspelling."""
+    """The signal, e.g. "word_count"; `bessemer check` names the nearest on a misspelling."""
     min: float | None = None
+    """Documents whose signal is below are dropped."""
     max: float | None = None
+    """Documents whose signal is above are dropped."""
     off: bool = False
     """Take away the bounds that this signal has from a preset, or from a rule before this one."""
     sources: Strings = ()
@@ -85,9 +88,13 @@ class FuzzyConfig(Section):
     """`[curate.fuzzy]`: near-duplicates by MinHash-LSH, verified by true Jaccard similarity."""
 
     enabled: bool = True
+    """Without it, near-duplicates stay; equal texts go all the same."""
     words_per_shingle: int = Field(default=5, ge=1, le=64)
+    """Words in a row that are compared as one."""
     num_bands: int = Field(default=14, ge=1, le=1024)
+    """Bands of a signature: documents that agree in one of them are compared. More find more."""
     rows_per_band: int = Field(default=8, ge=1, le=64)
+    """Values in a band: more make chance pairs rarer, and pairs that are less similar, too."""
     min_jaccard: Annotated[float, Field(gt=0, le=1)] = 0.75
     """Pairs less similar than this are not duplicates, whatever their signatures say."""
 
@@ -187,7 +194,7 @@ class CurateConfig(Section):
     """`[curate]`: what is kept of what was read."""
 
     languages: Strings = ()
-    """ISO 639 codes to keep in web and book sources; empty keeps all."""
+    """ISO 639 codes to keep in all sources but code; empty keeps all."""
     max_document_bytes: Bytes = 16 * 2**20
     """A longer document is quarantined: it is a damaged file more often than a text."""
     max_expanded_bytes: Bytes = 64 * 2**30

@@ -19,6 +19,8 @@ from bessemer.config.check import cross_check
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, Fault
 
+MOST_NAMES = 40  # that a message lists
+
 # pydantic speaks of Python, the run file is TOML.
 _WORDING = {
     "dict_type": "should be a table",
@@ -139,10 +141,12 @@ def _names_as_written(sources: Any) -> list[str]:
 def hint(name: str, known: Iterable[str]) -> str:
     """What to say behind "there is no such name": the nearest one that is known, or all."""
     names = list(known)
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    spelt = {each.lower(): each for each in names}
+    nearest = difflib.get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)
     if nearest:
-        return f"; did you mean {nearest[0]!r}?"
-    return f"; known: {', '.join(names)}"
+        return f"; did you mean {spelt[nearest[0]]!r}?"
+    rest = f", ... ({len(names)} in all)" if len(names) > MOST_NAMES else ""
+    return f"; known: {', '.join(names[:MOST_NAMES])}{rest}"
 
 
 def _missing_section(name: str) -> str:

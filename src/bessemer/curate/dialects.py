@@ -106,14 +106,12 @@ DIALECTS: dict[str, Bounds] = {
     "gopher@dolma": _gopher_dolma(),
     "gopher@dclm": _gopher_dclm(),
     "c4@datatrove": _c4("@datatrove"),
-    # dolma 669f534, configs/c4-replication/mixer.yaml, without its list of bad words.
     "c4@dolma": {
         "c4_curly_bracket_count@dolma": {"max": 0},
         "c4_lorem_ipsum_count@dolma": {"max": 0},
         "c4_javascript_count@dolma": {"max": 0},
     },
     "c4@fineweb": _c4("@fineweb"),
-    # mlfoundations/dclm 361714b, baselines_configs/c4.yaml, the steps before deduplication.
     "c4@dclm": {
         "c4_char_count@dclm": {"min": 1, "max": 190_000},
         "c4_lorem_ipsum_line_count@dclm": {"max": 0},
@@ -121,17 +119,12 @@ DIALECTS: dict[str, Bounds] = {
         "c4_sentence_count@dclm": {"min": 3},
     },
     "fineweb@datatrove": _fineweb("@datatrove"),
-    # Penedo et al. 2024 (arXiv 2406.17557), section 3.5.
     "fineweb@paper": {
         "terminal_punct_line_frac": {"min": 0.12},
         "dup_line_char_frac": {"max": 0.1},
         "short_line_frac": {"max": 0.67},
     },
-    # datatrove 0.10.1, examples/fineweb.py: the filters behind extraction and language, in order.
     "fineweb": _gopher("@datatrove") | _c4("@fineweb") | _fineweb("@fineweb"),
-    # DCLM, baselines/baselines_configs/refinedweb.yaml, after Penedo et al. 2023. Its lists of
-    # domains and words are not shipped: [curate.urls] takes them. The rules of Gopher in it are
-    # measured by our words and lines.
     "refinedweb@dclm": {
         "url_blocked_domain_count": {"max": 0},
         "url_blocked_string_count": {"max": 0},  # its "strict" words, dots and hyphens ignored
@@ -140,7 +133,6 @@ DIALECTS: dict[str, Bounds] = {
         **_gopher(""),  # DCLM counts a stop word twice that stands there twice
         "removed_word_frac@dclm": {"max": 0.05},
     },
-    # The card of RedPajama-Data-V2, "Applying Filtering Rules": the rules of Gopher by its signals.
     "gopher@redpajama": {
         "word_count@redpajama": {"min": 50, "max": 100_000},
         "mean_word_chars@redpajama": {"min": 3, "max": 10},
@@ -148,17 +140,12 @@ DIALECTS: dict[str, Bounds] = {
         "bullet_line_frac@redpajama": {"max": 0.9},
         "top_2gram_char_frac@redpajama": {"max": 0.2},
     },
-    # RedPajama-Data, branch rp_v1, data_prep/github/github_run_filter.py; its list of extensions
-    # aside. It counts tokens of a language model where we count runs of characters.
     "code@redpajama": {
         "max_line_chars@redpajama": {"max": 1000},
         "mean_line_chars@redpajama": {"max": 100},
         "alnum_frac@redpajama": {"min": 0.25},
         "alpha_per_token_chars": {"min": 1.5},
     },
-    # bigcode-dataset, preprocessing/filtering.py, the defaults of arguments.py; Li et al. 2023.
-    # The bounds on comments are for Python, Java and JavaScript there; like that on visible HTML
-    # they leave out the bound itself.
     "code@starcoder": {
         "extension_fault_count@starcoder": {"max": 0},
         "comment_frac": {"min": 0.01, "max": 0.8},
@@ -166,7 +153,6 @@ DIALECTS: dict[str, Bounds] = {
         "html_visible_frac": {"min": 0.2},
         "html_visible_chars": {"min": 101},
     },
-    # Lozhkov et al. 2024 (StarCoder 2), section 3.1: encoded data and generated files.
     "code@starcoder2": {
         "max_line_chars@redpajama": {"max": 1000},
         "mean_line_chars@redpajama": {"max": 100},
@@ -176,7 +162,6 @@ DIALECTS: dict[str, Bounds] = {
         "hex_frac": {"max": 0.5},
         "generated_line_count": {"max": 0},
     },
-    # NeMo Curator, stages/text/filters/heuristic/code/code.py: the defaults of its filters.
     "code@curator": {
         "comment_frac": {"min": 0.01, "max": 0.85},
         "line_count@curator": {"min": 10, "max": 20_000},
@@ -187,6 +172,64 @@ DIALECTS: dict[str, Bounds] = {
         "extension_fault_count@starcoder": {"max": 0},
     },
 }
+
+ORIGINS: dict[str, str] = {
+    "gopher@paper": (
+        "Rae et al. 2021 (arXiv 2112.11446), table A1 and section A1.1, on our own signals"
+    ),
+    "gopher@datatrove": (
+        "datatrove 0.10.1, gopher_quality_filter.py and gopher_repetition_filter.py, with their "
+        "defaults"
+    ),
+    "c4@datatrove": "datatrove 0.10.1, c4_filters.py with its defaults; Raffel et al. 2020",
+    "gopher@dolma": (
+        "dolma 669f534, python/dolma/taggers/gopher.py, by the bounds of the v1.6 mixing configs; "
+        "there the rule on pairs of words bears a misspelt name and never fires"
+    ),
+    "gopher@dclm": (
+        "mlfoundations/dclm 361714b, baselines_configs/dclm_baseline_refinedweb.yaml, its rules of "
+        "Gopher"
+    ),
+    "c4@dolma": "dolma 669f534, configs/c4-replication/mixer.yaml, without its list of bad words",
+    "c4@dclm": (
+        "mlfoundations/dclm 361714b, baselines_configs/c4.yaml, the steps before deduplication"
+    ),
+    "c4@fineweb": (
+        "datatrove 0.10.1, c4_filters.py as examples/fineweb.py calls it: a line need not end in "
+        "punctuation"
+    ),
+    "fineweb@datatrove": "datatrove 0.10.1, fineweb_quality_filter.py with its defaults",
+    "fineweb@paper": "Penedo et al. 2024 (arXiv 2406.17557), section 3.5, on our own signals",
+    "fineweb": (
+        "datatrove 0.10.1, examples/fineweb.py: the filters behind extraction and language, in "
+        "their order, FineWeb's own on what C4 leaves of a text"
+    ),
+    "refinedweb@dclm": (
+        "DCLM, baselines/baselines_configs/refinedweb.yaml, after Penedo et al. 2023. Its lists of "
+        "domains and words are not shipped: `[curate.urls]` takes them, and without a list its "
+        "rule drops nothing. The rules of Gopher in it are measured by our words and lines"
+    ),
+    "gopher@redpajama": (
+        'the card of RedPajama-Data-V2, "Applying Filtering Rules": the rules of Gopher by its '
+        "signals"
+    ),
+    "code@redpajama": (
+        "RedPajama-Data, branch rp_v1, data_prep/github/github_run_filter.py, its list of "
+        "extensions aside. It counts tokens of a language model where we count runs of characters"
+    ),
+    "code@starcoder": (
+        "bigcode-dataset, preprocessing/filtering.py, the defaults of arguments.py; Li et al. "
+        "2023. The bounds on comments are for Python, Java and JavaScript there; like that on "
+        "visible HTML they leave out the bound itself"
+    ),
+    "code@starcoder2": (
+        "Lozhkov et al. 2024 (StarCoder 2), section 3.1: encoded data and generated files"
+    ),
+    "code@curator": (
+        "NeMo Curator, stages/text/filters/heuristic/code/code.py: the defaults of its filters"
+    ),
+}
+"""Where the bounds of each dialect are from, and what in them is not as it is there."""
 
 LineCutter = Callable[[pa.Array], Iterator[list[Cut]]]
 

@@ -25,12 +25,14 @@ from bessemer.text.fasttext_file import FastText, read_fasttext
 
 UNKNOWN = ""
 LANGUAGE_SIGNALS: dict[str, str] = {
-    "language_score": "probability of the language found in the whole text (fastText)",
+    "language_score": (
+        "probability of the language found in the whole text; Joulin et al. 2016 (fastText)"
+    ),
     "language_paragraph_frac": (
         "1 - bytes of paragraphs in another language / bytes of paragraphs; only those of "
         f"{MIN_PARAGRAPH_BYTES} bytes and more, in words, are judged, and one is in another "
         f"language if that has a probability of {MIN_CERTAINTY} and more, so that code and names "
-        "speak against none. 1 if none is judged, 0 without a language"
+        "speak against none. 1 if none is judged, 0 without a language; ours"
     ),
 }
 
@@ -65,6 +67,8 @@ def shipped_model() -> Path:
 @functools.lru_cache(maxsize=2)
 def load_language_model(path: Path) -> LanguageModel:
     """Read a fastText classifier of languages (.bin or .ftz); DataError says what is wrong."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; give the file of the model, .bin or .ftz")
     try:
         classifier = read_fasttext(path)
     except FileNotFoundError:

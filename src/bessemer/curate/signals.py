@@ -7,7 +7,6 @@ a page, say), which breaks no bound. A new threshold is then a query, not anothe
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,19 @@ import numpy as np
 import pyarrow as pa
 
 from bessemer.config.data import CurateConfig, Family
+from bessemer.config.load import hint
 from bessemer.core.events import Display
 from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.storage import read_table, write_table
+from bessemer.curate.dialects import DIALECTS
 from bessemer.curate.families import FAMILIES, LANGUAGE, Batch
 from bessemer.curate.instruments import Instruments
 from bessemer.curate.ledger import count_by_source, list_shards, sum_up
+from bessemer.curate.presets import PRESETS
 from bessemer.curate.quality_model import QUALITY_SIGNAL
 from bessemer.engine.tasks import Engine, Task
+from bessemer.text.urls import URL_SIGNALS, list_of
 
 STAGE = "signals"
 
@@ -38,14 +41,21 @@ def why_no_signal(name: str, curate: CurateConfig) -> str | None:
     """What to tell a person who named a signal that a run has not; None if it has."""
     if name == QUALITY_SIGNAL and curate.quality is None:
         return f"{name} needs a quality model; name its file in [curate.quality]"
-    return None if name in SIGNAL_DEFINITIONS else _unknown_signal(name)
+    if name in URL_SIGNALS and (kind := list_of(name)) not in curate.urls.files():
+        return f"{name} needs a list; name its file in [curate.urls] {kind}"
+    if name == LANGUAGE:
+        return (
+            "no signal 'language'; curate.languages says which are kept, "
+            "curate.language.min_score how sure they must be"
+        )
+    return None if name in SIGNAL_DEFINITIONS else f"no signal {name!r}{_nearest_signal(name)}"
 
 
-def _unknown_signal(name: str) -> str:
-    """The nearest signal there is, or all."""
-    near = difflib.get_close_matches(name, SIGNAL_DEFINITIONS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else ", ".join(SIGNAL_DEFINITIONS)
-    return f"no signal {name!r}; {hint}"
+def _nearest_signal(name: str) -> str:
+    """The nearest signal there is, or what else was meant."""
+    if name in (*PRESETS, *DIALECTS):
+        return f"; {name!r} is a preset: name it in presets of a [[source]]"
+    return hint(name, SIGNAL_DEFINITIONS)
 
 
 def signals(

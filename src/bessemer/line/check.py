@@ -5,20 +5,20 @@ called."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bessemer.config.data import CurateConfig, TokenizerConfig
+from bessemer.config.data import CurateConfig, RuleConfig, SourceConfig, TokenizerConfig
 from bessemer.config.load import hint, parse_sections, read_toml
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, DataError, Fault
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import TOKENIZER
-from bessemer.curate.bounds import NO_PRESET, preset_names
+from bessemer.curate.bounds import NO_PRESET, Rule, preset_names, rules_for
 from bessemer.curate.inventory import matches_nothing
-from bessemer.curate.signals import why_no_signal
+from bessemer.curate.signals import SIGNAL_DEFINITIONS, why_no_signal
 from bessemer.line.pinned import pin_instruments
 from bessemer.line.warm_start import complete_model
 
@@ -29,6 +29,7 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     sections, faults = _parse_with_init(data, base)
     faults += _unknown_signals(sections)
     faults += _unknown_presets(sections)
+    faults += _rules_without_effect(sections)
     faults += pin_instruments(sections, base)
     faults += _missing_files(data, base)
     faults += [
@@ -172,6 +173,57 @@ def _unknown_presets(sections: dict[str, Any]) -> list[Fault]:
         for index, source in enumerate(sections.get("source", ()))
         if NO_PRESET in source.presets and len(source.presets) > 1
     ]
+
+
+def _rules_without_effect(sections: dict[str, Any]) -> list[Fault]:
+    """Bounds that no document can keep to, put together from presets and rules, and `off` where
+    there is no bound."""
+    if not {"curate", "source"} <= sections.keys():
+        return []
+    curate, known = sections["curate"], preset_names()
+    sources = [each for each in sections["source"] if set(each.presets) <= set(known)]
+    faults = []
+    for index, source in enumerate(sources):
+        for bounds in rules_for(source, curate):
+            if bounds.min is not None and bounds.max is not None and bounds.min > bounds.max:
+                where, rule = _last_rule(curate, bounds.name, source, f"source[{index}].presets")
+                if rule is None or None in (rule.min, rule.max):  # else a fault in itself
+                    faults.append(Fault(where, _nothing_stays(bounds, source)))
+    for index, rule in enumerate(curate.rule):
+        before = curate.model_copy(update={"rule": curate.rule[:index]})
+        mine = [each for each in sources if not rule.sources or each.name in rule.sources]
+        there = {bounds.name: None for each in mine for bounds in rules_for(each, before)}
+        if rule.off and mine and rule.name in SIGNAL_DEFINITIONS and rule.name not in there:
+            faults.append(Fault(f"curate.rule[{index}].off", _nothing_off(rule, mine, there)))
+    return faults
+
+
+def _last_rule(
+    curate: CurateConfig, name: str, source: SourceConfig, otherwise: str
+) -> tuple[str, RuleConfig | None]:
+    """The last rule of the run file on a signal of a source, and its place; if none, `otherwise`"""
+    found = [
+        (f"curate.rule[{index}]", rule)
+        for index, rule in enumerate(curate.rule)
+        if rule.name == name and (not rule.sources or source.name in rule.sources)
+    ]
+    return found[-1] if found else (otherwise, None)
+
+
+def _nothing_stays(bounds: Rule, source: SourceConfig) -> str:
+    presets = ", ".join(source.presets or (source.kind,))
+    return (
+        f"{bounds.name} of source {source.name!r} comes to min {bounds.min:g} above max "
+        f"{bounds.max:g} (presets: {presets}): no document would stay; give both min and max"
+    )
+
+
+def _nothing_off(rule: RuleConfig, sources: Sequence[SourceConfig], there: Iterable[str]) -> str:
+    names = ", ".join(repr(source.name) for source in sources)
+    stem = rule.name.partition("@")[0]
+    near = [name for name in there if name.partition("@")[0] == stem]
+    told = f"did you mean {near[0]!r}?" if near else f"bounds are on: {', '.join(there) or 'none'}"
+    return f"{rule.name} has no bound in {names} to be taken away; {told}"
 
 
 def _missing_files(data: dict[str, Any], base: Path) -> list[Fault]:

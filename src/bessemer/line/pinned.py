@@ -6,6 +6,7 @@ with bessemer is taken, too: with another one, languages would be others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bessemer.core.errors import DataError, Fault
 from bessemer.core.fingerprint import digest_file
 from bessemer.curate.language import load_language_model, shipped_model
 from bessemer.curate.quality_model import load_model
+from bessemer.curate.streams import HEAD_BYTES, codec_of
 
 
 def pin_instruments(sections: dict[str, Any], base: Path) -> list[Fault]:
@@ -33,7 +35,9 @@ def pin_instruments(sections: dict[str, Any], base: Path) -> list[Fault]:
         path = base / language.model if language.model else shipped_model()
         known = load_language_model(path).codes
         faults += [
-            Fault("curate.languages", f"{code!r} is not known to {path.name}{hint(code, known)}")
+            Fault(
+                "curate.languages", f"{code!r} is not known to {path.name}{_nearest(code, known)}"
+            )
             for code in curate.languages
             if code not in known
         ]
@@ -54,16 +58,21 @@ def pin_instruments(sections: dict[str, Any], base: Path) -> list[Fault]:
     return faults + list_faults
 
 
+def _nearest(code: str, known: Sequence[str]) -> str:
+    """What to say behind a language that is not known; "en-US" and "EN" are English."""
+    wide = code.lower().replace("_", "-").split("-")[0]
+    return hint(wide if wide in known else code, known)
+
+
 def _pin_url_lists(urls: UrlsConfig, base: Path) -> tuple[UrlsConfig, list[Fault]]:
     """The lists of URLs with their files' digests, and what is wrong with them."""
     digests, faults = {}, []
     for kind, path in urls.files().items():
         where, given = f"curate.urls.{kind}", urls.digests.get(kind)
-        try:
-            digests[kind] = digest_file(base / path)
-        except OSError as error:
-            faults.append(Fault(where, f"{path} cannot be read: {error.strerror}"))
+        if why := _why_no_list(base / path):
+            faults.append(Fault(where, why))
             continue
+        digests[kind] = digest_file(base / path)
         if given not in (None, digests[kind]):
             what = f"{path} has the digest {digests[kind]}, not {given}: it is another file"
             faults.append(Fault(where, what))
@@ -72,6 +81,27 @@ def _pin_url_lists(urls: UrlsConfig, base: Path) -> tuple[UrlsConfig, list[Fault
         for kind in sorted(urls.digests.keys() - urls.files().keys())
     ]
     return urls.model_copy(update={"digests": digests}), faults
+
+
+def _why_no_list(path: Path) -> str | None:
+    """What is wrong with a list of URLs; None if it can be read as text.
+
+    A compressed list, or one in UTF-16, would be read without an error, and match nothing.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except FileNotFoundError:
+        return f"no file {path}; paths are relative to the run file"
+    except IsADirectoryError:
+        return f"{path} is a folder; give a text file of an entry a line"
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    if codec_of("", head):
+        return f"{path} is compressed; unpack it, for a list is a text file of an entry a line"
+    if b"\0" in head:
+        return f"{path} is no text in UTF-8; a list is a text file of an entry a line"
+    return None
 
 
 def _digest_of(path: Path, given: str | None, key: str) -> str:

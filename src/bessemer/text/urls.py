@@ -40,20 +40,21 @@ from bessemer.text.phrases import lower
 
 URL_SIGNALS: dict[str, str] = {
     "url_blocked_domain_count": (
-        "names listed in curate.urls.blocked_domains among the URL's host and the domains above it"
+        "names listed in curate.urls.blocked_domains among the URL's host and the domains above "
+        "it; Penedo et al. 2023"
     ),
     "url_blocked_url_count": (
         "1 if the URL is listed in curate.urls.blocked_urls; scheme, fragment and slashes at the "
-        "end do not count"
+        "end do not count; Penedo et al. 2023"
     ),
     "url_blocked_word_count": (
         "words listed in curate.urls.blocked_words among the runs of letters and digits of the "
-        "URL, each once"
+        "URL, each once; Penedo et al. 2023"
     ),
-    "url_soft_word_count": "the same of curate.urls.soft_words; RefinedWeb drops from 2 on",
+    "url_soft_word_count": "the same of curate.urls.soft_words; Penedo et al. 2023 drop from 2 on",
     "url_blocked_string_count": (
         "strings listed in curate.urls.blocked_strings inside the letters and digits of the URL "
-        "written without anything between them, each once"
+        "written without anything between them, each once; Penedo et al. 2023"
     ),
 }
 """Name, ending in its unit, to definition and source: the order of the output."""
@@ -62,6 +63,11 @@ DOMAINS, URLS, WORDS, SOFT_WORDS, STRINGS = KINDS = (
     *("blocked_domains", "blocked_urls", "blocked_words", "soft_words", "blocked_strings"),
 )
 """The lists, by their keys in the run file."""
+
+
+def list_of(signal: str) -> str:
+    """The list that a signal of `URL_SIGNALS` counts."""
+    return dict(zip(URL_SIGNALS, KINDS, strict=True))[signal]
 
 
 class UrlLists(NamedTuple):

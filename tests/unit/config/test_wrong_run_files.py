@@ -169,8 +169,14 @@ ONE_FAULT = [
     ),
     ('mix={method="temperature"}', "mix.method: 'temperature' needs mix.temperature"),
     ('mix={method="weights"}', "mix.method: 'weights' needs mix.weights"),
-    ('curate.rule=[{name="word_count"}]', "curate.rule[0]: rule for 'word_count' needs min or max"),
-    ('curate.rule=[{name="word_count", min=9, max=3}]', "curate.rule[0]: min 9.0 is above max 3.0"),
+    (
+        'curate.rule=[{name="word_count"}]',
+        "curate.rule[0]: rule for 'word_count' needs min or max; off = true takes its bounds away",
+    ),
+    (
+        'curate.rule=[{name="word_count", min=9, max=3}]',
+        "curate.rule[0]: min 9 is above max 3: no document would stay",
+    ),
     (
         'curate.rule=[{name="word_count", min=9, sources=["web", "wbe"]}]',
         "curate.rule[0].sources: no source 'wbe'; sources: web, books",
@@ -602,7 +608,7 @@ def test_all_faults_are_told_in_one_go(tmp_path: Path) -> None:
         "train.optimizer.bta1: unknown key; did you mean 'beta1'?",
         "mix.weights.boks: no such source; sources: web, books",
         "mix.weights: source 'books' has no weight; give one (0 leaves it out)",
-        "curate.rule[0]: rule for 'word_count' needs min or max",
+        "curate.rule[0]: rule for 'word_count' needs min or max; off = true takes its bounds away",
         "model.hidden_dim: 66 is not a multiple of num_heads (4)",
         "model.num_kv_heads: 3 does not divide num_heads (4)",
     ]

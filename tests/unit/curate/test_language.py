@@ -131,6 +131,8 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         load_language_model(tmp_path / "none")
     (tmp_path / "text").write_text("not a model of languages")
     (tmp_path / "empty").touch()
-    for name in ("text", "empty", ""):
+    with pytest.raises(DataError, match="is a folder; give the file of the model"):
+        load_language_model(tmp_path)
+    for name in ("text", "empty"):
         with pytest.raises(DataError, match="is no classifier of fastText that can be read"):
             load_language_model(tmp_path / name)

@@ -72,7 +72,7 @@ def test_the_short_form_goes_by_the_sources_that_are_asked_for() -> None:
         (".min=3", "expected signal.min=bound"),
         ("word_cuont.min=3", "no signal 'word_cuont'; did you mean 'word_count'?"),
         ("gopher.word_count=3", "no signal 'gopher'"),
-        ("language.min=3", "no signal 'language'; did you mean 'language_score'?"),
+        ("language.min=3", "no signal 'language'; curate.languages says which are kept"),
         (
             "word_count.mni=3",
             "'mni' is no end of a bound; expected word_count.min or word_count.max",
