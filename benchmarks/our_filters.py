@@ -1,6 +1,7 @@
 """Our stages ingest, signals and rules by themselves: JSONL in, Parquet and a ledger out.
 
-Run with a JSONL file and names of presets; the last line of output is JSON: seconds of the stages,
+Run with a JSONL file, a number of workers, "bounded" or "all" for the families of signals to be
+measured, and names of presets; the last line of output is JSON: seconds of the stages,
 and for each document (by its row) the rule for which it was dropped. Kernels are compiled before.
 """
 
@@ -27,6 +28,8 @@ name = "web"
 kind = "web"
 path = {path}
 presets = {presets}
+[curate]
+{measure}
 [model]
 num_layers = 2
 hidden_dim = 64
@@ -43,13 +46,14 @@ workers = {workers}
 
 
 def main() -> None:
-    texts, workers, *presets = sys.argv[1:]
+    texts, workers, families, *presets = sys.argv[1:]
+    measure = "measure = []" if families == "bounded" else ""
     with tempfile.TemporaryDirectory() as folder:
         first = Path(folder, "first.jsonl")
         first.write_text('{"text": "a warm-up of the kernels"}\n')
-        curate(first, presets, "1", Path(folder, "warm"))
+        curate(first, presets, measure, "1", Path(folder, "warm"))
         begin, begin_cpu = time.perf_counter(), os.times()
-        workspace = curate(Path(texts).resolve(), presets, workers, Path(folder, "real"))
+        workspace = curate(Path(texts).resolve(), presets, measure, workers, Path(folder, "real"))
         seconds, end_cpu = time.perf_counter() - begin, os.times()
         dropped = {}
         for path in sorted((workspace.folder("rules") / DECISIONS).glob("*.parquet")):
@@ -67,12 +71,17 @@ def main() -> None:
     )
 
 
-def curate(texts: Path, presets: list[str], workers: str, folder: Path) -> Workspace:
+def curate(texts: Path, presets: list[str], measure: str, workers: str, folder: Path) -> Workspace:
     """Run the stages over one file."""
     folder.mkdir()
     run_file = folder / "run.toml"
     run_file.write_text(
-        RUN_FILE.format(path=json.dumps(str(texts)), presets=json.dumps(presets), workers=workers)
+        RUN_FILE.format(
+            path=json.dumps(str(texts)),
+            presets=json.dumps(presets),
+            measure=measure,
+            workers=workers,
+        )
     )
     workspace, _ = run(run_file, [], last="rules")
     return workspace

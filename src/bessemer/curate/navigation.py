@@ -7,6 +7,8 @@ poems and tables have them too; the same lines both at the very top and at the v
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from bessemer.curate.edits import Edit, Place, change
@@ -29,13 +31,15 @@ class _Line(NamedTuple):
 
 def cut_navigation(text: str) -> tuple[str, tuple[Edit, ...]]:
     """`text` without the lines of a menu that stand both at its top and at its bottom."""
+    if not _run(list(islice(_lines(text, 0, len(text)), _MAX_OUTSIDE_LINES + _MIN_LINES))):
+        return text, ()  # as it is with most, told by the first lines
     reach = (_MAX_RUN_LINES + _MAX_OUTSIDE_LINES) * 2 * _MAX_LINE_CHARS
     middle = len(text) // 2
-    top = _run(_lines(text, 0, min(reach, middle)))
+    top = _run(list(_lines(text, 0, min(reach, middle))))
     if len(top) < _MIN_LINES:
         return text, ()
     first = max(text.find("\n", max(len(text) - reach, middle)) + 1, middle)
-    bottom = _run(_lines(text, first, len(text))[::-1])[::-1]
+    bottom = _run(list(_lines(text, first, len(text)))[::-1])[::-1]
     begin, other, length = _longest_common(
         [line.text for line in top], [line.text for line in bottom]
     )
@@ -49,12 +53,10 @@ def cut_navigation(text: str) -> tuple[str, tuple[Edit, ...]]:
     return change(text, "navigation", places)
 
 
-def _lines(text: str, start: int, end: int) -> list[_Line]:
+def _lines(text: str, start: int, end: int) -> Iterator[_Line]:
     """The whole lines between two places that are not blank."""
-    return [
-        _Line(found.start(), found.end(), found[0].strip())
-        for found in _LINE.finditer(text, start, end)
-    ]
+    for found in _LINE.finditer(text, start, end):
+        yield _Line(found.start(), found.end(), found[0].strip())
 
 
 def _run(lines: list[_Line]) -> list[_Line]:

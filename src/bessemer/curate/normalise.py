@@ -15,6 +15,7 @@ from bessemer.curate.navigation import cut_navigation
 Step = Callable[[str], tuple[str, tuple[Edit, ...]]]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
+_CONTROL_BYTES = bytes(code for code in range(0x80) if _CONTROL.match(chr(code)))
 _PAGE_BREAKS = re.compile(r"[^\x0b\x0c]+")
 # Blanks and line feeds compose with nothing, so words are normalised alone.
 _WORD = re.compile(r"[^ \t\n]*[^\x00-\x7f][^ \t\n]*")
@@ -44,6 +45,9 @@ def unify_line_ends(text: str) -> tuple[str, tuple[Edit, ...]]:
 
 def cut_control_characters(text: str) -> tuple[str, tuple[Edit, ...]]:
     """No control characters but tabs and line feeds; a page break is a line feed."""
+    data = text.encode()
+    if len(data.translate(None, _CONTROL_BYTES)) == len(data):  # a tenth of a search's time
+        return text, ()
     places = [
         Place(found.start(), found.end(), "\n" * len(_PAGE_BREAKS.sub("", found[0])))
         for found in _CONTROL.finditer(text)
