@@ -65,12 +65,14 @@ class Engine:
             else:
                 open_positions.append(position)
         if open_positions:
-            run = _load_runner(self.runner if len(open_positions) > 1 else "inline")
+            workers = min(self.workers, len(open_positions))
+            # One worker is this process: another would have to start and to load its kernels.
+            run = _load_runner(self.runner if workers > 1 else "inline")
             open_tasks = [tasks[position] for position in open_positions]
             num_done = len(tasks) - len(open_positions)
             with (
                 self.display.bar(title, total=len(tasks), done=num_done) as bar,
-                closing(run(open_tasks, min(self.workers, len(open_tasks)))) as finished,
+                closing(run(open_tasks, workers)) as finished,
             ):
                 for index, result in finished:
                     position = open_positions[index]
