@@ -25,6 +25,7 @@ from .texts import SETTINGS, TEXTS, layouts
 GOLDEN: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "golden" / "datatrove.json").read_text("utf-8")
 )["rows"]
+WORDS = "word_count@datatrove"
 ARRAY = pa.array([row["text"] for row in GOLDEN], pa.large_string())
 
 
@@ -113,6 +114,14 @@ def test_a_text_that_was_cut_is_not_cut_again(text: str) -> None:
     left = apply(text, cuts)
     [again] = c4_cuts(pa.array([left], pa.large_string()), needs_punctuation=False)
     assert apply(left, again) == left or "[" in text  # a citation may bring forth another
+
+
+@pytest.mark.parametrize("piece", [":)", "'", "''", "=(", "a.", ":-)x", "x-", "can't-", "(("])
+def test_a_chunk_of_nothing_else_takes_time_in_proportion(piece: str) -> None:
+    # Joined one by one, each joint moving all that follows, a million of these took hours.
+    [many] = datatrove_signals(pa.array([piece * 500_000], pa.large_string()))[WORDS]
+    [few] = datatrove_signals(pa.array([piece * 50], pa.large_string()))[WORDS]
+    assert many >= few
 
 
 def test_classes_are_those_of_python() -> None:

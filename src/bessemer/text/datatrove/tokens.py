@@ -208,7 +208,7 @@ def _split(
     # The whole chunk, and what was left between affixes, were looked up above.
     if num_tokens - num_before > 2 or has_infix:
         shortest = 1 if has_infix else 2
-        num_tokens = _put_together(text, num_before, num_tokens, shortest, tables, out)
+        num_tokens = _put_together(text, num_before, num_tokens, shortest, tables, suffixes, out)
     return num_tokens
 
 
@@ -490,37 +490,54 @@ def _is_address(text: Text, first: int, stop: int) -> bool:
 
 @kernel
 def _put_together(
-    text: Text, num_before: int, num_tokens: int, shortest: int, tables: Tables, out: Tokens
+    text: Text,
+    num_before: int,
+    num_tokens: int,
+    shortest: int,
+    tables: Tables,
+    scratch_begins: Counts,
+    out: Tokens,
 ) -> int:
     """Make neighbours that spell an exception what it says, the longest first; the number of all.
 
-    From `shortest` neighbours on to all but one.
-
-    spaCy does so with those exceptions alone that its affixes would take apart.
+    From `shortest` neighbours on to all but one. spaCy does so with those exceptions alone that its
+    affixes would take apart. The tokens of a chunk leave no gap, so where they begin is enough.
     """
-    begins, ends = out.begins, out.ends
+    last = out.ends[num_tokens - 1]
     for length in range(min(_MAX_JOINED_TOKENS, num_tokens - num_before - 1), shortest - 1, -1):
         token = num_before
-        while token + length <= num_tokens:
+        while token + length <= num_tokens and (
+            _affixed(text, out.begins[token], out.ends[token + length - 1], tables) < 0
+        ):
+            token += 1
+        if token + length > num_tokens:
+            continue  # as it is with most
+        count = num_tokens - token
+        for i in range(count):
+            scratch_begins[i] = out.begins[token + i]
+        scratch_begins[count] = last
+        num_tokens = token
+        i = 0
+        while i < count:
+            begin = scratch_begins[i]
             exception = -1
-            size = ends[token + length - 1] - begins[token]
-            sizes = np.int64(tables.affixed_sizes[min(text.codes[begins[token]], 127)])
-            if 1 < size <= MAX_EXCEPTION_CHARS and sizes >> size & 1:
-                exception = _exception(text, begins[token], ends[token + length - 1], tables)
-            if exception < 0 or not tables.is_affixed[exception]:
-                token += 1
-                continue
-            num_pieces = 0
-            while num_pieces < MAX_EXCEPTION_PIECES and tables.pieces[exception, num_pieces]:
-                num_pieces += 1
-            shift = num_pieces - length
-            if shift > 0:
-                for i in range(num_tokens - 1, token + length - 1, -1):
-                    begins[i + shift], ends[i + shift] = begins[i], ends[i]
-            elif shift < 0:
-                for i in range(token + length, num_tokens):
-                    begins[i + shift], ends[i + shift] = begins[i], ends[i]
-            _write_pieces(tables, exception, begins[token], out, token)
-            num_tokens += shift
-            token += num_pieces
+            if i + length <= count:
+                exception = _affixed(text, begin, scratch_begins[i + length], tables)
+            if exception >= 0:
+                num_tokens = _write_pieces(tables, exception, begin, out, num_tokens)
+                i += length
+            else:
+                num_tokens = _append(out, num_tokens, begin, scratch_begins[i + 1])
+                i += 1
     return num_tokens
+
+
+@kernel
+def _affixed(text: Text, first: int, last: int, tables: Tables) -> int:
+    """The slot of the exception with affixes that these characters spell, or -1."""
+    size = last - first
+    sizes = np.int64(tables.affixed_sizes[min(text.codes[first], 127)])
+    if not (1 < size <= MAX_EXCEPTION_CHARS and sizes >> size & 1):
+        return -1
+    exception = int(_exception(text, first, last, tables))
+    return exception if exception >= 0 and tables.is_affixed[exception] else -1
