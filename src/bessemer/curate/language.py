@@ -64,15 +64,24 @@ def shipped_model() -> Path:
     return path
 
 
-@functools.lru_cache(maxsize=2)
 def load_language_model(path: Path) -> LanguageModel:
-    """Read a fastText classifier of languages (.bin or .ftz); DataError says what is wrong."""
+    """Read a fastText classifier of languages (.bin or .ftz); DataError says what is wrong.
+
+    It is kept for the next call, which gets it again unless the file was changed since.
+    """
     if path.is_dir():
         raise DataError(f"{path} is a folder; give the file of the model, .bin or .ftz")
     try:
-        classifier = read_fasttext(path)
-    except FileNotFoundError:
+        status = path.stat()
+    except OSError:
         raise DataError(f"no file {path}") from None
+    return _load(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _load(path: Path, mtime_ns: int, size: int) -> LanguageModel:  # noqa: ARG001
+    try:
+        classifier = read_fasttext(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is no classifier of fastText that can be read: {error}") from error
     return LanguageModel(tuple(map(language_code, classifier.labels)), classifier)

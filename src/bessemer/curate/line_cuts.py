@@ -19,7 +19,7 @@ _EVIDENCE_CHARS = 80
 
 
 def line_cutter(source: SourceConfig) -> str | None:
-    """The preset of the source that takes out lines, the strictest if there are several."""
+    """The preset of the source that takes out lines; `check` refuses several."""
     return next((name for name in LINE_CUTS if name in source.presets), None)
 
 

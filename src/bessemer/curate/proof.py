@@ -8,9 +8,10 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
+from bessemer.config.data import Family
 from bessemer.curate.bounds import Rule
 from bessemer.curate.canaries import canaries
-from bessemer.curate.families import FAMILIES, LANGUAGE, Batch
+from bessemer.curate.families import Batch, family_of
 from bessemer.curate.instruments import Instruments
 from bessemer.curate.signals import measure
 
@@ -21,14 +22,15 @@ def find_canaries(rules: Iterable[Rule]) -> dict[tuple[str, str], str | None]:
     """(signal, "min" or "max") of each bound -> the canary that breaks it most; None: none does.
 
     What depends on files of the user's (a quality model, lists of URLs) no text of ours can show;
-    those bounds are left out.
+    those bounds are left out. Measured are the families that the rules need, as documents are.
     """
-    names, measures = list(canaries()), _measures()
+    names = list(canaries())
     found: dict[tuple[str, str], str | None] = {}
     for rule in rules:
-        if rule.name not in measures:
+        family = family_of(rule.name)
+        if family in _OF_THE_USER:
             continue
-        values = measures[rule.name]
+        values = _measures(family)[rule.name]
         for end, excess in (
             ("min", None if rule.min is None else np.float32(rule.min) - values),
             ("max", None if rule.max is None else values - np.float32(rule.max)),
@@ -40,9 +42,8 @@ def find_canaries(rules: Iterable[Rule]) -> dict[tuple[str, str], str | None]:
 
 
 @functools.cache
-def _measures() -> dict[str, np.ndarray]:
+def _measures(family: Family) -> dict[str, np.ndarray]:
     texts, urls = zip(*canaries().values(), strict=True)
-    batch = Batch(pa.array(texts, pa.large_string()), pa.array(urls), Instruments())
-    measures = measure(batch, [family for family in FAMILIES if family not in _OF_THE_USER])
-    del measures[LANGUAGE]
-    return measures
+    return measure(
+        Batch(pa.array(texts, pa.large_string()), pa.array(urls), Instruments()), [family]
+    )

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from bessemer.config.data import CurateConfig, SourceConfig
-from bessemer.core.errors import IntegrityError
+from bessemer.core.errors import ConfigError, Fault, IntegrityError
 from bessemer.core.layout import DOCUMENTS, SHARD_RANGES, SIGNALS
 from bessemer.core.storage import read_table
 from bessemer.curate.bounds import Rule
@@ -30,7 +30,7 @@ from bessemer.curate.ledger import shard_name
 from bessemer.curate.rules import LANGUAGE_RULE, judges_language
 from bessemer.engine.relations import query, relations
 
-_MOST_RULES = 62  # bits of a BIGINT that a sum of powers of two may use
+_MOST_RULES = 126  # bits of a HUGEINT that a sum of powers of two may use
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +87,8 @@ def replay(
     if not parts:
         return []
     sql = f"""
-        SELECT source, language, broken_now, broken_then, count(*)::BIGINT AS docs,
+        SELECT source, language, broken_now::VARCHAR AS broken_now,
+            broken_then::VARCHAR AS broken_then, count(*)::BIGINT AS docs,
             sum(num_bytes)::BIGINT AS num_bytes,
             list(doc_id) FILTER (WHERE (broken_now = 0) <> (broken_then = 0)) AS doc_ids
         FROM ({" UNION ALL ".join(parts)})
@@ -122,7 +123,11 @@ def _names(source: SourceConfig, curate: CurateConfig, rules: Sequence[Rule]) ->
     """Names of the rules of a source, in the order of the bits that stand for them."""
     first = [LANGUAGE_RULE] if judges_language(source, curate) else []
     names = list(dict.fromkeys([*first, *(rule.name for rule in rules)]))
-    assert len(names) <= _MOST_RULES, names
+    if len(names) > _MOST_RULES:
+        what = (
+            f"{len(names)} rules now and then are more than the {_MOST_RULES} that can be compared"
+        )
+        raise ConfigError([Fault(f"source {source.name!r}", f"{what}; take fewer presets")])
     return names
 
 
@@ -173,11 +178,11 @@ def _float32(bound: float) -> str:
 def _mask(names: Sequence[str], conditions: Mapping[str, Sequence[str]]) -> str:
     """One bit for each rule that is broken; a condition on a null is none (CASE says so)."""
     bits = [
-        f"CASE WHEN {' OR '.join(conditions[name])} THEN {1 << bit} ELSE 0 END"
+        f"CASE WHEN {' OR '.join(conditions[name])} THEN {1 << bit}::HUGEINT ELSE 0 END"
         for bit, name in enumerate(names)
         if conditions.get(name)
     ]
-    return f"({' + '.join(bits) or '0'})::BIGINT"
+    return f"({' + '.join(bits) or '0'})::HUGEINT"
 
 
 def _judge(source: str, signals: str, documents: str, now: str, then: str) -> str:
@@ -201,8 +206,8 @@ def _literal(text: str) -> str:
 
 
 def _group(row: Mapping[str, Any], names: Sequence[str], doc_ids: pa.Array | None) -> Group:
-    def broken(mask: int) -> tuple[str, ...]:
-        return tuple(name for bit, name in enumerate(names) if mask >> bit & 1)
+    def broken(mask: str) -> tuple[str, ...]:  # Arrow has no integer as wide
+        return tuple(name for bit, name in enumerate(names) if int(mask) >> bit & 1)
 
     return Group(
         source=row["source"],

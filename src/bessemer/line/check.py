@@ -17,6 +17,7 @@ from bessemer.core.errors import ConfigError, DataError, Fault
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import TOKENIZER
 from bessemer.curate.bounds import NO_PRESET, Rule, preset_names, rules_for
+from bessemer.curate.dialects import LINE_CUTS
 from bessemer.curate.inventory import matches_nothing
 from bessemer.curate.signals import SIGNAL_DEFINITIONS, why_no_signal
 from bessemer.line.pinned import pin_instruments
@@ -157,22 +158,31 @@ def _unknown_signals(sections: dict[str, Any]) -> list[Fault]:
     return [
         Fault(f"curate.rule[{index}].name", why)
         for index, rule in enumerate(curate.rule)
+        if not (rule.off and rule.name in SIGNAL_DEFINITIONS)  # takes away what could not fire
         if (why := why_no_signal(rule.name, curate))
     ]
 
 
 def _unknown_presets(sections: dict[str, Any]) -> list[Fault]:
     known = preset_names()
-    return [
-        Fault(f"source[{index}].presets", f"no preset {name!r}{hint(name, known)}")
-        for index, source in enumerate(sections.get("source", ()))
-        for name in source.presets
-        if name not in known
-    ] + [
-        Fault(f"source[{index}].presets", f"{NO_PRESET!r} stands for no rules; name it alone")
-        for index, source in enumerate(sections.get("source", ()))
-        if NO_PRESET in source.presets and len(source.presets) > 1
-    ]
+    return (
+        [
+            Fault(f"source[{index}].presets", f"no preset {name!r}{hint(name, known)}")
+            for index, source in enumerate(sections.get("source", ()))
+            for name in source.presets
+            if name not in known
+        ]
+        + [
+            Fault(f"source[{index}].presets", f"{NO_PRESET!r} stands for no rules; name it alone")
+            for index, source in enumerate(sections.get("source", ()))
+            if NO_PRESET in source.presets and len(source.presets) > 1
+        ]
+        + [
+            Fault(f"source[{index}].presets", f"{' and '.join(cutters)} take out lines; name one")
+            for index, source in enumerate(sections.get("source", ()))
+            if len(cutters := [name for name in source.presets if name in LINE_CUTS]) > 1
+        ]
+    )
 
 
 def _rules_without_effect(sections: dict[str, Any]) -> list[Fault]:

@@ -86,9 +86,17 @@ def _signal_settings(config: RunConfig) -> dict[str, Any]:
 
 
 def _rule_settings(config: RunConfig) -> dict[str, Any]:
-    """What bears on decisions; which model found the languages is a matter of the signals."""
+    """What bears on decisions: bounds as they come together of presets and rules, so that a preset
+    with another number is another stage. Which model found the languages is of the signals."""
+    from bessemer.curate.bounds import rules_for
+    from bessemer.curate.line_cuts import line_cutter
+
     return {
-        "presets": [list(source.presets) for source in config.source],
+        "bounds": [
+            [[rule.name, rule.min, rule.max] for rule in rules_for(source, config.curate)]
+            for source in config.source
+        ],
+        "line_cutters": [line_cutter(source) for source in config.source],
         "language": _plain(config.curate.language, "min_score", "min_scores"),
         **_plain(config.curate, "languages", "rule"),
     }

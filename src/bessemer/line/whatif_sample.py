@@ -74,11 +74,13 @@ def draw_sample(
 
 def _draw(groups: Iterable[Group], num_samples: int, key: Key) -> dict[int, Group]:
     """doc_id -> its group, of the documents with the smallest hashes."""
+    if not num_samples:
+        return {}
     lots: list[tuple[int, int, Group]] = []
     for group in groups:
         hashes = hash_indices(key, group.doc_ids)
         first = np.arange(len(hashes))
-        if 0 < num_samples < len(hashes):
+        if num_samples < len(hashes):
             first = np.argpartition(hashes, num_samples)[:num_samples]
         lots += [(int(hashes[at]), int(group.doc_ids[at]), group) for at in first]
     lots.sort(key=lambda lot: lot[0])

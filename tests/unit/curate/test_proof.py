@@ -9,6 +9,7 @@ from bessemer.curate.canaries import canaries
 from bessemer.curate.dialects import DIALECTS
 from bessemer.curate.presets import PRESETS
 from bessemer.curate.proof import find_canaries
+from bessemer.curate.signals import SIGNAL_DEFINITIONS
 
 
 @pytest.mark.parametrize("name", [*PRESETS, *DIALECTS])
@@ -54,3 +55,22 @@ def test_a_bound_on_the_wrong_scale_has_none() -> None:
 def test_what_depends_on_files_of_the_user_is_left_out() -> None:
     assert find_canaries([Rule(name="url_soft_word_count", max=1)]) == {}
     assert find_canaries([Rule(name="quality_score", min=0.9)]) == {}
+
+
+def test_shares_that_a_rule_may_bound_reach_a_half_in_some_canary() -> None:
+    hardly_ever = {"hash_per_word_frac", "ellipsis_per_word_frac", "newline_per_word_frac"}
+    for name in SIGNAL_DEFINITIONS:
+        stem = name.partition("@")[0].removeprefix("fineweb_")
+        if stem.endswith("_letter_frac") or stem in {"format_frac", "html_visible_frac"}:
+            assert set(find_canaries([Rule(name=name, max=0.5)]).values()) != {None}, name
+        elif stem.endswith("_frac") and stem not in hardly_ever:
+            assert set(find_canaries([Rule(name=name, max=0.01)]).values()) != {None}, name
+
+
+def test_counts_of_large_documents_are_reached() -> None:
+    for name, bound in (
+        ("word_count", 200_000),
+        ("max_line_chars", 100_000),
+        ("line_count@curator", 50_000),
+    ):
+        assert None not in find_canaries([Rule(name=name, max=bound)]).values()

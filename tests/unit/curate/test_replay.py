@@ -20,7 +20,7 @@ from bessemer.curate.ledger import read_decisions
 from bessemer.curate.presets import PRESETS
 from bessemer.curate.replay import Group, replay
 from bessemer.curate.rules import rules
-from bessemer.curate.signals import SIGNAL_DEFINITIONS
+from bessemer.curate.signals import SIGNAL_DEFINITIONS, signals
 from bessemer.engine.tasks import Engine
 
 WEB = SourceConfig(name="web", kind="web", path=("*",))
@@ -216,3 +216,26 @@ def test_a_damaged_table_is_an_error(
         path.write_bytes(b"no table")
     with pytest.raises(IntegrityError, match="delete that folder and run again"):
         replayed(tables, curate(), curate(), tmp_path)
+
+
+def test_more_rules_than_a_number_has_bits_can_be_compared(
+    ingest_texts: Callable[..., Path], tmp_path: Path
+) -> None:
+    presets = ["fineweb", "gopher@dolma", "gopher@dclm"]
+    source = SourceConfig.model_validate(
+        {"name": "web", "kind": "web", "path": "*", "presets": presets}
+    )
+    config = CurateConfig()
+    ingested = ingest_texts(("web", ["one two three", "word " * 60, ""]))
+    signals(ingested, ["web"], tmp_path / "signals", Engine())
+    held = rules_for(source, config)
+    assert len(held) > 63
+    groups = replay(
+        ingested, tmp_path / "signals", [source], (config, config),
+        {"web": held}, {"web": held}, tmp_path / "scratch", 1,
+    )  # fmt: skip
+    rules(ingested, tmp_path / "signals", [source], config, tmp_path / "rules", Engine())
+    ledger = read_decisions([tmp_path / "rules"]).to_pylist()
+    broken = {frozenset(r["rule"] for r in ledger if r["doc_id"] == n) for n in range(3)}
+    assert {frozenset(group.now) for group in groups} == broken
+    assert all(group.now == group.then for group in groups)

@@ -65,6 +65,10 @@ def faults(run_file: Path) -> list[str]:
         ),
         ('["none", "web"]', "source[0].presets: 'none' stands for no rules; name it alone"),
         ('"web"', "source[0].presets: should be a list (got 'web')"),
+        (
+            '["c4@dolma", "c4@fineweb"]',
+            "source[0].presets: c4@dolma and c4@fineweb take out lines; name one",
+        ),
     ],
 )
 def test_presets(tmp_path: Path, presets: str, told: str) -> None:
@@ -193,3 +197,11 @@ def test_a_dialect_that_counts_by_lists_goes_without_them(tmp_path: Path) -> Non
     urls = '[curate.urls]\nsoft_words = "list.txt"\n'
     rule = '[[curate.rule]]\nname = "url_soft_word_count"\nmax = 1\n'
     load_config(write_run(tmp_path, rule + urls))
+
+
+def test_a_rule_that_could_not_fire_may_be_taken_away(tmp_path: Path) -> None:
+    rule = '[[curate.rule]]\nname = "url_blocked_domain_count"\noff = true\nsources = ["pages"]\n'
+    config = load_config(write_run(tmp_path, rule, 'presets = ["refinedweb@dclm"]'))
+    names = {each.name for each in rules_for(config.source[0], config.curate)}
+    assert "url_blocked_domain_count" not in names
+    assert "url_blocked_word_count" in names
