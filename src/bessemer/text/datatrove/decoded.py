@@ -74,3 +74,9 @@ def put(out: Text, num_chars: int, code: int, tables: Tables) -> int:
 def hash_between(text: Text, first: int, last: int, powers: Hashes) -> np.uint64:
     """The finished hash of characters `first` to `last`."""
     return np.uint64(finish(cut(text.hashes[last], text.hashes[first], last - first, powers)))
+
+
+@kernel
+def is_any(text: Text, place: int, bits: int) -> bool:
+    """Whether a character is of any of the classes."""
+    return bool(np.int64(text.kinds[place]) & bits)

@@ -21,14 +21,14 @@ import numpy as np
 from numba import njit
 
 from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, kernel
-from bessemer.text.datatrove.decoded import Text, hash_between
+from bessemer.text.datatrove.addresses import is_url
+from bessemer.text.datatrove.decoded import Text, hash_between, is_any
 from bessemer.text.datatrove.tables import (
     ALPHA,
     BEFORE_PERIOD,
     CURRENCY,
     DIGIT,
     FILTER_BITS,
-    HOST,
     ICON,
     INFIX,
     LETTER,
@@ -44,7 +44,6 @@ from bessemer.text.datatrove.tables import (
     SPACE,
     SUFFIX,
     UPPER,
-    WORD,
     Tables,
 )
 
@@ -62,8 +61,6 @@ _HYPHEN = 0x2D
 _EM_DASH = 0x2014
 _FILTER_SHIFT = np.uint64(64 - FILTER_BITS)
 _MAX_JOINED_TOKENS = 5
-_MAX_LABEL_CHARS = 64
-_MAX_DOMAIN_CHARS = 63
 
 
 class Tokens(NamedTuple):
@@ -96,13 +93,13 @@ def find_tokens(
     last = 0
     while last < num_chars:
         first = last
-        is_space = _is(text, first, SPACE)
+        is_space = is_any(text, first, SPACE)
         if is_space and text.codes[first] == 0x20 and first:
             first += 1  # one space parts chunks and is no token
             last = first
         seen: Integer = 0
         common = np.int64(~0)
-        while last < num_chars and _is(text, last, SPACE) == is_space:
+        while last < num_chars and is_any(text, last, SPACE) == is_space:
             kind = np.int64(text.kinds[last])
             seen |= kind
             common &= kind
@@ -245,11 +242,6 @@ def _write_pieces(tables: Tables, exception: int, first: int, out: Tokens, num_t
 
 
 @kernel
-def _is(text: Text, place: int, bits: int) -> bool:
-    return bool(np.int64(text.kinds[place]) & bits)
-
-
-@kernel
 def _num_dots(codes: Codes, first: int, last: int) -> int:
     """How many full stops stand at `first`, up to `last`."""
     place = first
@@ -264,8 +256,8 @@ def _prefix(text: Text, first: int, last: int) -> int:
     codes = text.codes
     code = codes[first]
     if code == 0x2B:  # + is none before a digit
-        return 0 if first + 1 < last and _is(text, first + 1, DIGIT) else 1
-    if _is(text, first, PREFIX):
+        return 0 if first + 1 < last and is_any(text, first + 1, DIGIT) else 1
+    if is_any(text, first, PREFIX):
         return 1
     if code == _DOT:
         dots = _num_dots(text.codes, first, last)
@@ -285,7 +277,7 @@ def _suffix(text: Text, first: int, last: int, seen: int, tables: Tables) -> int
     codes = text.codes
     code = codes[last - 1]
     num_before = last - 1 - first
-    longest = 1 if _is(text, last - 1, SUFFIX) else 0
+    longest = 1 if is_any(text, last - 1, SUFFIX) else 0
     if code == _ELLIPSIS and num_before and codes[last - 2] == _ELLIPSIS:
         longest = 2
     if code == _DOT:
@@ -297,8 +289,12 @@ def _suffix(text: Text, first: int, last: int, seen: int, tables: Tables) -> int
         if num_before:
             before = codes[last - 2]
             if (
-                _is(text, last - 2, BEFORE_PERIOD)
-                or (num_before >= 2 and _is(text, last - 2, UPPER) and _is(text, last - 3, UPPER))
+                is_any(text, last - 2, BEFORE_PERIOD)
+                or (
+                    num_before >= 2
+                    and is_any(text, last - 2, UPPER)
+                    and is_any(text, last - 3, UPPER)
+                )
                 or (
                     num_before >= 2
                     and codes[last - 3] == 0xB0
@@ -311,17 +307,17 @@ def _suffix(text: Text, first: int, last: int, seen: int, tables: Tables) -> int
         if code in (0x73, 0x53) and codes[last - 2] in (0x27, 0x2019):
             longest = 2  # 's
         if seen & DIGIT:
-            if _is(text, last - 2, DIGIT) and (code == 0x2B or _is(text, last - 1, CURRENCY)):
+            if is_any(text, last - 2, DIGIT) and (code == 0x2B or is_any(text, last - 1, CURRENCY)):
                 longest = max(longest, 1)
             if code == 0x24:
                 has_sign = num_before >= 3 and codes[last - 2] == 0x53 and codes[last - 3] == 0x55
-                if has_sign and _is(text, last - 4, DIGIT):
+                if has_sign and is_any(text, last - 4, DIGIT):
                     longest = 3  # US$
                 has_sign = num_before >= 2 and codes[last - 2] in (0x43, 0x41)
-                if has_sign and _is(text, last - 3, DIGIT):
+                if has_sign and is_any(text, last - 3, DIGIT):
                     longest = 2  # C$, A$
             for length in range(min(MAX_UNIT_CHARS, num_before), longest, -1):
-                if _is(text, last - 1 - length, DIGIT):
+                if is_any(text, last - 1 - length, DIGIT):
                     key = hash_between(text, last - length, last, tables.powers)
                     if _look_up(key, tables.units) >= 0:
                         longest = length
@@ -338,23 +334,23 @@ def _infix(text: Text, place: int, first: int, last: int) -> int:
         dots = _num_dots(text.codes, place, last)
         if dots > 1:
             return int(dots)
-    if code == _ELLIPSIS or _is(text, place, ICON):
+    if code == _ELLIPSIS or is_any(text, place, ICON):
         return 1
     if place == first or place + 1 >= last:
         return 0
-    follows_alpha = _is(text, place - 1, ALPHA)
-    follows_digit = _is(text, place - 1, DIGIT)
+    follows_alpha = is_any(text, place - 1, ALPHA)
+    follows_digit = is_any(text, place - 1, DIGIT)
     if (
         follows_digit
         and code in (0x2B, _HYPHEN, 0x2A, 0x5E)
-        and (_is(text, place + 1, DIGIT) or codes[place + 1] == _HYPHEN)
+        and (is_any(text, place + 1, DIGIT) or codes[place + 1] == _HYPHEN)
     ):
         return 1
     if code == _DOT:
-        joins = _is(text, place - 1, LOWER | QUOTE) and _is(text, place + 1, UPPER | QUOTE)
+        joins = is_any(text, place - 1, LOWER | QUOTE) and is_any(text, place + 1, UPPER | QUOTE)
         return 1 if joins else 0
     if code == 0x2C:
-        return 1 if follows_alpha and _is(text, place + 1, ALPHA) else 0
+        return 1 if follows_alpha and is_any(text, place + 1, ALPHA) else 0
     if not (follows_alpha or follows_digit):
         return 0
     if code in (_HYPHEN, 0x2013, _EM_DASH, 0x7E):
@@ -362,12 +358,12 @@ def _infix(text: Text, place: int, first: int, last: int) -> int:
         for length in range(1, longest + 1):
             if place + length >= last:
                 return 0
-            if _is(text, place + length, ALPHA):
+            if is_any(text, place + length, ALPHA):
                 return length
             if codes[place + length] != code:
                 return 0
         return 0
-    if code in (0x3A, 0x3C, 0x3E, 0x3D, 0x2F) and _is(text, place + 1, ALPHA):
+    if code in (0x3A, 0x3C, 0x3E, 0x3D, 0x2F) and is_any(text, place + 1, ALPHA):
         return 1
     return 0
 
@@ -381,7 +377,7 @@ def _split_infixes(text: Text, first: int, last: int, out: Tokens, num_before: i
     while place < last:
         has_dot |= text.codes[place] == _DOT
         length = 0
-        if _is(text, place, INFIX | ICON):
+        if is_any(text, place, INFIX | ICON):
             length = _infix(text, place, first, last)
         if length and place > first:
             if place > start:
@@ -389,103 +385,12 @@ def _split_infixes(text: Text, first: int, last: int, out: Tokens, num_before: i
             num_tokens = _append(out, num_tokens, place, place + length)
             start = place + length
         place += max(1, length)
-    if num_tokens > num_before and has_dot and _is_url(text, first, last):
+    if num_tokens > num_before and has_dot and is_url(text, first, last):
         num_tokens = num_before
         start = first
     if start < last:
         num_tokens = _append(out, num_tokens, start, last)
     return num_tokens
-
-
-@kernel
-def _is_url(text: Text, first: int, last: int) -> bool:
-    """Whether spaCy's pattern of URLs matches: [scheme://][user@]host[:port][/?# anything]."""
-    codes = text.codes
-    begin = first
-    place = first
-    while place < last and (_is(text, place, WORD) or codes[place] in (0x2B, _HYPHEN, _DOT)):
-        place += 1
-    if (
-        place - first >= 2
-        and place + 2 < last
-        and codes[place] == 0x3A
-        and codes[place + 1] == 0x2F
-        and codes[place + 2] == 0x2F
-    ):
-        begin = place + 3
-    if _is_host(text, begin, last):
-        return True
-    for at in range(begin + 1, last):
-        if codes[at] == 0x40 and _is_host(text, at + 1, last):
-            return True
-    return begin != first and _is_host(text, first, last)
-
-
-@kernel
-def _is_host(text: Text, first: int, last: int) -> bool:
-    """Whether a host, then perhaps a port and a path, fill `first` to `last`."""
-    codes = text.codes
-    stop = first
-    while stop < last and (_is(text, stop, HOST) or codes[stop] in (_DOT, _HYPHEN, 0x5F)):
-        stop += 1
-    place = stop
-    if place < last and codes[place] == 0x3A:
-        place += 1
-        digits = place
-        while place < last and _is(text, place, DIGIT) and place - digits < 5:
-            place += 1
-        if place - digits < 2:
-            return False
-    if place < last and codes[place] not in (0x2F, 0x3F, 0x23):
-        return False
-    domain = stop
-    while domain > first and codes[domain - 1] != _DOT:
-        domain -= 1
-    if domain == first or not 2 <= stop - domain <= _MAX_DOMAIN_CHARS:
-        return bool(_is_address(text, first, stop))
-    for i in range(domain, stop):
-        if not _is(text, i, LOWER):
-            return bool(_is_address(text, first, stop))
-    label = first
-    for i in range(first, domain):
-        if codes[i] == _DOT:
-            if not 1 <= i - label <= _MAX_LABEL_CHARS:
-                return False
-            if not (_is(text, label, HOST) and _is(text, i - 1, HOST)):
-                return False
-            label = i + 1
-    return True
-
-
-@kernel
-def _is_address(text: Text, first: int, stop: int) -> bool:
-    """Whether an IPv4 address that is not private fills the place, as spaCy's pattern has it."""
-    number = digits = num_parts = first_number = 0
-    for i in range(first, stop + 1):
-        if i < stop and _is(text, i, DIGIT):
-            if digits == 3:
-                return False
-            number = 10 * number + int(text.codes[i]) - 0x30
-            digits += 1
-            continue
-        if digits == 0 or (i < stop and text.codes[i] != _DOT) or number > 255:
-            return False
-        num_parts += 1
-        if num_parts == 1:
-            first_number = number
-            if not 1 <= number <= 223 or number in (10, 127):
-                return False
-        elif (
-            num_parts == 2
-            and (
-                (first_number == 169 and number == 254)
-                or (first_number == 192 and number == 168)
-                or (first_number == 172 and 16 <= number <= 31)
-            )
-        ) or (num_parts == 4 and not 1 <= number <= 254):
-            return False
-        number = digits = 0
-    return num_parts == 4
 
 
 @kernel
