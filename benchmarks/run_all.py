@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.common import ROOT
 
-BENCHMARKS = ("quickstart", "tokenize", "loader", "train_speed", "axes", "checkpoint")
+BENCHMARKS = ("quickstart", "tokenize", "loader", "train_speed", "axes", "checkpoint", "filters", "read")
 
 
 def main() -> None:
