@@ -21,7 +21,6 @@ from bessemer.tokens.shares import BYTES_PER_TOKEN
 
 _MOST_LANGUAGES = 20
 _SHOWN_CHARS = 60
-_OUT_OF_REACH = {"min": "-1e30", "max": "1e30"}  # a run file cannot say that there is no bound
 
 
 def what_if(found: WhatIf, *, every_source: bool) -> None:
@@ -42,7 +41,10 @@ def what_if(found: WhatIf, *, every_source: bool) -> None:
     console.print()
     console.print(_kept("source", found.by_source, found.changes))
     console.print()
-    console.print(_kept("language", found.by_language[:_MOST_LANGUAGES], found.changes))
+    if found.by_language:
+        console.print(_kept("language", found.by_language[:_MOST_LANGUAGES], found.changes))
+    else:
+        console.print('by language: not measured; "language" is not in curate.measure')
     if len(found.by_language) > _MOST_LANGUAGES:
         console.print(f"... and {len(found.by_language) - _MOST_LANGUAGES} more languages")
     console.print()
@@ -57,8 +59,7 @@ def what_if(found: WhatIf, *, every_source: bool) -> None:
             console.print(_sample(sample))
     if found.changes:
         console.print()
-        console.print("To have it so, put this behind the other rules of the run file:")
-        console.print(escape(_in_run_file(found.changes, () if every_source else found.sources)))
+        console.print(escape(_in_run_file(found, every_source=every_source)))
 
 
 def _kept(what: str, rows: Sequence[Kept], changes: Sequence[Change]) -> Table:
@@ -117,27 +118,60 @@ def _sample(rows: Sequence[Sampled]) -> Table:
     return table
 
 
-def _in_run_file(changes: Sequence[Change], sources: Sequence[str]) -> str:
-    """The changes as the tables of a run file that ask for the same."""
+def _in_run_file(found: WhatIf, *, every_source: bool) -> str:
+    """How a run file asks for the same: tables of rules, and what to set in tables it may have."""
+    parts = []
+    names = dict.fromkeys(each.name for each in found.changes if each.name != LANGUAGE_RULE)
+    if names:
+        told = "To have it so, put this behind the other rules of the run file:"
+        tables = [_table_of_rule(found, name, every_source=every_source) for name in names]
+        parts.append("\n".join([told, *(line for table in tables for line in table)]))
+    parts += [
+        f"To have it so, set min_score = {each.bound:.15g} in [curate.language] of the run file."
+        for each in found.changes
+        if each.name == LANGUAGE_RULE
+    ]
+    return "\n\n".join(parts)
+
+
+def _table_of_rule(found: WhatIf, name: str, *, every_source: bool) -> list[str]:
+    """The tables `[[curate.rule]]` that make of the bounds of the signal `name` those of then.
+
+    A bound that is given replaces one. Only both ends can be taken away: where one goes, the other
+    is said again, to each source that has it by itself.
+    """
+    changes = [each for each in found.changes if each.name == name]
+    given = [(each.end, each.bound) for each in changes if each.bound is not None]
+    if len(given) == len(changes):
+        return _rule(name, given, () if every_source else found.sources)
+    rows = [
+        (row.source, _ends(row.bounds_now), _ends(row.bounds_then))
+        for row in found.rules
+        if row.rule == name and _ends(row.bounds_now) != _ends(row.bounds_then)
+    ]
     lines = []
-    for name in dict.fromkeys(change.name for change in changes):
-        if name == LANGUAGE_RULE:
-            lines += ["", "[curate.language]", *_least_scores(changes)]
-            continue
-        lines += ["", "[[curate.rule]]", f'name = "{name}"']
-        for change in changes:
-            if change.name == name and change.bound is None:
-                lines.append(f"{change.end} = {_OUT_OF_REACH[change.end]}  # out of reach")
-            elif change.name == name:
-                lines.append(f"{change.end} = {change.bound:.15g}")
-        if sources:
-            named = ", ".join(f'"{source}"' for source in sources)
-            lines.append(f"sources = [{named}]")
-    return "\n".join(lines)
+    for ends in dict.fromkeys(then for _, _, then in rows):
+        named = [source for source, _, then in rows if then == ends]
+        is_off = any(now for _, now, then in rows if then == ends)
+        is_for_all = every_source and len(named) == len(found.sources)
+        lines += _rule(name, ends, () if is_for_all else named, is_off=is_off)
+    return lines
 
 
-def _least_scores(changes: Sequence[Change]) -> list[str]:
-    return [f"min_score = {each.bound:.15g}" for each in changes if each.name == LANGUAGE_RULE]
+def _rule(
+    name: str,
+    ends: Sequence[tuple[str, float]],
+    sources: Sequence[str],
+    *,
+    is_off: bool = False,
+) -> list[str]:
+    """One table `[[curate.rule]]`; no `sources` are all."""
+    lines = ["", "[[curate.rule]]", f'name = "{name}"', *["off = true"] * is_off]
+    lines += [f"{end} = {bound:.15g}" for end, bound in ends]
+    if sources:
+        named = ", ".join(f'"{source}"' for source in sources)
+        lines.append(f"sources = [{named}]")
+    return lines
 
 
 def _sums(sums: Sums) -> str:
@@ -147,9 +181,13 @@ def _sums(sums: Sums) -> str:
 
 def _bounds(rule: Rule | None) -> str:
     """Both ends in words."""
-    ends = [] if rule is None else [("min", rule.min), ("max", rule.max)]
-    there = [f"{name} {_number(bound)}" for name, bound in ends if bound is not None]
-    return " ".join(there) or "none"
+    return " ".join(f"{end} {_number(bound)}" for end, bound in _ends(rule)) or "none"
+
+
+def _ends(rule: Rule | None) -> tuple[tuple[str, float], ...]:
+    """The bounds that a rule has."""
+    ends = () if rule is None else (("min", rule.min), ("max", rule.max))
+    return tuple((end, bound) for end, bound in ends if bound is not None)
 
 
 def _number(value: float | None) -> str:

@@ -20,6 +20,7 @@ from bessemer.core.keyed import derive_key
 from bessemer.core.layout import SHARDS
 from bessemer.core.storage import read_json
 from bessemer.curate.bounds import Rule
+from bessemer.curate.families import needed_families
 from bessemer.curate.replay import Group, replay
 from bessemer.curate.rules import LANGUAGE_RULE, judges_language
 from bessemer.line.changes import (
@@ -51,7 +52,7 @@ class WhatIf:
     changes: tuple[Change, ...]
     sources: tuple[str, ...]  # that were asked for
     by_source: tuple[Kept, ...]  # in the order of the run file; the last is for all
-    by_language: tuple[Kept, ...]  # most bytes first
+    by_language: tuple[Kept, ...]  # most bytes first; empty if languages were not measured
     rules: tuple[RuleEffect, ...]  # source by source, in the order of judgement
     newly_dropped: Sums
     newly_kept: Sums
@@ -91,6 +92,7 @@ def what_if(
             ingest, measured, asked, curates, now, then, Path(scratch), num_usable_cores()
         )
     rates = _bytes_per_token(workspace, names)
+    has_languages = "language" in needed_families(config.source, config.curate)
     found = tally(groups, rates)
     by_source = kept_by_source(found, names)
     _check_sums(workspace, by_source)
@@ -104,7 +106,7 @@ def what_if(
         changes=changes,
         sources=tuple(names),
         by_source=by_source,
-        by_language=kept_by_language(found),
+        by_language=kept_by_language(found) if has_languages else (),
         rules=tuple(
             effect
             for source in asked
