@@ -130,7 +130,7 @@ DIALECTS: dict[str, Bounds] = {
         "url_blocked_string_count": {"max": 0},  # its "strict" words, dots and hyphens ignored
         "url_blocked_word_count": {"max": 0},  # its "hard" words
         "url_soft_word_count": {"max": 1},
-        **_gopher(""),  # DCLM counts a stop word twice that stands there twice
+        **_gopher_dclm(),
         "removed_word_frac@dclm": {"max": 0.05},
     },
     "gopher@redpajama": {
@@ -207,7 +207,9 @@ ORIGINS: dict[str, str] = {
     "refinedweb@dclm": (
         "DCLM, baselines/baselines_configs/refinedweb.yaml, after Penedo et al. 2023. Its lists of "
         "domains and words are not shipped: `[curate.urls]` takes them, and without a list its "
-        "rule drops nothing. The rules of Gopher in it are measured by our words and lines"
+        "rule drops nothing. The rules of Gopher in it are those of `gopher@dclm`. Lines that DCLM "
+        "takes out (menus, counters, buttons) are measured and their share is bounded, but they "
+        "are not taken out of what stays"
     ),
     "gopher@redpajama": (
         'the card of RedPajama-Data-V2, "Applying Filtering Rules": the rules of Gopher by its '

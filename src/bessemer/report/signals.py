@@ -29,12 +29,15 @@ _KEPT, _LOST, _ELSEWHERE = range(3)
 
 
 def count_languages(folders: Mapping[str, Path], shards: Sequence[str]) -> tuple[Language, ...]:
-    """The languages of the documents in `shards`, the most frequent before curation first."""
+    """The languages of the documents in `shards`, the most frequent before curation first.
+
+    None if they were not measured: that a document has none is another finding.
+    """
     before: Counter[str] = Counter()
     after: Counter[str] = Counter()
     for shard in shards:
         path = folders["signals"] / SIGNALS / shard
-        if not path.exists():
+        if not path.exists() or "language_score" not in read_schema(path).names:
             continue
         table = read_table(path, ["doc_id", "language"])
         is_kept = np.isin(table["doc_id"].to_numpy(), _kept_ids(folders, shard))
@@ -161,7 +164,7 @@ def _axis(signal: str, row: RuleRow, low: float, high: float) -> tuple[bool, flo
     least = 0.0 if low >= 0 else -math.inf  # no room is made for what there cannot be
     bounds = [bound for bound, _ in _bounds(row)]
     is_log = (
-        signal.endswith(_COUNT_ENDINGS)
+        signal.partition("@")[0].endswith(_COUNT_ENDINGS)
         and max(high, *bounds) > _LOG_SPREAD * max(min(low, *bounds), 1.0)
         and min(low, *bounds) >= 0
     )

@@ -56,6 +56,14 @@ def test_a_named_preset_takes_the_place_of_that_of_the_kind() -> None:
     assert set(preset_names()) == {*PRESETS, *DIALECTS, "none"}
 
 
+def test_refinedweb_has_the_rules_of_gopher_as_dclm_counts_them() -> None:
+    refinedweb, gopher = DIALECTS["refinedweb@dclm"], DIALECTS["gopher@dclm"]
+    others = {"url_blocked_domain_count", "url_blocked_string_count", "url_blocked_word_count"}
+    others |= {"url_soft_word_count", "removed_word_frac@dclm"}
+    assert refinedweb.keys() == gopher.keys() | others
+    assert {name: refinedweb[name] for name in gopher} == gopher
+
+
 def test_of_two_presets_the_stricter_bound_counts() -> None:
     by_name = {rule.name: rule for rule in rules_for(source("web", "gopher@paper"), curate())}
     assert by_name["word_count"] == Rule(name="word_count", min=50, max=100_000)  # web: 30

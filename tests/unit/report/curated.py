@@ -32,7 +32,7 @@ class Doc:
     markup: int = 0  # bytes beside the text
     cut: str = ""  # what an edit removed at the beginning
     error: str = "cannot be decoded"
-    language: str = "en"
+    language: str | None = "en"  # None: languages were not measured
     title: str = ""
     url: str = "http://example.org/page"
     also_broke: tuple[str, ...] = ()  # rules beside the decisive one
@@ -128,14 +128,15 @@ def _documents(source: str, texts: Iterable[tuple[int, Doc]]) -> pa.Table:
 
 
 def _signals(texts: Sequence[tuple[int, Doc]]) -> pa.Table:
-    return pa.table(
-        {
-            "doc_id": pa.array([doc_id for doc_id, _ in texts], pa.int64()),
-            "language": pa.array([doc.language for _, doc in texts], pa.string()),
-            "word_count": pa.array([len(doc.text.split()) for _, doc in texts], pa.float32()),
-            "language_score": pa.array([0.9 for _ in texts], pa.float32()),
-        }
-    )
+    columns = {
+        "doc_id": pa.array([doc_id for doc_id, _ in texts], pa.int64()),
+        "language": pa.array([doc.language for _, doc in texts], pa.string()),
+        "word_count": pa.array([len(doc.text.split()) for _, doc in texts], pa.float32()),
+        "language_score": pa.array([0.9 for _ in texts], pa.float32()),
+    }
+    if any(doc.language is None for _, doc in texts):
+        del columns["language_score"]
+    return pa.table(columns)
 
 
 def _decisions(

@@ -10,6 +10,7 @@ from bessemer.core.manifest import read_manifest
 from bessemer.core.storage import write_json
 from bessemer.report.collect import ReportJob, collect
 from bessemer.report.facts import MARKUP, UNACCOUNTED, Language, Piece, Reason, Report
+from bessemer.report.render import render
 
 from .curated import Doc
 from .runs import Run, write_run
@@ -171,6 +172,13 @@ def test_languages_before_and_after(report: Report) -> None:
         Language(code="fr", docs_before=1, docs_after=0),
     )
     assert code.languages == (Language(code="en", docs_before=2, docs_after=2),)
+
+
+def test_languages_that_were_not_measured_are_not_drawn(tmp_path: Path) -> None:
+    docs = [Doc(text="a b", language=None), Doc(text="a c", language=None, fate="rules")]
+    found = collect(write_run(tmp_path / "run", Run(sources={"web": docs})), tmp_path / "report")
+    assert found.sources[0].languages == ()
+    assert "Languages found" not in render(found)
 
 
 def test_training_and_stages(report: Report) -> None:

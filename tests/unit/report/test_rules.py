@@ -15,7 +15,7 @@ from bessemer.report.facts import Alarm, Report, RuleRow, RuleTable
 from bessemer.report.render import render
 from bessemer.report.rules import MAX_LANGUAGES
 from bessemer.report.sentences import tell_bounds, tell_often
-from bessemer.report.signals import NUM_BINS
+from bessemer.report.signals import NUM_BINS, _axis
 
 from .curated import Doc
 from .pages import Page
@@ -131,6 +131,17 @@ def test_each_document_is_once_in_a_histogram(
             counts[name][min(int(place * NUM_BINS), NUM_BINS - 1)] += 1
         for name, found in (("kept", each.kept), ("lost", each.lost), ("out", each.elsewhere)):
             assert found == tuple(counts[name][number] for number in range(NUM_BINS)), name
+
+
+def test_a_count_that_spreads_wide_is_drawn_by_its_logarithm_whoever_counts() -> None:
+    for signal, is_log in (
+        ("word_count", True),
+        ("word_count@datatrove", True),
+        ("c4_char_count@dclm", True),
+        ("max_line_chars@redpajama", True),
+        ("dup_line_frac@dclm", False),
+    ):
+        assert _axis(signal, row(rule=signal), 1.0, 1e6)[0] is is_log, signal
 
 
 def row(**other: object) -> RuleRow:
