@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from inspect import getsource
 from typing import Any
 
+from bessemer.config.data import CurateConfig
 from bessemer.curate.dialects import DIALECTS, LINE_CUTS, ORIGINS, Bounds
 from bessemer.curate.families import FAMILIES
 from bessemer.curate.presets import PRESETS
@@ -82,18 +83,21 @@ def signals_page() -> str:
     lines = [
         "# Signals",
         "",
-        f"{len(SIGNAL_DEFINITIONS)} measures are taken of every document (one of them only with a "
-        "quality model) and kept in `signals/<shard>.parquet`, in float32; a rule may bound any of "
-        "them. A name says what is counted and ends in its unit: `_count` and `_chars` are "
-        "numbers, `_frac` a share from 0 to 1 unless it says otherwise. Behind an @ stands the "
-        "program whose way of counting it is; names without are ours. Where a measure has no "
-        "meaning for a document it is null, and breaks no bound.",
+        f"{len(SIGNAL_DEFINITIONS)} measures, in families. A run takes those of the families that "
+        "`curate.measure` names, and of each family of which a rule bounds a signal; that of the "
+        "quality model needs one. What was measured of a document is kept in "
+        "`signals/<shard>.parquet`, in float32, and a rule may bound any of it. A name says what "
+        "is counted and ends in its unit: `_count` and `_chars` are numbers, `_frac` a share from "
+        "0 to 1 unless it says otherwise. Behind an @ stands the program whose way of counting it "
+        "is; names without are ours. Where a measure has no meaning for a document it is null, and "
+        "breaks no bound.",
         "",
-        "| family | signals |",
-        "| --- | ---: |",
+        "| family | in `curate.measure` | signals | measured |",
+        "| --- | --- | ---: | --- |",
     ]
     lines += [
-        f"| [{_title(name)}](#{heading_anchor(_title(name))}) | {len(table)} |"
+        f"| [{_title(name)}](#{heading_anchor(_title(name))}) | `{name}` | {len(table)} "
+        f"| {_when_measured(name)} |"
         for name, table in families.items()
     ]
     lines.append("")
@@ -165,6 +169,13 @@ def bounds_of(signal: str) -> list[tuple[str, dict[str, float]]]:
 
 def _title(family: str) -> str:
     return _TITLES[family][0] if family in _TITLES else family.capitalize()
+
+
+def _when_measured(family: str) -> str:
+    """What a run file that does not say `curate.measure` gets of a family."""
+    if family not in CurateConfig().measure:
+        return "if a rule bounds one"
+    return "with a model" if family == "model" else "by default"
 
 
 def _entry(signal: str, definition: str) -> list[str]:

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from bessemer.config.data import CurateConfig
 from bessemer.curate.bounds import preset_names
 from bessemer.curate.dialects import DIALECTS, LINE_CUTS, ORIGINS
 from bessemer.curate.families import FAMILIES
@@ -42,6 +43,16 @@ def test_every_signal_has_an_entry_in_its_family(reference: ModuleType) -> None:
     anchors = [reference.signal_anchor(name) for name in SIGNAL_DEFINITIONS]
     anchors += map(reference.heading_anchor, sections[1::2])
     assert max(Counter(anchors).values()) == 1
+
+
+def test_the_page_says_of_each_family_whether_it_is_measured(reference: ModuleType) -> None:
+    page = reference.signals_page()
+    told = dict(re.findall(r"^\| \[.*\| `(\w+)` \| \d+ \| (.+) \|$", page, re.M))
+    assert list(told) == list(FAMILIES)
+    by_default = set(CurateConfig().measure)
+    assert {name for name, when in told.items() if when != "if a rule bounds one"} == by_default
+    assert told["model"] == "with a model"
+    assert told["surface"] == "by default"
 
 
 def test_an_entry_has_definition_source_and_all_bounds(reference: ModuleType) -> None:

@@ -41,6 +41,7 @@ class Batch(NamedTuple):
     texts: pa.Array  # large_string
     urls: pa.Array  # string
     instruments: Instruments
+    is_code: bool = True  # texts are files of code as they are; else their names tell nothing
 
 
 class SignalFamily(NamedTuple):
@@ -51,7 +52,8 @@ class SignalFamily(NamedTuple):
 
 
 def _code(batch: Batch) -> Measures:
-    return code_signals(batch.texts, list(map(file_extension, batch.urls.to_pylist())))
+    urls = batch.urls.to_pylist() if batch.is_code else [None] * len(batch.texts)
+    return code_signals(batch.texts, list(map(file_extension, urls)))
 
 
 def _language(batch: Batch) -> Measures:
@@ -84,6 +86,14 @@ FAMILIES: dict[Family, SignalFamily] = {
     "dolma": SignalFamily(DOLMA_SIGNALS, lambda batch: dolma_signals(batch.texts)),
     "redpajama": SignalFamily(REDPAJAMA_SIGNALS, lambda batch: redpajama_signals(batch.texts)),
 }
+
+
+def holds_code(source: SourceConfig) -> bool:
+    """Whether the documents of a source are files of code as they are.
+
+    Of a page in a file, say, the text was extracted: it is no HTML, though its file is named so.
+    """
+    return source.kind == "code" and source.format != "html"
 
 
 def family_of(signal: str) -> Family:

@@ -7,7 +7,7 @@ a page, say), which breaks no bound. A new threshold is then a query, not anothe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,12 @@ def signals(
     engine: Engine,
     families: Sequence[Family] = tuple(FAMILIES),
     instruments: Instruments | None = None,
+    code_sources: Collection[str] = (),
 ) -> StageResult:
-    """Measure all documents of `ingest` into `folder`, with the models and lists given."""
+    """Measure all documents of `ingest` into `folder`, with the models and lists given.
+
+    `code_sources` are those of `sources` whose documents are files of code as they are.
+    """
     instruments = instruments or Instruments()
     compile_kernels(families, instruments, engine.display)
     tasks = [
@@ -79,6 +83,7 @@ def signals(
                 "folder": folder,
                 "families": tuple(families),
                 "instruments": instruments,
+                "code_sources": tuple(code_sources),
             },
         )
         for shard in list_shards(ingest / DOCUMENTS)
@@ -115,12 +120,15 @@ def measure_shard(
     folder: Path,
     families: Sequence[Family] = tuple(FAMILIES),
     instruments: Instruments | None = None,
+    code_sources: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Measure one shard; returns source -> (documents, bytes)."""
+    """Measure one shard (of one source); returns source -> (documents, bytes)."""
     columns = ["doc_id", "text", "source", "url", "num_bytes"]
     table = read_table(ingest / DOCUMENTS / shard, columns)
     texts, urls = (table[name].combine_chunks() for name in ("text", "url"))
-    found = measure(Batch(texts, urls, instruments or Instruments()), families)
+    is_code = len(table) > 0 and table["source"][0].as_py() in code_sources
+    batch = Batch(texts, urls, instruments or Instruments(), is_code)
+    found = measure(batch, families)
     languages = found.pop(LANGUAGE, np.full(len(table), None, np.object_))
     measured = {"doc_id": table["doc_id"], LANGUAGE: pa.array(languages, pa.string())}
     measured |= {

@@ -68,7 +68,8 @@ def file_extension(url: str | None) -> str:
     """The extension of a file's path, in lower case and without its dot; "" if there is none.
 
     That of a compression does not count, nor that of a file of many documents. A page of the web
-    has none: what is there was extracted from it, and is no HTML.
+    has none: what is there was extracted from it, and is no HTML. That holds for pages in files,
+    too, which are not told by their names: only those of files of code are to be asked for.
     """
     if not url or url.lower().startswith(("http://", "https://")):
         return ""

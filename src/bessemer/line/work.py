@@ -74,7 +74,7 @@ def run_ingest(work: Work) -> StageResult:
 
 def run_signals(work: Work) -> StageResult:
     """Measure every document."""
-    from bessemer.curate.families import needed_families
+    from bessemer.curate.families import holds_code, needed_families
     from bessemer.curate.instruments import check_instruments
     from bessemer.curate.signals import signals
 
@@ -87,6 +87,7 @@ def run_signals(work: Work) -> StageResult:
         work.engine,
         needed_families(work.config.source, curate),
         work.instruments,
+        [source.name for source in work.config.source if holds_code(source)],
     )
 
 
