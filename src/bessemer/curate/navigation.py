@@ -19,7 +19,6 @@ _MIN_LINES = 4
 # How many other lines may stand before the one at the top, or behind the one at the bottom.
 _MAX_OUTSIDE_LINES = 3
 _MAX_RUN_LINES = 200
-_LINE = re.compile(r"[^\n]*[^\s][^\n]*\n?")
 _SENTENCE_END = re.compile(r"[.!?…:;,。！？]\W*\Z")
 
 
@@ -55,8 +54,12 @@ def cut_navigation(text: str) -> tuple[str, tuple[Edit, ...]]:
 
 def _lines(text: str, start: int, end: int) -> Iterator[_Line]:
     """The whole lines between two places that are not blank."""
-    for found in _LINE.finditer(text, start, end):
-        yield _Line(found.start(), found.end(), found[0].strip())
+    while start < end:
+        line_end = text.find("\n", start, end) + 1 or end
+        line = text[start:line_end]
+        if not line.isspace():
+            yield _Line(start, line_end, line.strip())
+        start = line_end
 
 
 def _run(lines: list[_Line]) -> list[_Line]:

@@ -17,8 +17,9 @@ Step = Callable[[str], tuple[str, tuple[Edit, ...]]]
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
 _CONTROL_BYTES = bytes(code for code in range(0x80) if _CONTROL.match(chr(code)))
 _PAGE_BREAKS = re.compile(r"[^\x0b\x0c]+")
-# Blanks and line feeds compose with nothing, so words are normalised alone.
-_WORD = re.compile(r"[^ \t\n]*[^\x00-\x7f][^ \t\n]*")
+# Blanks and line feeds compose with nothing, so words are normalised alone. To ask here for a
+# character beyond ASCII would take time with the square of a word that has none.
+_WORD = re.compile(r"[^ \t\n]+")
 
 
 def steps_for(kind: Kind, normalise: NormaliseConfig) -> tuple[str, ...]:
@@ -62,6 +63,8 @@ def compose(text: str) -> tuple[str, tuple[Edit, ...]]:
         return text, ()
     places = []
     for found in _WORD.finditer(text):
+        if found[0].isascii():
+            continue
         word = unicodedata.normalize("NFC", found[0])
         if word != found[0]:
             places.append(Place(found.start(), found.end(), word))

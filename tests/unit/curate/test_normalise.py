@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -80,6 +81,15 @@ def test_nfc(text: str, removed: int, inserted: int) -> None:
 def test_nfc_by_words_is_nfc(text: str) -> None:
     found, edits = compose(text)
     assert found == unicodedata.normalize("NFC", text) == replay(text, edits)
+
+
+def test_a_long_word_of_ascii_takes_no_time_with_its_square() -> None:
+    run = "x" * 2**21
+    begun = time.process_time()
+    found, edits = compose(f"{run} e\u0301 {run}")
+    assert found == f"{run} \xe9 {run}"
+    assert [edit.num_places for edit in edits] == [1]
+    assert time.process_time() - begun < 2
 
 
 @given(st.text(alphabet=st.sampled_from("ab\r\n")))
@@ -181,6 +191,16 @@ def test_lists_and_refrains_are_left_alone(text: str) -> None:
     if text == MENU * 3:
         return  # a page of nothing but its menu may lose it or not
     assert cut_navigation(text) == (text, ())
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", " \n"])
+def test_blanks_take_no_time_with_their_square(blank: str) -> None:
+    text = blank * (2**21 // len(blank))
+    begun = time.process_time()
+    assert cut_navigation(text) == (text, ())
+    framed = f"{MENU}{text}\n{MENU}"
+    assert cut_navigation(framed)[0].isspace()
+    assert time.process_time() - begun < 2
 
 
 @given(st.text(alphabet=st.sampled_from("ab \n."), max_size=200))
