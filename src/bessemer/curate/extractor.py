@@ -86,7 +86,8 @@ class _Child:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (end() closes it)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", _CHILD, str(theirs.fileno())],
+                # -P: modules of the standard library are not looked for in the current folder.
+                [sys.executable, "-P", "-m", _CHILD, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

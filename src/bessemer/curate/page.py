@@ -11,7 +11,7 @@ from resiliparse.parse.html import HTMLParserException, HTMLTree
 
 from bessemer.curate.decode import UndecodableError
 from bessemer.curate.main_text import main_text_of, may_have_endless_tags, refuse_endless_tags
-from bessemer.curate.page_noise import mark_noise
+from bessemer.curate.page_noise import mark_noise, unmark
 
 # Where pages say when they were published: Open Graph, schema.org, Dublin Core, and usage.
 _DATES = (
@@ -47,9 +47,10 @@ def read_page(html: str, extractor: str = "resiliparse") -> Page:
     if may_have_endless_tags(html):
         refuse_endless_tags(html)
     try:
-        tree = HTMLTree.parse(mark_noise(html))
+        is_ours = extractor == "resiliparse"
+        tree = HTMLTree.parse(mark_noise(html) if is_ours else html)
         hints = _find_hints(tree, html)
-        text = _by_trafilatura(html) if extractor == "trafilatura" else main_text_of(tree)
+        text = main_text_of(tree) if is_ours else _by_trafilatura(html)
     except HTMLParserException as error:  # any characters are HTML
         raise UndecodableError(f"{error} (for want of memory, most likely)") from None
     return Page(text=text, hints=hints)
@@ -77,7 +78,7 @@ def _find_hints(tree: HTMLTree, html: str) -> dict[str, str]:
         "language": _clean_language(root.getattr("lang") if root is not None else None)
         or _clean_language(_attribute(head, 'meta[http-equiv="content-language" i]', "content")),
     }
-    return {name: value[:_MAX_HINT_CHARS] for name, value in found.items() if value}
+    return {name: unmark(value)[:_MAX_HINT_CHARS] for name, value in found.items() if value}
 
 
 def _find_date(document: Any, head: Any, html: str) -> str:

@@ -247,6 +247,16 @@ def test_a_child_does_not_outlive_its_parent(state: str) -> None:
     wait_until(lambda: not Path(f"/proc/{child}/cmdline").exists(), seconds=5)
 
 
+def test_the_current_folder_holds_no_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("html", "resource", "bessemer"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    with Extractor("web", CurateConfig()) as extractor:
+        assert extractor.extract(page(PAGE)).text == "It rained on the mill."
+
+
 def test_a_child_that_does_not_start_is_the_machines_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

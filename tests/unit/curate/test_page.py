@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bessemer.curate import page as module
 from bessemer.curate.extract import Options, extract
 from bessemer.curate.page import read_page
 from bessemer.curate.rows import RawRow
@@ -66,6 +67,24 @@ def test_title_and_address() -> None:
     ) == {"title": "The mill & I", "url": "http://e.org/mill"}
     assert hints('<meta property="og:url" content="http://e.org/og">') == {"url": "http://e.org/og"}
     assert len(hints(f"<title>{'x' * 10_000}</title>")["title"]) == 2000
+
+
+def test_hints_bear_no_marks() -> None:
+    """They hold words that look like the attributes that are marked."""
+    assert hints(
+        "<title>CSS class=footer explained</title>"
+        '<link rel="canonical" href="http://e.org/?a=1 id=sidebar">'
+    ) == {"title": "CSS class=footer explained", "url": "http://e.org/?a=1 id=sidebar"}
+
+
+def test_only_our_extractor_needs_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    marked: list[str] = []
+    monkeypatch.setattr(module, "mark_noise", lambda html: marked.append(html) or html)
+    monkeypatch.setattr(module, "_by_trafilatura", lambda html: f"of {len(html)}")
+    page = read_page("<title>T</title><p>x</p>", "trafilatura")
+    assert (page.text, page.hints, marked) == ("of 24", {"title": "T"}, [])
+    read_page("<p>x</p>")
+    assert marked == ["<p>x</p>"]
 
 
 def test_hints_are_in_the_metadata_and_what_the_archive_says_goes_before(
