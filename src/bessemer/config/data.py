@@ -206,12 +206,12 @@ class CurateConfig(Section):
     """What takes the main text of pages: rules of ours on Resiliparse's parser, or "trafilatura",
     some ten times slower, which needs `bessemer[trafilatura]`."""
     normalise: NormaliseConfig = NormaliseConfig()
-    max_extract_cpu_s: float = Field(default=10, gt=0)
+    max_extract_cpu_s: float = Field(default=10, ge=0.01, le=86400)
     """Seconds of processor time that the main text of one page may take; a page that takes longer
     is quarantined. Time by the clock does not count, so that a busy machine decides nothing."""
-    max_extract_memory_bytes: Bytes = 2**30
+    max_extract_memory_bytes: Bytes = Field(default=2**30, ge=64 * 2**20)
     """Memory that the process which reads pages may take for them (Linux only); a page that needs
-    more is quarantined."""
+    more is quarantined. With less than the least, ordinary pages would be."""
     shard_bytes: Bytes = 64 * 2**20
     """How much of the source files is read in one go, and how much text then makes a shard; work is
     shared out by the shard. A larger file is split if it is plain JSONL or Parquet."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
+
+from bessemer.curate.rows import say
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -28,6 +32,18 @@ _DETECT_BYTES = 1 << 16
 
 class UndecodableError(Exception):
     """The bytes are not text in any encoding that can be established."""
+
+
+@contextmanager
+def errors_of(library: str) -> Iterator[None]:
+    """To call a parser that is not ours, and nothing else: whatever it raises is UndecodableError,
+    as a fault of a library on one page is no reason to end a run."""
+    try:
+        yield
+    except MemoryError:  # told as what it is
+        raise
+    except Exception as error:
+        raise UndecodableError(f"{library} failed: {say(error)}") from error
 
 
 def decode(data: bytes, *, is_html: bool = False, charset: str = "") -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bessemer.config.data import CurateConfig, Kind
-from bessemer.curate.decode import decode
+from bessemer.curate.decode import UndecodableError, decode
 from bessemer.curate.edits import Edit
 from bessemer.curate.front_matter import front_matter_title
 from bessemer.curate.normalise import STEPS, steps_for, unify_line_ends
 from bessemer.curate.page import read_page
-from bessemer.curate.rows import RawRow
+from bessemer.curate.rows import RawRow, too_long
+
+_MAX_CHARACTER_BYTES = 4  # UTF-8, RFC 3629
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,11 +35,16 @@ class Options:
 
     extractor: str = "resiliparse"
     steps: tuple[str, ...] = ("gutenberg_frame",)
+    max_document_bytes: int | None = None  # of its text; None: any
 
 
 def options_for(kind: Kind, curate: CurateConfig) -> Options:
     """How documents of a kind of source are extracted."""
-    return Options(extractor=curate.extractor, steps=steps_for(kind, curate.normalise))
+    return Options(
+        extractor=curate.extractor,
+        steps=steps_for(kind, curate.normalise),
+        max_document_bytes=curate.max_document_bytes,
+    )
 
 
 _PLAIN = Options()
@@ -60,4 +67,14 @@ def extract(row: RawRow, options: Options = _PLAIN) -> Extract:
     for name in options.steps:
         text, made = STEPS[name](text)
         edits += made
+    _refuse_long(text, options.max_document_bytes)
     return Extract(text=text, edits=edits, hints=hints)
+
+
+def _refuse_long(text: str, max_bytes: int | None) -> None:
+    """UndecodableError if `text` is longer than a document may be: mark-up can grow, as can bytes
+    of other encodings."""
+    if max_bytes is not None and len(text) > max_bytes // _MAX_CHARACTER_BYTES:
+        size = len(text.encode())
+        if size > max_bytes:
+            raise UndecodableError(f"its text has {too_long(size, max_bytes)}")

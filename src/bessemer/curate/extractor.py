@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from multiprocessing.connection import Pipe
 from types import TracebackType
 from typing import IO
@@ -25,6 +26,8 @@ from bessemer.curate.rows import RawRow
 
 _CHILD = "bessemer.curate.extractor_child"
 _GRACE_S = 0.2
+# What native code dies of, among others, that is refused memory. SIGKILL comes from outside.
+_FOR_WANT_OF_MEMORY = (signal.SIGABRT, signal.SIGBUS, signal.SIGSEGV)
 
 
 class Extractor:
@@ -72,27 +75,37 @@ class Extractor:
             if isinstance(answer, Exception):
                 raise answer
             return answer
-        raise UndecodableError(
-            f"extraction crashed twice ({_describe(exit_code)}); its memory is bounded by "
-            f"curate.max_extract_memory_bytes ({self._curate.max_extract_memory_bytes})"
-        )
+        told = f"extraction crashed twice ({_describe(exit_code)})"
+        if exit_code >= 0 or -exit_code in _FOR_WANT_OF_MEMORY:
+            told += (
+                "; its memory is bounded by curate.max_extract_memory_bytes "
+                f"({self._curate.max_extract_memory_bytes})"
+            )
+        raise UndecodableError(told)
 
 
 class _Child:
     """A process of `extractor_child`, and the pipe to it."""
 
     def __init__(self, options: Options, curate: CurateConfig) -> None:
-        self.pipe, theirs = Pipe()
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (end() closes it)
-        with theirs:
-            self._process = subprocess.Popen(
-                # -P: modules of the standard library are not looked for in the current folder.
-                [sys.executable, "-P", "-m", _CHILD, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-            )
+        try:
+            with ExitStack() as opened:  # end() closes them, if it comes to that
+                self.pipe, theirs = Pipe()
+                opened.enter_context(self.pipe)
+                with theirs:
+                    self._errors: IO[bytes] = opened.enter_context(tempfile.TemporaryFile())
+                    self._process = subprocess.Popen(
+                        # -P: modules of the standard library are not looked for in the current
+                        # folder.
+                        [sys.executable, "-P", "-m", _CHILD, str(theirs.fileno())],
+                        pass_fds=[theirs.fileno()],
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL,
+                        stderr=self._errors,
+                    )
+                opened.pop_all()
+        except OSError as error:
+            raise MachineError(f"the process that reads pages did not start: {error}") from error
         try:
             self.pipe.send((options, curate))
             self.pipe.recv()

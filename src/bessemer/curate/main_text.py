@@ -8,7 +8,7 @@ from typing import Any
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
-from bessemer.curate.decode import UndecodableError
+from bessemer.curate.decode import UndecodableError, errors_of
 from bessemer.curate.page_lines import Line, count_prose, join_lines, pick_lines, read_lines
 from bessemer.curate.page_noise import NOT_MAIN, SURE_NOISE, UNSURE_NOISE, mark_noise, unmark
 
@@ -108,7 +108,8 @@ def _cut_to_frame(tree: HTMLTree, body: Any) -> None:
 
 
 def _read(tree: HTMLTree, skip: tuple[str, ...]) -> list[Line]:
-    minimal_html: str = extract_plain_text(
-        tree, preserve_formatting="minimal_html", links=True, skip_elements=list(skip)
-    )
+    with errors_of("Resiliparse"):
+        minimal_html: str = extract_plain_text(
+            tree, preserve_formatting="minimal_html", links=True, skip_elements=list(skip)
+        )
     return read_lines(unmark(minimal_html))

@@ -9,7 +9,7 @@ from typing import Any
 
 from resiliparse.parse.html import HTMLParserException, HTMLTree
 
-from bessemer.curate.decode import UndecodableError
+from bessemer.curate.decode import UndecodableError, errors_of
 from bessemer.curate.main_text import main_text_of, may_have_endless_tags, refuse_endless_tags
 from bessemer.curate.page_noise import mark_noise, unmark
 
@@ -60,7 +60,8 @@ def _by_trafilatura(html: str) -> str:
     import trafilatura
 
     # Nothing of it goes by the other pages that were read before, as deduplication would.
-    text: str | None = trafilatura.extract(html, include_comments=False, deduplicate=False)
+    with errors_of("Trafilatura"):
+        text: str | None = trafilatura.extract(html, include_comments=False, deduplicate=False)
     return text or ""
 
 

@@ -27,6 +27,8 @@ _SENTENCE_END = re.compile(r'[.!?…:;。！？"”»)]\W*\Z')
 _NEAR_LINES = 6
 _NEAR_ITEMS = 40
 _HEADING_LINES = 3
+# Deeper items are indented no further: else text would grow with the square of the nesting.
+_MAX_INDENT_LEVELS = 8
 
 
 class Line(NamedTuple):
@@ -153,7 +155,7 @@ def _is_prose(line: Line) -> bool:
 
 
 def _bullet(numbers: list[int | None]) -> str:
-    indent = "  " * max(len(numbers), 1)
+    indent = "  " * min(max(len(numbers), 1), _MAX_INDENT_LEVELS)
     if not numbers or (number := numbers[-1]) is None:
         return f"{indent}• "
     numbers[-1] = number + 1

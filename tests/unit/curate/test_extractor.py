@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,8 +22,9 @@ from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.errors import MachineError
 from bessemer.core.storage import read_table
 from bessemer.curate import extractor as module
+from bessemer.curate import main_text
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.extract import extract
+from bessemer.curate.extract import Options, extract
 from bessemer.curate.extractor import Extractor
 from bessemer.curate.ingest import ingest
 from bessemer.curate.inventory import take_inventory
@@ -190,7 +194,10 @@ def test_a_page_on_which_the_child_dies_twice_is_given_up(number: int) -> None:
         with killer(2, number), pytest.raises(UndecodableError) as raised:
             extractor.extract(page(HANGS))
         name = signal.Signals(number).name
-        assert str(raised.value).startswith(f"extraction crashed twice ({name}); ")
+        bound = "; its memory is bounded by curate.max_extract_memory_bytes (1073741824)"
+        assert str(raised.value) == f"extraction crashed twice ({name})" + (
+            bound if number == signal.SIGSEGV else ""  # who kills it, has other reasons
+        )
         assert extractor.extract(page(PAGE)).text == "It rained on the mill."
 
 
@@ -267,6 +274,72 @@ def test_a_child_that_does_not_start_is_the_machines_fault(
         "the process that reads pages did not start (exit code 1): "
     )
     assert "No module named bessemer.no_such_module" in str(raised.value)
+
+
+@pytest.mark.parametrize("owner", [(sys, "executable"), (tempfile, "tempdir")])
+def test_what_cannot_be_started_is_the_machines_fault_and_leaves_nothing_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, owner: tuple[ModuleType, str]
+) -> None:
+    monkeypatch.setattr(*owner, str(tmp_path / "none"))
+    before = os.listdir("/proc/self/fd")
+    with Extractor("web", CurateConfig()) as extractor, pytest.raises(MachineError) as raised:
+        extractor.extract(page(PAGE))
+    error = "the process that reads pages did not start: [Errno 2] No such file or directory: "
+    assert str(raised.value).startswith(error)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_an_error_of_a_parser_is_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any, **settings: Any) -> str:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(main_text, "extract_plain_text", fail)
+    with pytest.raises(UndecodableError, match=r"^Resiliparse failed: RecursionError: too deep$"):
+        extract(page(PAGE))
+    theirs = ModuleType("trafilatura")
+    monkeypatch.setattr(theirs, "extract", fail, raising=False)
+    monkeypatch.setitem(sys.modules, "trafilatura", theirs)
+    with pytest.raises(UndecodableError, match=r"^Trafilatura failed: RecursionError: too deep$"):
+        extract(page(PAGE), Options(extractor="trafilatura"))
+
+
+def test_lists_in_lists_are_indented_so_far_and_a_text_over_the_limit_is_given_up() -> None:
+    num_lists = 2000
+    row = page(b"<html><body>" + b"<ul><li>x" * num_lists)
+    with Extractor("web", CurateConfig()) as extractor:
+        text = extractor.extract(row).text
+    assert max(map(len, text.split("\n"))) == len("  " * 8 + "\u2022 x")
+    size = len(text.encode())
+    assert size < 30 * num_lists
+    with Extractor("web", CurateConfig(max_document_bytes=size)) as extractor:
+        assert extractor.extract(row).text == text
+    error = f"its text has {size} bytes, more than curate.max_document_bytes ({size - 1})"
+    with (
+        Extractor("web", CurateConfig(max_document_bytes=size - 1)) as extractor,
+        pytest.raises(UndecodableError, match=f"^{re.escape(error)}$"),
+    ):
+        extractor.extract(row)
+    # Bytes of a legacy encoding grow, too.
+    with (
+        Extractor("web", CurateConfig(max_document_bytes=100)) as extractor,
+        pytest.raises(UndecodableError, match="its text has 126 bytes"),
+    ):
+        extractor.extract(RawRow(content=b"\xe9 " * 42, raw_bytes=84, charset="cp1252"))
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        {"max_extract_cpu_s": 0},
+        {"max_extract_cpu_s": 1e-9},
+        {"max_extract_cpu_s": 1e300},
+        {"max_extract_memory_bytes": 1},
+        {"max_extract_memory_bytes": "63MiB"},
+    ],
+)
+def test_bounds_under_which_nothing_could_be_read_are_refused(bound: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="should be"):
+        CurateConfig(**bound)
 
 
 def test_a_bug_in_the_child_is_no_quarantine() -> None:
