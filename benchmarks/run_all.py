@@ -7,7 +7,16 @@ import sys
 
 from benchmarks.common import ROOT
 
-BENCHMARKS = ("quickstart", "tokenize", "loader", "train_speed", "axes", "checkpoint", "filters", "read")
+BENCHMARKS = (
+    "quickstart",
+    "tokenize",
+    "loader",
+    "train_speed",
+    "axes",
+    "checkpoint",
+    "filters",
+    "read",
+)
 
 
 def main() -> None:
