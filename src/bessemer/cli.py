@@ -11,10 +11,11 @@ import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from bessemer.config.kinds import Kind
 from bessemer.core.errors import BessemerError, ConfigError, TrainingError
 
 if TYPE_CHECKING:
@@ -358,7 +359,8 @@ def train_quality(
         typer.Option(help="Files of the texts to choose from. Repeatable.", metavar="PATH"),
     ] = None,
     kind: Annotated[
-        str, typer.Option(help="web, books or code: as in [[source]], how files are read.")
+        str,
+        typer.Option(help=f"{', '.join(get_args(Kind))}: as in [[source]], how files are read."),
     ] = "web",
     form: Annotated[str, typer.Option("--format", help="As in [[source]].")] = "auto",
     text_field: Annotated[

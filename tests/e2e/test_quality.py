@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pytest
 from tests.conftest import prose
 
 import bessemer as package
+from bessemer.config.kinds import Kind
 from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.storage import read_table
 from bessemer.curate.ledger import list_shards
@@ -137,6 +139,11 @@ def test_a_question_about_a_score_that_is_not_measured(
     done = bessemer("whatif", str(finished_run), "--rule", "quality_score.min=0.5")
     assert done.returncode == 2
     assert "quality_score needs a quality model" in done.stderr
+
+
+def test_the_help_of_the_verb_names_all_kinds(bessemer: Bessemer) -> None:
+    told = " ".join(bessemer("curate", "train-quality", "--help").stdout.split())
+    assert f"{', '.join(get_args(Kind))}: as in [[source]]" in told
 
 
 def test_the_verb_tells_what_was_learned(run_file: Path, bessemer: Bessemer) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from bessemer.config.base import Bytes, Fraction, Name, Section, Strings
+from bessemer.config.kinds import Kind
 
-Kind = Literal["web", "books", "papers", "code"]
 Format = Literal[
     "auto", "jsonl", "csv", "tsv", "parquet", "text", "markdown", "html", "warc", "epub", "tar"
 ]  # fmt: skip

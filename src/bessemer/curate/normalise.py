@@ -6,7 +6,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from bessemer.config.data import Kind, NormaliseConfig
+from bessemer.config.data import NormaliseConfig
+from bessemer.config.kinds import Kind
 from bessemer.curate.edits import Edit, Place, change
 from bessemer.curate.frames import cut_gutenberg_frame
 from bessemer.curate.licence_header import cut_licence_header

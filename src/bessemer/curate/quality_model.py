@@ -8,6 +8,7 @@ is executed; a file that differs from this form in anything is refused.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from dataclasses import dataclass
@@ -116,21 +117,33 @@ def refuse_to_replace(path: Path) -> None:
 
 
 def load_model(path: Path) -> QualityModel:
-    """Read and check a quality model; DataError says what is wrong with the file."""
+    """Read and check a quality model; DataError says what is wrong with the file.
+
+    It is kept for the next call, which gets it again unless the file was changed since.
+    """
     try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise DataError(f"{path} is not a file; `bessemer curate train-quality` makes one")
-        if size > _MAX_FILE_BYTES:
-            raise _damaged(path, f"{size} bytes are more than any has")
+        status = path.stat()
+    except FileNotFoundError:
+        raise DataError(f"no file {path}; `bessemer curate train-quality` makes one") from None
+    except OSError as error:
+        raise _damaged(path, str(error)) from error
+    return _load(path, status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _load(path: Path, _inode: int, _mtime_ns: int, num_bytes: int) -> QualityModel:
+    """The model in the file that `path` is at this time."""
+    if not path.is_file():
+        raise DataError(f"{path} is not a file; `bessemer curate train-quality` makes one")
+    if num_bytes > _MAX_FILE_BYTES:
+        raise _damaged(path, f"{num_bytes} bytes are more than any has")
+    try:
         with safe_open(path, framework="numpy") as file:
             header = _read_header(path, file.metadata() or {})
             names = set(file.keys())
             if names != {"weights", "intercept", "quantiles"}:
                 raise _damaged(path, f"its tensors are {', '.join(sorted(names)) or 'none'}")
             tensors = {name: file.get_tensor(name) for name in sorted(names)}
-    except FileNotFoundError:
-        raise DataError(f"no file {path}; `bessemer curate train-quality` makes one") from None
     except (OSError, SafetensorError) as error:
         raise _damaged(path, str(error)) from error
     _check_tensors(path, tensors)

@@ -1,8 +1,10 @@
 """The texts of one side of a quality model's training: read, told apart, and held as n-grams.
 
-Files are read by the readers of ingest. Of each text the distinct buckets of its n-grams are kept,
-not the text. Texts stand in the order of a keyed hash of what they say, so neither their place in
-the files nor the order of files bears on anything that follows; equal texts are one.
+Files are read, and texts extracted from them, as ingest does it for a source of their kind, by the
+settings that a run file has if it says nothing: a model learns from what it will score. Of each
+text the distinct buckets of its n-grams are kept, not the text. Texts stand in the order of a keyed
+hash of what they say, so neither their place in the files nor the order of files bears on anything
+that follows; equal texts are one.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from bessemer.core.events import Display
 from bessemer.core.keyed import Key
 from bessemer.core.units import format_count
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.extract import extract
+from bessemer.curate.extractor import Extractor
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.readers import read_rows
 from bessemer.text.ngrams import Buckets, ngram_buckets
@@ -70,15 +72,18 @@ def read_side(
     is about three times `max_bytes`, however much there is to read.
     """
     gathering = _Gathering(bucket_bits, max_bytes, key)
-    limits = CurateConfig()
-    with display.bar(f"read {source.name}", total=len(files)) as bar:
+    curate = CurateConfig()
+    with (
+        Extractor(source.kind, curate) as extractor,
+        display.bar(f"read {source.name}", total=len(files)) as bar,
+    ):
         for file in files:
-            for row in read_rows(file, source, limits):
+            for row in read_rows(file, source, curate):
                 gathering.counts["documents"] += 1
                 if gathering.counts["documents"] % _NOTE_EVERY_DOCS == 0:
                     bar.advance(0, gathering.note())
                 try:
-                    text = None if row.error is not None else extract(row).text
+                    text = None if row.error is not None else extractor.extract(row).text
                 except UndecodableError:
                     text = None
                 if text is None:

@@ -145,6 +145,7 @@ class RuleRow:
     decisive_bytes: int
     alone_docs: int  # that broke no other rule: without it they would stay
     alone_bytes: int
+    low_docs: int = 0  # of those that broke it, with a value below the lower bound
     alarm: Alarm | None = None
 
 

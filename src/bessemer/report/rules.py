@@ -32,6 +32,8 @@ class _Counts:
     def __init__(self) -> None:
         self.rules: defaultdict[str, np.ndarray] = defaultdict(lambda: np.zeros(6, np.int64))
         """rule -> the sums of `_NAMES`."""
+        self.low: defaultdict[str, int] = defaultdict(int)
+        """rule -> documents whose value lies below the bound."""
         self.languages: defaultdict[str, int] = defaultdict(int)
         """language -> documents measured."""
         self.broken: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -51,8 +53,10 @@ class _Counts:
         doc_id, size = drops["doc_id"].to_numpy(), drops["num_bytes"].to_numpy()
         _, document, rows = np.unique(doc_id, return_inverse=True, return_counts=True)
         sides = (np.ones(len(rule), np.bool_), drops["decisive"].to_numpy(), rows[document] == 1)
+        is_low = drops["value"].to_numpy() < drops["bound"].to_numpy()
         for number, name in enumerate(rules.dictionary.to_pylist()):
             mine = rule == number
+            self.low[name] += int(np.sum(mine & is_low))
             self.rules[name] += np.array(
                 [f(size[mine & side]) for side in sides for f in (len, np.sum)], np.int64
             )
@@ -100,7 +104,7 @@ def count_rules(
 
 def read_drops(folder: Path, shard: str) -> pa.Table:
     """The ledger's drops of one shard, in the columns that are counted."""
-    columns = ["doc_id", "rule", "decisive", "num_bytes", "action"]
+    columns = ["doc_id", "rule", "decisive", "num_bytes", "action", "value", "bound"]
     table = read_table(folder / DECISIONS / shard, columns)
     return table.filter(pc.equal(table["action"], DROP))
 
@@ -127,6 +131,7 @@ def _table(
             high=told["max"],
             is_given=told["is_given"],
             alarm=alarms.get((source, rule)),
+            low_docs=counts.low[rule],
             **dict(zip(_NAMES, counts.rules[rule].tolist(), strict=True)),
         )
         for rule, told in judged["rules"].items()

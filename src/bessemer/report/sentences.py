@@ -61,17 +61,24 @@ def tell_bounds(row: RuleRow) -> str:
 
 def tell_often(row: RuleRow, table: RuleTable, max_rule_frac: float) -> str:
     """How much of a source a rule takes, and what to do if that is not meant."""
-    end = "min" if row.low is not None else "max"
     told = (
         f"is broken by {row.docs:,} of {table.docs:,} documents ({row.docs / table.docs:.0%}), "
         f"more than curate.max_rule_frac = {max_rule_frac:g}."
     )
     if row.rule == "language":
         return f"{told} If that is not meant, look at curate.languages."
+    bound = f"{row.rule}.{_broken_end(row)}"
     return (
-        f"{told} If that is not meant, `bessemer whatif RUN --rule {row.rule}.{end}=...` tells in "
-        "seconds what another bound would keep."
+        f"{told} If that is not meant, `bessemer whatif RUN --rule {bound}=...` tells in seconds "
+        "what another bound would keep."
     )
+
+
+def _broken_end(row: RuleRow) -> str:
+    """The end of a rule that costs more documents: min or max."""
+    if row.low is None or row.high is None:
+        return "max" if row.low is None else "min"
+    return "min" if 2 * row.low_docs >= row.docs else "max"
 
 
 def tell_dead() -> str:

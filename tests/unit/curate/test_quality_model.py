@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,22 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(10**9)
     with pytest.raises(DataError, match="1000000000 bytes are more than any has"):
+        load_model(path)
+
+
+def test_a_model_is_read_once_until_its_file_is_changed(tmp_path: Path) -> None:
+    """A worker asks for it with every shard; a file in its place is another model."""
+    path = tmp_path / "m"
+    save_model(model(), path)
+    first = load_model(path)
+    assert load_model(path) is first
+    save_model(replace(model(), about={"other": 1}), path)
+    assert load_model(path).about == {"other": 1}
+    path.write_bytes(b"not a model")
+    with pytest.raises(DataError):
+        load_model(path)
+    path.unlink()
+    with pytest.raises(DataError, match="no file"):
         load_model(path)
 
 

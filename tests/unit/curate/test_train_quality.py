@@ -17,13 +17,18 @@ from scipy.sparse import lil_matrix
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import roc_auc_score
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.errors import ConfigError, DataError, MachineError
 from bessemer.core.events import Silent
+from bessemer.core.layout import DOCUMENTS
+from bessemer.core.storage import read_table
+from bessemer.curate.ingest import ingest
+from bessemer.curate.inventory import take_inventory
 from bessemer.curate.ngram_words import strongest_ngrams
 from bessemer.curate.quality_model import QualityModel, save_model
 from bessemer.curate.quality_texts import read_side
 from bessemer.curate.train_quality import QualitySettings, quality_sources, train_quality
+from bessemer.engine.tasks import Engine
 from bessemer.text.ngrams import buckets_of, ngram_buckets, pair_hashes
 from bessemer.text.words import word_spans
 
@@ -173,7 +178,6 @@ def test_formats_are_those_of_curate(corpus: Path) -> None:
 @pytest.mark.parametrize("max_bytes", [3_000, 20_000, 10**9])
 def test_a_limit_keeps_the_texts_with_the_smallest_hashes(corpus: Path, max_bytes: int) -> None:
     from bessemer.curate import quality_texts
-    from bessemer.curate.inventory import take_inventory
 
     source = sources()[0]
     files = take_inventory([source], corpus)
@@ -194,6 +198,23 @@ def test_a_limit_keeps_the_texts_with_the_smallest_hashes(corpus: Path, max_byte
     assert {
         tuple(sorted(whole.buckets.buckets[a:b])) for a, b in itertools.pairwise(offsets)
     } == by_hash
+
+
+@pytest.mark.parametrize(("kind", "is_changed"), [("code", True), ("web", False)])
+def test_texts_are_those_that_ingest_makes_of_their_kind(
+    tmp_path: Path, kind: str, is_changed: bool
+) -> None:
+    """Licences at the top of files of code, say, are cut before a model learns from them."""
+    stored = "# Copyright 2020 The Mill. All rights reserved.\n\nimport iron\n"
+    (tmp_path / "a.py").write_text(stored)
+    source = quality_sources(["a.py"], ["a.py"], kind, "text", "text")[0]
+    files = take_inventory([source], tmp_path)
+    ingest(files, [source], CurateConfig(), tmp_path / "ingest", Engine())
+    [path] = (tmp_path / "ingest" / DOCUMENTS).glob("*.parquet")
+    ingested = read_table(path)["text"].to_pylist()
+    found = read_side(files, source, 12, 10**9, 5, Silent())
+    assert list(found.sample.values()) == ingested
+    assert (ingested != [stored]) == is_changed
 
 
 def test_words_of_few_texts_are_not_shown() -> None:

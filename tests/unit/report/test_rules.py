@@ -198,6 +198,15 @@ def test_the_page_says_what_asks_for_a_look_before_the_table(tmp_path: Path) -> 
     assert "rule</td><b>40de40en40wordcount·40100%40100%" in cells
 
 
+def test_values_below_and_above_are_told_apart(tmp_path: Path) -> None:
+    """The ledger's values say which end of a rule was broken."""
+    docs = [Doc(text="a b", fate="rules", value=3.0, bound=50.0)] * 3
+    docs += [Doc(text="a b", fate="rules", value=60.0, bound=50.0)] * 4 + [Doc(text="a b")]
+    run = Run(sources={"s": docs}, kinds={"s": "code"}, samples_per_rule=0)
+    (table,) = collect(write_run(tmp_path / "run", run), tmp_path / "report").rules
+    assert [(found.docs, found.low_docs) for found in table.rows] == [(7, 3)]
+
+
 def test_a_rule_is_told_in_words() -> None:
     assert tell_bounds(row()) == "at least 50"
     assert tell_bounds(row(low=None, high=100_000.0)) == "at most 100k"
@@ -209,4 +218,7 @@ def test_a_rule_is_told_in_words() -> None:
     assert "60 of 100 documents (60%), more than curate.max_rule_frac = 0.5." in told
     assert "--rule word_count.min=..." in told
     assert "word_count.max=" in tell_often(row(low=None, high=9.0), table, 0.5)
+    both = row(high=9.0, low_docs=30)
+    assert "--rule word_count.min=..." in tell_often(both, table, 0.5)
+    assert "--rule word_count.max=..." in tell_often(replace(both, low_docs=29), table, 0.5)
     assert "curate.languages" in tell_often(row(rule="language"), table, 0.5)
