@@ -207,8 +207,8 @@ class CurateConfig(Section):
     some ten times slower, which needs `bessemer[trafilatura]`."""
     normalise: NormaliseConfig = NormaliseConfig()
     max_extract_cpu_s: float = Field(default=10, ge=0.01, le=86400)
-    """Seconds of processor time that the main text of one page may take; a page that takes longer
-    is quarantined. Time by the clock does not count, so that a busy machine decides nothing."""
+    """Seconds of processor time that the main text of one page, or of one EPUB, may take; a longer
+    one is quarantined. Time by the clock does not count, so that a busy machine decides nothing."""
     max_extract_memory_bytes: Bytes = Field(default=2**30, ge=64 * 2**20)
     """Memory that the process which reads pages may take for them (Linux only); a page that needs
     more is quarantined. With less than the least, ordinary pages would be."""

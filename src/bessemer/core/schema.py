@@ -62,7 +62,7 @@ DECISION = pa.schema(
         ("evidence", pa.string()),  # an error message, or the text that was cut (its beginning)
         (
             # Byte ranges of an edit: at ingest of the text as the rows before left it, and made
-            # already (null if they are too many to list);
+            # already (null for line ends, and if they are too many to list);
             # in later stages of the document's text, and cut or replaced when it is encoded.
             "spans",
             pa.list_(

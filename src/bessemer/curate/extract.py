@@ -15,7 +15,7 @@ from bessemer.curate.edits import Edit
 from bessemer.curate.front_matter import front_matter_title
 from bessemer.curate.normalise import STEPS, steps_for, unify_line_ends
 from bessemer.curate.page import read_page
-from bessemer.curate.rows import RawRow, too_long
+from bessemer.curate.rows import Chapter, RawRow, too_long
 
 _MAX_CHARACTER_BYTES = 4  # UTF-8, RFC 3629
 
@@ -53,23 +53,38 @@ _PLAIN = Options()
 
 def extract(row: RawRow, options: Options = _PLAIN) -> Extract:
     """The text of `row`; raises UndecodableError."""
-    if isinstance(row.content, str):
-        text = row.content
-    else:
-        text = decode(row.content, is_html=row.is_html, charset=row.charset)
-    text, edits = unify_line_ends(text)
     hints: dict[str, str] = {}
-    if row.is_html:
-        # Line ends of mark-up are no part of the text, and no edit of it.
-        page = read_page(text, options.extractor)
-        text, edits, hints = page.text, (), page.hints
-    elif row.is_markdown and (title := front_matter_title(text)):
-        hints = {"title": title}
+    edits: tuple[Edit, ...] = ()
+    # Line ends of mark-up are no part of the text, and no edit of it.
+    if isinstance(row.content, tuple):
+        text = "\n\n".join(filter(None, map(_read_chapter, row.content)))
+    elif row.is_html:
+        page = read_page(unify_line_ends(_text_of(row, row.content))[0], options.extractor)
+        text, hints = page.text, page.hints
+    else:
+        text, edits = unify_line_ends(_text_of(row, row.content))
+        if row.is_markdown and (title := front_matter_title(text)):
+            hints = {"title": title}
     for name in options.steps:
         text, made = STEPS[name](text)
         edits += made
     _refuse_long(text, options.max_document_bytes)
     return Extract(text=text, edits=edits, hints=hints)
+
+
+def _text_of(row: RawRow, content: bytes | str) -> str:
+    if isinstance(content, str):
+        return content
+    return decode(content, is_html=row.is_html, charset=row.charset)
+
+
+def _read_chapter(chapter: Chapter) -> str:
+    """The text of a page of a book, always by ours: Trafilatura knows the pages of the web."""
+    try:
+        html, _ = unify_line_ends(decode(chapter.page, is_html=True))
+        return read_page(html).text
+    except UndecodableError as error:
+        raise UndecodableError(f"{chapter.path}: {error}") from None
 
 
 def _refuse_long(text: str, max_bytes: int | None) -> None:

@@ -1,9 +1,9 @@
 """Extraction that no page can hold up: pages are read in a child process, which can be killed.
 
 The parsers are native code, which no signal handler and no thread interrupts, and some of which
-takes time with the square of what a hostile page holds. So each worker has one child, started at
-its first page, that reads page after page; the kernel ends it when a page takes too long, and the
-next page gets a new one. Whatever is not a page is read right here.
+takes time with the square of what a hostile page holds. So each task has one child, started at its
+first page, that reads page after page; the kernel ends it when a page takes too long, and the next
+page gets a new one. A book of pages counts as one. Whatever is neither is read right here.
 """
 
 from __future__ import annotations

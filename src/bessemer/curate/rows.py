@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -18,13 +18,21 @@ READ_ERRORS = (
 )
 
 
+class Chapter(NamedTuple):
+    """A page of a book."""
+
+    path: str
+    page: bytes
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawRow:
-    """One document as stored: undecoded bytes, or text if the format is text already."""
+    """One document as stored: undecoded bytes, text if the format is text already, or the chapters
+    of a book in reading order."""
 
-    content: bytes | str = b""
+    content: bytes | str | tuple[Chapter, ...] = b""
     raw_bytes: int
-    is_html: bool = False
+    is_html: bool = False  # chapters are
     is_markdown: bool = False
     charset: str = ""  # as the container declares it
     url: str = ""

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.curate.decode import UndecodableError
+from bessemer.curate.extractor import Extractor
+from bessemer.curate.inventory import take_inventory
+from bessemer.curate.readers import read_rows
 
 from .formats import CONTAINER, chapter, epub, package, zipped
 
@@ -51,6 +59,46 @@ def test_a_book_is_its_chapters_in_reading_order(ingest_files: Ingest, name: str
     assert document["url"] == name
 
 
+def test_a_chapter_that_is_no_text_is_told(ingest_files: Ingest) -> None:
+    pages = PAGES | {"OEBPS/text/1.xhtml": bytes(99)}
+    found = ingest_files({"a.epub": epub(package(["two", "one"], HREFS), pages)})
+    size = 99 + len(pages["OEBPS/text/2 b.xhtml"].encode())
+    assert found.quarantine == [(size, "OEBPS/text/1.xhtml: NUL at byte 0: this is not text")]
+
+
+def read_book(page: str, tmp_path: Path, **bounds: Any) -> str:
+    """The text of a book of a chapter, read within bounds."""
+    path = tmp_path / "a.epub"
+    path.write_bytes(epub(package(["one"], {"one": "1.xhtml"}), {"OEBPS/1.xhtml": page}))
+    source, curate = SourceConfig(name="s", kind="books", path=(str(path),)), CurateConfig(**bounds)
+    [file] = take_inventory([source], tmp_path)
+    [row] = read_rows(file, source, curate)
+    with Extractor("books", curate) as extractor:
+        return extractor.extract(row).text
+
+
+@pytest.mark.parametrize(
+    ("page", "bounds", "error"),
+    [
+        ('<div class="sidebar">x<p>y</p>' * 10_000, {"max_extract_cpu_s": 0.5}, "processor time"),
+        ("<b>" * 2_000_000, {"max_extract_memory_bytes": 64 * 2**20}, "memory"),
+    ],
+)
+def test_a_chapter_is_bounded_like_a_page(
+    tmp_path: Path, page: str, bounds: dict[str, Any], error: str
+) -> None:
+    begun = time.process_time()
+    with pytest.raises(UndecodableError, match=error):
+        read_book(page, tmp_path, **bounds)
+    assert time.process_time() - begun < 2  # nothing is done here
+
+
+def test_lists_in_lists_make_no_long_book(tmp_path: Path) -> None:
+    num_lists = 5000
+    text = read_book("<ul><li>x" * num_lists, tmp_path)
+    assert (text.count("x"), len(text) < 30 * num_lists) == (num_lists, True)
+
+
 def test_pictures_in_the_spine_are_passed_over(ingest_files: Ingest) -> None:
     text = package(["one", "pic"], {"one": "1.xhtml", "pic": "p.svg"}).replace(
         'href="p.svg" media-type="application/xhtml+xml"', 'href="p.svg" media-type="image/svg+xml"'
@@ -84,10 +132,6 @@ BOOKS: Mapping[str, tuple[bytes, str]] = {
     "no xml": (
         zipped({"META-INF/container.xml": "<container"}),
         "ValueError: META-INF/container.xml is damaged: unclosed token: line 1, column 0",
-    ),
-    "binary": (
-        epub(package(["one"], HREFS), {"OEBPS/text/1.xhtml": bytes(99)}),
-        "UndecodableError: OEBPS/text/1.xhtml: NUL at byte 0: this is not text",
     ),
     "other method": (
         zipped({"META-INF/container.xml": CONTAINER}, zipfile.ZIP_LZMA),

@@ -2,8 +2,8 @@
 
 A ZIP file whose `META-INF/container.xml` names a package file, whose spine names the chapters
 (EPUB 3.3, sections 4.2.6.3 and 5.7). Only these files are read, each within bounds. The XML may
-declare no entities; nothing outside the file is looked up. Chapters go through the extractor of
-pages.
+declare no entities; nothing outside the file is looked up. Chapters come out as they are stored, as
+their text is taken like that of pages, in a process with bounds.
 """
 
 from __future__ import annotations
@@ -17,10 +17,7 @@ from urllib.parse import unquote
 from xml.parsers import expat
 
 from bessemer.config.data import SourceConfig
-from bessemer.curate.decode import UndecodableError, decode
-from bessemer.curate.main_text import refuse_endless_tags
-from bessemer.curate.page import read_page
-from bessemer.curate.rows import READ_ERRORS, RawRow, say, too_long
+from bessemer.curate.rows import READ_ERRORS, Chapter, RawRow, say, too_long
 from bessemer.curate.streams import OpenFile
 
 _CONTAINER = "META-INF/container.xml"
@@ -44,7 +41,7 @@ def read_epub(opened: OpenFile, source: SourceConfig) -> Iterator[RawRow]:  # no
     try:
         yield _read_book(opened)
     # What zipfile raises on ciphers and on versions that it does not know.
-    except (*READ_ERRORS, UndecodableError, NotImplementedError, RuntimeError) as error:
+    except (*READ_ERRORS, NotImplementedError, RuntimeError) as error:
         yield RawRow(raw_bytes=opened.file.size_bytes, error=say(error))
 
 
@@ -56,7 +53,8 @@ def _read_book(opened: OpenFile) -> RawRow:
     with zipfile.ZipFile(opened.raw) as archive:
         package_path = _find_package(_read_package(archive, _CONTAINER))
         package = _parse_package(_read_package(archive, package_path))
-        chapters, num_bytes = [], 0
+        chapters: list[Chapter] = []
+        num_bytes = 0
         for id_ in package.spine:
             href, media_type = package.hrefs.get(id_, ("", ""))
             if not href:
@@ -70,20 +68,12 @@ def _read_book(opened: OpenFile) -> RawRow:
             num_bytes += len(page)
             if num_bytes > opened.max_bytes:
                 raise ValueError(f"with {path}, {too_long(num_bytes, opened.max_bytes)}")
-            chapters.append(_chapter(page, path))
+            chapters.append(Chapter(path, page))
     if not chapters:
         raise ValueError("the spine names no page")
-    text = "\n\n".join(chapter for chapter in chapters if chapter)
-    return RawRow(content=text, raw_bytes=num_bytes, metadata=package.about)
-
-
-def _chapter(page: bytes, path: str) -> str:
-    try:
-        html = decode(page, is_html=True)
-        refuse_endless_tags(html)  # whatever they hold: nothing bounds the time of a chapter
-        return read_page(html).text
-    except UndecodableError as error:
-        raise UndecodableError(f"{path}: {error}") from None
+    return RawRow(
+        content=tuple(chapters), raw_bytes=num_bytes, is_html=True, metadata=package.about
+    )
 
 
 def _check_directory(raw: BinaryIO, size: int) -> None:
