@@ -185,7 +185,8 @@ class NormaliseConfig(Section):
     gutenberg_frame: Kinds = ("web", "books", "papers", "code")
     """Header and footer of Project Gutenberg are cut."""
     licence_header: Kinds = ("code",)
-    """A comment at the top of a file that speaks of copyright or a licence is cut."""
+    """A comment, by the file's extension, at its top that speaks of copyright or a licence is
+    cut."""
     navigation: Kinds = ("web",)
     """A menu, as lines of few words, that stands both at the top and at the bottom is cut."""
 

@@ -13,7 +13,7 @@ from bessemer.config.kinds import Kind
 from bessemer.curate.decode import UndecodableError, decode
 from bessemer.curate.edits import Edit
 from bessemer.curate.front_matter import front_matter_title
-from bessemer.curate.normalise import STEPS, steps_for, unify_line_ends
+from bessemer.curate.normalise import steps_for, take_step, unify_line_ends
 from bessemer.curate.page import read_page
 from bessemer.curate.rows import Chapter, RawRow, too_long
 
@@ -66,7 +66,7 @@ def extract(row: RawRow, options: Options = _PLAIN) -> Extract:
         if row.is_markdown and (title := front_matter_title(text)):
             hints = {"title": title}
     for name in options.steps:
-        text, made = STEPS[name](text)
+        text, made = take_step(name, text, row.url)
         edits += made
     _refuse_long(text, options.max_document_bytes)
     return Extract(text=text, edits=edits, hints=hints)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,7 @@ def _take(
     row: RawRow, doc_id: int, file: SourceFile, source: SourceConfig, extractor: Extractor
 ) -> tuple[Document | None, list[dict[str, Any]]]:
     """What becomes of a row: a document with its edits, or a quarantine."""
+    row = replace(row, url=row.url or file.path)
     error = row.error
     if error is None:
         try:
@@ -172,7 +174,7 @@ def _take(
         text=text,
         content_hash=xxhash.xxh3_128_digest(text),
         raw_bytes=row.raw_bytes,
-        url=row.url or file.path,
+        url=row.url,
         metadata=_METADATA.encode(found.hints | row.metadata),
     )
     edits = [

@@ -28,6 +28,13 @@ def steps_for(kind: Kind, normalise: NormaliseConfig) -> tuple[str, ...]:
     return tuple(name for name in STEPS if kind in getattr(normalise, name))
 
 
+def take_step(name: str, text: str, url: str) -> tuple[str, tuple[Edit, ...]]:
+    """The text after a step, and its edit. Of licences, the file's name says what is a comment."""
+    if name == "licence_header":
+        return cut_licence_header(text, url)
+    return STEPS[name](text)
+
+
 def unify_line_ends(text: str) -> tuple[str, tuple[Edit, ...]]:
     """Line feeds for all line ends. The edit has counts, not places, of which each line is one."""
     num_both = text.count("\r\n")

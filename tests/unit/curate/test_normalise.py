@@ -161,6 +161,41 @@ def test_other_code_is_left_alone(code: str) -> None:
     assert cut_licence_header(code) == (code, ())
 
 
+@pytest.mark.parametrize(
+    ("url", "text", "cut"),
+    [
+        ("README", "-- copyright 2020 X\nText.\n", ""),
+        ("docs/README.md", "-- copyright 2020 X\nText.\n", ""),
+        ("README.md", "# Copyright 2020 X\nText.\n", ""),
+        ("notes.txt", "% copyright 2020 X\nText.\n", ""),
+        ("README.md", "<!-- Copyright 2020 X -->\nText.\n", "<!-- Copyright 2020 X -->\n"),
+        ("a.sql", "-- Copyright 2020 X\nselect 1;\n", "-- Copyright 2020 X\n"),
+        ("a.SQL.gz", "-- Copyright 2020 X\nselect 1;\n", "-- Copyright 2020 X\n"),
+        ("a.tar/b/x.py", "# Copyright 2020 X\nx = 1\n", "# Copyright 2020 X\n"),
+        ("x.py", "// Copyright 2020 X\nx = 1\n", ""),
+        ("x.lua", "--[[ Copyright\n2020 X ]]\nx = 1\n", "--[[ Copyright\n2020 X ]]\n"),
+        ("x.f90", "! Copyright 2020 X\nprogram x\n", "! Copyright 2020 X\n"),
+        ("x.ps1", "<# Copyright #>\n$x = 1\n", "<# Copyright #>\n"),
+        ("Dockerfile", "# Copyright 2020 X\nFROM x\n", "# Copyright 2020 X\n"),
+        # No extension, or none that is known: what no prose begins with.
+        ("x.unknown", "/* Copyright 2020 X */\nx\n", "/* Copyright 2020 X */\n"),
+        ("bin/run", "#!/bin/sh\n# Copyright 2020 X\nx\n", "# Copyright 2020 X\n"),
+        # Names that say nothing of the file.
+        ("rows.jsonl.zst", "-- Copyright 2020 X\nselect 1;\n", "-- Copyright 2020 X\n"),
+        ("https://e.org/x", "-- Copyright 2020 X\nselect 1;\n", "-- Copyright 2020 X\n"),
+    ],
+)
+def test_what_a_comment_is_the_extension_says(url: str, text: str, cut: str) -> None:
+    found, edits = cut_licence_header(text, url)
+    assert (found, len(edits)) == (text.replace(cut, "") if cut else text, bool(cut))
+
+
+def test_the_name_of_the_file_reaches_the_step(ingest_files: Callable[..., Any]) -> None:
+    text = b"-- copyright 2020 X\nselect 1;\n"
+    found = ingest_files({"README": text, "a.sql": text}, kind="code")
+    assert sorted(found.texts) == ["-- copyright 2020 X\nselect 1;\n", "select 1;\n"]
+
+
 MENU = "Home\nProducts\nAbout us\nContact\nShop\n"
 PROSE = "The ferry left before the fog had lifted, and for an hour nobody spoke.\n" * 5
 
