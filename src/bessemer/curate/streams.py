@@ -235,13 +235,16 @@ class Decompressor(io.RawIOBase):
         return data
 
     def _start_over(self) -> None:
-        """A new stream at the same position."""
+        """A new stream at the same position; OSError if the file does not reach so far any more."""
         self._is_broken = True
         self._raw.seek(0)
         self._stream = _decoded(self._raw, self._codec)
         left = self._position
         while left:
-            left -= len(self._stream.read(min(left, BUFFER_BYTES)))
+            data = self._stream.read(min(left, BUFFER_BYTES))
+            if not data:
+                raise OSError("the file became shorter while it was read")
+            left -= len(data)
 
 
 def _decoded(raw: BinaryIO, codec: str | None) -> Any:

@@ -10,6 +10,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bessemer.config.data import CurateConfig, SourceConfig
@@ -116,3 +118,58 @@ def test_a_row_too_long_is_quarantined_in_little_memory(
     assert lost.error.endswith(f"{told} bytes, more than curate.max_document_bytes ({LIMIT})")
     # The row up to the limit, and the next piece that is passed over (1 MiB), each perhaps twice.
     assert peak < 6 * LIMIT
+
+
+VALUE_BYTES = 12 * 2**20
+
+
+def varint(number: int) -> bytes:
+    """A number as the footer has it (Thrift's compact protocol, zigzag)."""
+    number, data = 2 * number, b""
+    while number >= 128:
+        data += bytes([number & 127 | 128])
+        number >>= 7
+    return data + bytes([number])
+
+
+@pytest.mark.parametrize("is_honest", [True, False])
+def test_a_long_value_in_every_row_of_parquet_takes_little_memory(
+    tmp_path: Path, is_honest: bool
+) -> None:
+    path = tmp_path / "a.parquet"
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 200, pa.int32()), ["x" * VALUE_BYTES])
+    pq.write_table(pa.table({"text": texts}), path, compression="zstd", store_schema=False)
+    size = pq.read_metadata(path).row_group(0).total_byte_size
+    assert path.stat().st_size < 3000 and size > VALUE_BYTES
+    if not is_honest:
+        told = varint(size)
+        lie = bytes([0x82, *[0x80] * (len(told) - 2), 0])
+        path.write_bytes(path.read_bytes().replace(told, lie))
+        assert pq.read_metadata(path).row_group(0).total_byte_size == 1
+    source = SourceConfig(name="s", kind="web", path=("a.parquet",))
+    [file] = take_inventory([source], tmp_path)
+    curate = CurateConfig(max_document_bytes=VALUE_BYTES, max_expansion_ratio=10**7)
+    pool = pa.proxy_memory_pool(pa.default_memory_pool())
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        num_rows = sum(row.raw_bytes == VALUE_BYTES for row in read_rows(file, source, curate))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(before)
+    assert num_rows == 200
+    assert peak < 4 * VALUE_BYTES  # a row or two, and its encoding while it is looked at
+    # Eight rows while their buffer is doubled, and the dictionary as it is stored and decoded.
+    assert pool.max_memory() < 20 * VALUE_BYTES
+
+
+def test_all_strings_of_a_row_of_parquet_count(tmp_path: Path) -> None:
+    columns = {"text": ["short"] * 3, "more": ["x" * 900, "é" * 600, "x" * 995]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    source = SourceConfig(name="s", kind="web", path=("a.parquet",))
+    [file] = take_inventory([source], tmp_path)
+    rows = list(read_rows(file, source, CurateConfig(max_document_bytes=1000)))
+    told = "1205 bytes, more than curate.max_document_bytes (1000)"
+    assert [(row.raw_bytes, row.error) for row in rows] == [(5, None), (5, told), (5, None)]

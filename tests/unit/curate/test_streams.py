@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
+import random
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ import zstandard
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.curate.inventory import take_inventory
 from bessemer.curate.readers import read_rows
+from bessemer.curate.streams import Decompressor
 
 from .formats import COMPRESS, epub, jsonl, package, parquet, tar
 
@@ -188,3 +191,19 @@ def test_a_wide_window_of_zstd_is_read_or_told(tmp_path: Path, level: int) -> No
     path.write_bytes(stream.compress(LINE * 9) + stream.flush())
     [row] = read(path)
     assert row.error is not None and "rest of the file is lost" in row.error
+
+
+class Shrinking(io.BytesIO):
+    """A file that is cut short as soon as it is read from its beginning again."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.truncate(0)
+        return super().seek(offset, whence)
+
+
+def test_a_compressed_file_that_becomes_shorter_is_told() -> None:
+    noise = random.Random(0).randbytes(300_000)
+    stream = Decompressor(Shrinking(gzip.compress(noise)[:-100_000]), "gzip", 10**6)
+    with pytest.raises(OSError, match="became shorter"):
+        while stream.read(50_000):
+            pass

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bessemer.config.data import CurateConfig, SourceConfig
@@ -182,3 +184,27 @@ def test_a_full_disk_is_no_fault_of_the_member(
     monkeypatch.setattr(members.tempfile, "TemporaryFile", lambda **_: Full())
     with pytest.raises(MachineError, match=r"No space left on device.*TMPDIR"):
         list(read_rows(file, source, CurateConfig()))
+
+
+def test_a_member_of_an_archive_in_a_store_is_read_as_the_file_at_hand_that_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    far: list[bool] = []
+
+    class Watched(pq.ParquetFile):  # type: ignore[misc]
+        def __init__(self, raw: Any, *, pre_buffer: bool, buffer_size: int) -> None:
+            far.append(pre_buffer)
+            super().__init__(raw, pre_buffer=pre_buffer, buffer_size=buffer_size)
+
+    system = fsspec.filesystem("memory")
+    data = FILES["e.parquet"]
+    system.pipe({"/store/a.tar": tar({"e.parquet": data}), "/store/e.parquet": data})
+    monkeypatch.setattr(pq, "ParquetFile", Watched)
+    source = SourceConfig(name="s", kind="web", path=("memory://store/*",))
+    try:
+        files = take_inventory([source], tmp_path)
+        found = [list(read_rows(file, source, CurateConfig())) for file in files]
+    finally:
+        system.rm("/store", recursive=True)
+    assert [len(rows) for rows in found] == [41, 41]
+    assert far == [False, True]

@@ -72,7 +72,8 @@ def read_rows_within(
     file.
     """
     size = len(window.head) + window.left
-    file = replace(opened.file, path=path, size_bytes=size)
+    # It is at hand wherever the archive is: nothing of it is to be fetched as from a store.
+    file = replace(opened.file, path=path, location="", size_bytes=size)
     with ExitStack() as stack:
         raw = cast(BinaryIO, window)
         try:

@@ -6,7 +6,6 @@ A file can be read from any row group on: its footer says where each is, and how
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,16 +17,15 @@ from bessemer.curate.rows import RawRow, too_long
 from bessemer.curate.streams import OpenFile
 
 _BUFFER_BYTES = 1 << 20  # of each column
-_BATCH_ROWS = 256
-_MIN_BATCH_ROWS = 8
 # A value of a dictionary may stand in every row, so a batch may hold as much as its rows times all
-# that the row group says it holds.
-_BATCH_BYTES = 1 << 30
+# that the row group says it holds. That may be a lie, so there are few rows in any batch.
+_BATCH_BYTES = 64 * 2**20
+_BATCH_ROWS = 8
 
 
 def read_parquet(opened: OpenFile, source: SourceConfig) -> Iterator[RawRow]:
     """The rows of a file, or of its range, group by group; ExpansionError where it expands too
-    far."""
+    far. In memory are a page of each column and few rows, whatever the footer says."""
     table = _open_table(opened)
     names = table.schema_arrow.names
     if source.text_field not in names:
@@ -46,17 +44,15 @@ def read_parquet(opened: OpenFile, source: SourceConfig) -> Iterator[RawRow]:
         group_bytes = table.metadata.row_group(group).total_byte_size
         if group_bytes > opened.max_expanded_bytes:
             raise opened.expansion_error()
-        num_rows = _BATCH_BYTES // max(group_bytes, 1)
         batches = table.iter_batches(
-            batch_size=min(max(num_rows, _MIN_BATCH_ROWS), _BATCH_ROWS),
+            batch_size=min(max(_BATCH_BYTES // max(group_bytes, 1), 1), _BATCH_ROWS),
             row_groups=[group],
             columns=columns,
             use_threads=False,
         )
         for batch in batches:
-            for values in _rows(batch):
-                row = _row(values, source.text_field, opened.max_bytes)
-                num_bytes += row.raw_bytes
+            for row_bytes, row in _rows(batch, source.text_field, opened.max_bytes):
+                num_bytes += row_bytes
                 if num_bytes > opened.max_expanded_bytes:
                     raise opened.expansion_error()
                 yield row
@@ -115,29 +111,37 @@ def _is_plain(kind: pa.DataType) -> bool:
     )
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | UnicodeDecodeError]:
-    """The rows, or what is wrong with the encoding of one: Arrow does not look at it."""
-    try:
-        yield from batch.to_pylist()
-        return
-    except UnicodeDecodeError:
-        pass
+def _rows(batch: pa.RecordBatch, text_field: str, max_bytes: int) -> Iterator[tuple[int, RawRow]]:
+    """(bytes of all its strings, row), one by one: what is too long never becomes a `str`."""
+    names = batch.schema.names
     for place in range(batch.num_rows):
-        try:
-            [row] = batch.slice(place, 1).to_pylist()
-        except UnicodeDecodeError as error:
-            yield error
-        else:
-            yield row
+        values = {
+            name: _scalar(column[place]) for name, column in zip(names, batch.columns, strict=True)
+        }
+        row_bytes = sum(map(_num_bytes, values.values()))
+        yield row_bytes, _row(values, row_bytes, text_field, max_bytes)
 
 
-def _row(values: dict[str, Any] | UnicodeDecodeError, text_field: str, max_bytes: int) -> RawRow:
-    if isinstance(values, UnicodeDecodeError):
+def _row(values: dict[str, pa.Scalar], row_bytes: int, text_field: str, max_bytes: int) -> RawRow:
+    size = _num_bytes(values[text_field])
+    if row_bytes > max_bytes:
+        return RawRow(raw_bytes=size, error=too_long(row_bytes, max_bytes))
+    try:
+        row = {name: value.as_py() for name, value in values.items()}
+    except UnicodeDecodeError as error:  # Arrow does not look at the encoding
         return RawRow(
-            raw_bytes=len(values.object), error=f"invalid UTF-8 at byte {values.start} of a field"
+            raw_bytes=len(error.object), error=f"invalid UTF-8 at byte {error.start} of a field"
         )
-    text = values.pop(text_field)
-    size = len(text.encode("utf-8")) if isinstance(text, str) else 0
-    if size > max_bytes:
-        return RawRow(raw_bytes=size, error=too_long(size, max_bytes))
-    return text_row(text, text_field, values, raw_bytes=size)
+    text = row.pop(text_field)
+    return text_row(text, text_field, row, raw_bytes=size)
+
+
+def _scalar(value: pa.Scalar) -> pa.Scalar:
+    return value.value if isinstance(value, pa.DictionaryScalar) else value
+
+
+def _num_bytes(value: pa.Scalar) -> int:
+    """Length of a string, else 0."""
+    if not isinstance(value, pa.StringScalar) or not value.is_valid:
+        return 0
+    return int(value.as_buffer().size)
