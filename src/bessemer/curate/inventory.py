@@ -8,7 +8,7 @@ is digested once; size and modification time tell whether it must be digested ag
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from bessemer.core.errors import ConfigError, DataError, Fault, MachineError
 from bessemer.core.fingerprint import digest_bytes, digest_file
 from bessemer.core.storage import read_json, write_json
 from bessemer.curate.formats.by_name import files_of_folder
+from bessemer.curate.rows import say
 
 # What fsspec needs for the stores that people name most: its own messages do not always tell.
 _PACKAGES = {"hf": "huggingface_hub", "s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs"}
@@ -37,6 +38,8 @@ class SourceFile:
     location: str
     size_bytes: int
     digest: str
+    stamp: str | None = field(default=None, compare=False)
+    """What `read_stamp` said when it was digested; it enters no fingerprint."""
 
     def identity(self) -> dict[str, Any]:
         """What of the file enters the fingerprint of a run."""
@@ -62,7 +65,7 @@ def take_inventory(
         for pattern in source.path:
             matches.update(_expand(pattern, base, source.kind))
         for path, location in sorted(matches.items()):
-            size_bytes, digest = identify_file(location, known, fresh)
+            size_bytes, digest, stamp = identify_file(location, known, fresh)
             files.append(
                 SourceFile(
                     file_id=len(files),
@@ -71,6 +74,7 @@ def take_inventory(
                     location=location,
                     size_bytes=size_bytes,
                     digest=digest,
+                    stamp=stamp,
                 )
             )
     if digest_cache is not None and keep and fresh != known:
@@ -158,23 +162,62 @@ def _is_glob(path: str) -> bool:
 
 def identify_file(
     location: str, known: dict[str, list[Any]], fresh: dict[str, list[Any]]
-) -> tuple[int, str]:
-    """Size and digest of a file: by its bytes if local, by what the store vouches for if not.
+) -> tuple[int, str, str]:
+    """Size, digest, stamp of a file: by its bytes if local, by what the store vouches for if not.
 
     A local file that has not changed since it came into `known` is not read again; what `known`
-    should say of it next time goes into `fresh`, in place.
+    should say of it next time goes into `fresh`, in place. MachineError if it cannot be read.
     """
-    path = location
-    if "://" in location:
-        system, path = _open_store(location)
-        if not isinstance(system, LocalFileSystem):
-            return int(system.size(path)), digest_bytes(str(system.checksum(path)).encode())
-    status = Path(path).stat()
-    stamp = [status.st_size, status.st_mtime_ns]
-    entry = known.get(location)
-    digest = entry[2] if entry and entry[:2] == stamp else digest_file(Path(path))
+    local = _local_path(location)
+    if local is None:
+        size_bytes, checksum = _ask_store(location)
+        return size_bytes, digest_bytes(checksum.encode()), f"{size_bytes} {checksum}"
+    try:
+        status = local.stat()
+        stamp = [status.st_size, status.st_mtime_ns]
+        entry = known.get(location)
+        digest = entry[2] if entry and entry[:2] == stamp else digest_file(local)
+    except OSError as error:
+        raise MachineError(f"cannot read {location}: {say(error)}") from error
     fresh[location] = [*stamp, digest]
-    return status.st_size, digest
+    return status.st_size, digest, f"{status.st_size} {status.st_mtime_ns}"
+
+
+def read_stamp(location: str) -> str:
+    """What tells whether a file has changed: its size with the modification time or, in a store,
+    the checksum. MachineError if there is none."""
+    local = _local_path(location)
+    if local is None:
+        size_bytes, checksum = _ask_store(location)
+        return f"{size_bytes} {checksum}"
+    try:
+        status = local.stat()
+    except OSError as error:
+        raise MachineError(f"cannot read {location}: {say(error)}") from error
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _local_path(location: str) -> Path | None:
+    """Where a file is on this machine; None if it is in a store."""
+    if "://" not in location:
+        return Path(location)
+    system, path = _open_store(location)
+    return Path(path) if isinstance(system, LocalFileSystem) else None
+
+
+def _ask_store(location: str) -> tuple[int, str]:
+    """Size and checksum of a file, as its store has them now."""
+    system, path = _open_store(location)
+    try:
+        system.invalidate_cache(path)
+        size_bytes, checksum = system.size(path), str(system.checksum(path))
+    except Exception as error:  # a client of a store may raise any
+        raise MachineError(f"cannot read {location}: {say(error)}; run again") from error
+    if size_bytes is None:
+        raise MachineError(
+            f"cannot read {location}: the store does not tell its size; download the file"
+        )
+    return int(size_bytes), checksum
 
 
 def read_digests(path: Path | None) -> dict[str, list[Any]]:

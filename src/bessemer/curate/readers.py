@@ -21,7 +21,8 @@ from bessemer.curate.formats.whole import read_html, read_markdown, read_text
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.parts import Part, Range, hold_to_count
 from bessemer.curate.rows import READ_ERRORS, RawRow, say
-from bessemer.curate.streams import OpenFile, open_file, open_range, open_stored
+from bessemer.curate.stored import open_stored
+from bessemer.curate.streams import OpenFile, open_file, open_range
 
 # A reader may raise what is in READ_ERRORS where it cannot go on.
 READERS: dict[str, Callable[[OpenFile, SourceConfig], Iterator[RawRow]]] = {
@@ -50,12 +51,12 @@ def read_rows(
     file: SourceFile, source: SourceConfig, curate: CurateConfig, range_: Range | None = None
 ) -> Iterator[RawRow]:
     """All rows of `file`, or of one range; what exceeds a bound of `[curate]` gives an error, not
-    its content."""
-    if file.size_bytes == 0:
-        yield RawRow(raw_bytes=0, error="the file is empty")
-        return
+    its content. Raises as `open_stored` does."""
     try:
-        with open_stored(file.location) as raw:
+        with open_stored(file) as raw:
+            if file.size_bytes == 0:
+                yield RawRow(raw_bytes=0, error="the file is empty")
+                return
             if range_ is not None:
                 yield from READERS[range_.format](open_range(raw, file, curate, range_), source)
                 return

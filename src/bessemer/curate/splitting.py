@@ -19,7 +19,8 @@ from bessemer.curate.formats.parquet import cut_parquet
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.parts import Part, Range, parts_of
 from bessemer.curate.rows import READ_ERRORS
-from bessemer.curate.streams import OpenFile, open_file, open_range, open_stored
+from bessemer.curate.stored import open_stored
+from bessemer.curate.streams import OpenFile, open_file, open_range
 from bessemer.engine.tasks import Engine, Task
 
 # Format -> the ranges of a file, of about so many stored bytes each; they may have been counted.
@@ -90,7 +91,7 @@ def split_files(
 def cut_file(file: SourceFile, source: SourceConfig, curate: CurateConfig) -> dict[str, Any]:
     """The ranges of a large file; none if it is to be read as one."""
     try:
-        with open_stored(file.location) as raw:
+        with open_stored(file) as raw:
             opened = open_file(raw, file, curate)
             format_ = format_of(file.path, opened.head, source)
             if opened.codec is None and format_ in CUTTERS:
@@ -104,7 +105,7 @@ def cut_file(file: SourceFile, source: SourceConfig, curate: CurateConfig) -> di
 def count_rows(file: SourceFile, curate: CurateConfig, range_: Range) -> dict[str, Any]:
     """How many rows are in `range_`; None if it cannot be read to its end."""
     try:
-        with open_stored(file.location) as raw:
+        with open_stored(file) as raw:
             return {"num_rows": COUNTERS[range_.format](open_range(raw, file, curate, range_))}
     except READ_ERRORS:
         return {"num_rows": None}

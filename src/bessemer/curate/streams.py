@@ -12,22 +12,17 @@ import lzma
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
-import fsspec
 import pyarrow as pa
 
 from bessemer.config.data import CurateConfig
-from bessemer.core.errors import MachineError
 from bessemer.curate.formats.by_name import COMPRESSION
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.parts import Range
-from bessemer.curate.rows import READ_ERRORS, say
+from bessemer.curate.rows import READ_ERRORS
 
 BUFFER_BYTES = 1 << 16
-# What is fetched of a store at a time; s3fs's 50 MiB would be read far over the end of a range.
-_BLOCK_BYTES = 8 * 2**20
 HEAD_BYTES = 1024  # a tar says what it is at byte 257
 
 # RFC 1952 (gzip, deflate); RFC 8878 (zstd, perhaps behind a skippable frame); bzip2's block or end;
@@ -95,59 +90,6 @@ class OpenFile:
     def expansion_error(self) -> ExpansionError:
         """What is wrong with a file that holds more than `max_expanded_bytes`."""
         return ExpansionError(_expands(self.max_expanded_bytes))
-
-
-def open_stored(location: str) -> BinaryIO:
-    """The bytes of a file as they are stored, here or in a store.
-
-    MachineError, when it is opened or read, if a store does not give them.
-    """
-    if "://" not in location:  # of which fsspec would take "::" for a chain of file systems
-        return Path(location).open("rb")
-    try:
-        system, path = fsspec.core.url_to_fs(location)
-        raw: BinaryIO = system.open(path, "rb", block_size=_BLOCK_BYTES)
-    except Exception as error:  # a client of a store may raise any
-        raise _unanswered(location, error) from error
-    return cast(BinaryIO, _FromStore(raw, location))
-
-
-class _FromStore(io.RawIOBase):
-    """A file in a store. That the store fails is no fault of the file's: nothing of it may be
-    quarantined for that."""
-
-    def __init__(self, raw: BinaryIO, location: str) -> None:
-        self._raw, self._location = raw, location
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._raw.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._raw.tell()
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            data = self._raw.read(len(buffer))
-        except Exception as error:  # a client of a store may raise any
-            raise _unanswered(self._location, error) from error
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-def _unanswered(location: str, error: Exception) -> MachineError:
-    return MachineError(
-        f"cannot read {location}: {say(error)}; run again to go on from the finished shards"
-    )
 
 
 def open_range(raw: BinaryIO, file: SourceFile, curate: CurateConfig, range_: Range) -> OpenFile:

@@ -119,7 +119,7 @@ def test_a_file_url_is_digested_by_its_bytes(base: Path) -> None:
     [later] = take_inventory([source(f"file://{base}/a*.txt")], base)
     assert file == later
     assert (file.path, file.digest) == (f"file://{base}/a.txt", digest_bytes(b"first"))
-    assert [row.content for row in read_rows(file, source("x"), CurateConfig())] == [b"first"]
+    assert [row.content for row in read_rows(later, source("x"), CurateConfig())] == [b"first"]
 
 
 @pytest.fixture
@@ -187,6 +187,24 @@ def test_a_store_that_cannot_be_opened_is_told(base: Path) -> None:
         take_inventory([source("foo://x")], base)
     with pytest.raises(MachineError, match=r"cannot open gs://x/y: .*gcsfs"):
         take_inventory([source("gs://x/y")], base)
+
+
+def test_a_store_that_does_not_tell_of_a_file_is_told(
+    memory: fsspec.AbstractFileSystem, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("429: too many requests")
+
+    for name, answer, message in (
+        ("size", lambda *_: None, "the store does not tell its size; download the file"),
+        ("size", fail, "RuntimeError: 429: too many requests; run again"),
+        ("checksum", fail, "RuntimeError: 429: too many requests; run again"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(memory), name, answer)
+            with pytest.raises(MachineError) as error:
+                take_inventory([source("memory://store/2.txt")], base)
+        assert str(error.value) == f"cannot read memory:///store/2.txt: {message}"
 
 
 def test_a_file_name_that_is_no_unicode_is_told(base: Path) -> None:

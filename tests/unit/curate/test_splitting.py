@@ -283,14 +283,14 @@ def test_a_footer_that_lies_costs_no_other_row(tmp_path: Path) -> None:
     assert rows[2] == whole[14:]
 
 
-class Failing(io.BytesIO):
-    """A disk that cannot be read behind some byte."""
+class Broken(io.BytesIO):
+    """Content that cannot be decoded behind some byte."""
 
     good_bytes = 700
 
     def read(self, size: int | None = -1) -> bytes:
         if self.tell() >= self.good_bytes:
-            raise OSError("Input/output error")
+            raise OSError("Corrupt input")
         left = self.good_bytes - self.tell()
         return super().read(left if size is None or size < 0 else min(size, left))
 
@@ -304,7 +304,7 @@ def test_a_file_that_breaks_while_it_is_counted_is_read_as_one_up_to_the_break(
 
     class Opened:
         def __enter__(self) -> BinaryIO:
-            return Failing((tmp_path / "a.jsonl").read_bytes())
+            return Broken((tmp_path / "a.jsonl").read_bytes())
 
         def __exit__(self, *_: object) -> None:
             pass
@@ -316,4 +316,4 @@ def test_a_file_that_breaks_while_it_is_counted_is_read_as_one_up_to_the_break(
     rows: Iterator[Any] = read_part(parts[0], SOURCE, curate)
     *good, last = list(rows)
     assert len(good) == 700 // 16 and all(row.content == "row" for row in good)
-    assert last.error == "OSError: Input/output error; the rest of the file is lost"
+    assert last.error == "OSError: Corrupt input; the rest of the file is lost"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
@@ -19,6 +19,7 @@ from bessemer.curate.formats.delimited import read_csv, read_tsv
 from bessemer.curate.formats.jsonl import read_jsonl
 from bessemer.curate.formats.parquet import read_parquet
 from bessemer.curate.rows import READ_ERRORS, RawRow, say
+from bessemer.curate.stored import Stored
 from bessemer.curate.streams import HEAD_BYTES, OpenFile, codec_of, open_file
 
 MEMBER_READERS: dict[str, Callable[[OpenFile, SourceConfig], Iterator[RawRow]]] = {
@@ -78,8 +79,10 @@ def read_rows_within(
         raw = cast(BinaryIO, window)
         try:
             if format_ == "parquet" or codec_of(path, window.head) is not None:
-                raw = stack.enter_context(tempfile.TemporaryFile(prefix="bessemer-"))
-                _copy(window, raw, path)
+                with _room_for(path):
+                    kept = stack.enter_context(tempfile.TemporaryFile(prefix="bessemer-"))
+                _copy(window, kept, path)
+                raw = cast(BinaryIO, Stored(kept, f"the temporary file of {path}"))
             member = open_file(raw, file, opened.curate)
             for row in MEMBER_READERS[format_](member, source):
                 yield row if row.url else replace(row, url=path)
@@ -87,14 +90,22 @@ def read_rows_within(
             yield RawRow(raw_bytes=0, url=path, error=f"{say(error)}; the rest of it is lost")
 
 
-def _copy(window: Window, raw: BinaryIO, path: str) -> None:
+def _copy(window: Window, kept: BinaryIO, path: str) -> None:
     while piece := window.read(_PIECE_BYTES):
-        try:
-            raw.write(piece)
-            raw.flush()
-        except OSError as error:  # no fault of the member's
-            raise MachineError(
-                f"no room in {tempfile.gettempdir()} for {path} while it is read "
-                f"({error.strerror}); free some, or set TMPDIR to a larger disk, then run again"
-            ) from error
-    raw.seek(0)
+        with _room_for(path):
+            kept.write(piece)
+            kept.flush()
+    kept.seek(0)
+
+
+@contextmanager
+def _room_for(path: str) -> Iterator[None]:
+    """Say what to do if there is no room; it is no fault of the member's."""
+    try:
+        yield
+    except OSError as error:
+        raise MachineError(
+            f"no room in {tempfile.tempdir or 'any folder'} for {path} while it is read "
+            f"({error.strerror or error}); free some, or set TMPDIR to a larger disk, "
+            "then run again"
+        ) from error
