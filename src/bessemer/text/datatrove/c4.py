@@ -20,7 +20,6 @@ from numba import njit
 from bessemer.text.buffers import Codes, Counts, kernel
 from bessemer.text.datatrove.decoded import Text, empty_text, hash_between, put
 from bessemer.text.datatrove.fineweb import SHORT_LINE_CHARS
-from bessemer.text.datatrove.gopher import Words, count_equal
 from bessemer.text.datatrove.tables import (
     DECIMAL,
     LINE_END,
@@ -37,6 +36,7 @@ from bessemer.text.datatrove.tokens import (
     empty_tokens,
     find_tokens,
 )
+from bessemer.text.ngram_places import Words, count_equal
 
 MAX_WORD_CHARS = 1000
 MIN_LINE_WORDS = 3

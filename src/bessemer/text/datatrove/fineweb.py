@@ -10,8 +10,8 @@ import numpy as np
 
 from bessemer.text.buffers import kernel
 from bessemer.text.datatrove.decoded import Text, hash_between
-from bessemer.text.datatrove.gopher import Words, count_equal
 from bessemer.text.datatrove.tables import SPACE, TERMINAL, Tables
+from bessemer.text.ngram_places import Words, count_equal
 
 SHORT_LINE_CHARS = 30
 

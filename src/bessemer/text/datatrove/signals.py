@@ -30,10 +30,10 @@ from bessemer.text.datatrove.gopher import (
     count_ngrams,
     count_repeats,
     count_words,
-    empty_words,
 )
 from bessemer.text.datatrove.tables import Tables, tables
 from bessemer.text.datatrove.tokens import empty_tokens, find_tokens
+from bessemer.text.ngram_places import empty_words
 from bessemer.text.quality import share
 
 _GOPHER = {

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bessemer.text.buffers import Hashes, Integer, kernel
-from bessemer.text.datatrove.gopher import Words, compare_ngrams, keep_repeated, num_chars_of
 from bessemer.text.dclm.decoded import Text
 from bessemer.text.hashing import SEED, extend, finish
+from bessemer.text.ngram_places import Words, compare_ngrams, keep_repeated, num_chars_of
 from bessemer.text.string_classes import ALNUM, ALPHA, BLANK
 
 TOP_NGRAM_WORDS = (2, 3, 4)

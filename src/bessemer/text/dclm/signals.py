@@ -17,7 +17,6 @@ import pyarrow as pa
 from numba import njit
 
 from bessemer.text.buffers import Bytes, Hashes, Offsets, longest_document_bytes, utf8_buffers
-from bessemer.text.datatrove.gopher import empty_words
 from bessemer.text.dclm.c4 import C4_COUNTS, take_out_lines
 from bessemer.text.dclm.decoded import empty_text, read_text
 from bessemer.text.dclm.gopher import (
@@ -31,6 +30,7 @@ from bessemer.text.dclm.gopher import (
 from bessemer.text.dclm.sentences import abbreviation_hashes, count_sentences
 from bessemer.text.dclm.words import Breaks, find_words, word_breaks
 from bessemer.text.dolma.gopher import count_equal_lines, stop_word_hashes
+from bessemer.text.ngram_places import empty_words
 from bessemer.text.quality import share
 from bessemer.text.string_classes import string_classes
 

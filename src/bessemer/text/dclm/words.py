@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from bessemer.text.buffers import Integer, kernel, read_only
 from bessemer.text.characters import NUM_CODE_POINTS
-from bessemer.text.datatrove.gopher import Words
 from bessemer.text.dclm.decoded import Text
 from bessemer.text.hashing import SEED, extend, finish
+from bessemer.text.ngram_places import Words
 from bessemer.text.string_classes import ALNUM
 
 Breaks: TypeAlias = npt.NDArray[np.uint16]

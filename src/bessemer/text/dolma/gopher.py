@@ -16,14 +16,14 @@ from numba import njit
 
 from bessemer.text.buffers import Bytes, Counts, Hashes, Integer, kernel, read_only
 from bessemer.text.characters import decode
-from bessemer.text.datatrove.gopher import (
+from bessemer.text.hashing import SEED, extend, finish, first_equal
+from bessemer.text.ngram_places import (
     Words,
     compare_ngrams,
     keep_repeated,
     most_frequent,
     num_chars_of,
 )
-from bessemer.text.hashing import SEED, extend, finish, first_equal
 from bessemer.text.string_classes import ALPHA, BLANK
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")

@@ -23,7 +23,6 @@ from bessemer.text.buffers import (
     longest_document_bytes,
     utf8_buffers,
 )
-from bessemer.text.datatrove.gopher import empty_words
 from bessemer.text.dolma.c4 import C4_COUNTS, count_phrases
 from bessemer.text.dolma.gopher import (
     DUPLICATE_NGRAM_WORDS,
@@ -35,6 +34,7 @@ from bessemer.text.dolma.gopher import (
     stop_word_hashes,
     twice_median,
 )
+from bessemer.text.ngram_places import empty_words
 from bessemer.text.quality import share
 from bessemer.text.string_classes import string_classes
 
