@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from bessemer.config.data import SourceConfig
 from bessemer.core.layout import DOCUMENTS
-from bessemer.core.schema import EDIT
-from bessemer.core.storage import read_batches
+from bessemer.core.schema import DECISION, EDIT
+from bessemer.core.storage import concat_tables, read_batches
 from bessemer.curate.dialects import LINE_CUTS
 from bessemer.curate.ledger import decision
 from bessemer.text.cuts import Cut
@@ -25,24 +26,28 @@ def line_cutter(source: SourceConfig) -> str | None:
 
 def cut_lines(
     ingest: Path, shard: str, dropped: np.ndarray, source: SourceConfig, stage: str
-) -> list[dict[str, Any]]:
-    """Ledger rows for the documents of a shard that stay: one each, with all spans of its text.
+) -> pa.Table:
+    """Ledger rows (DECISION) for the documents of a shard that stay: one each, with all spans of
+    its text.
 
     `dropped` has the ids (int64) of those that do not. Text is read in batches, and not at all if
     no preset of the source takes out lines.
     """
     cutter = line_cutter(source)
     if cutter is None:
-        return []
-    rows = []
+        return DECISION.empty_table()
+    tables = []
     for batch in read_batches(ingest / DOCUMENTS / shard, ["doc_id", "text"]):
         stays = ~np.isin(batch["doc_id"].to_numpy(), dropped)
         ids = batch["doc_id"].to_numpy()[stays].tolist()
         texts = batch["text"].filter(stays)
-        for doc_id, text, cuts in zip(ids, texts, LINE_CUTS[cutter](texts), strict=True):
-            if cuts:
-                rows.append(_edit(doc_id, text.as_py().encode(), cuts, source.name, stage, cutter))
-    return rows
+        rows = [
+            _edit(doc_id, text.as_py().encode(), cuts, source.name, stage, cutter)
+            for doc_id, text, cuts in zip(ids, texts, LINE_CUTS[cutter](texts), strict=True)
+            if cuts
+        ]
+        tables.append(pa.Table.from_pylist(rows, schema=DECISION))
+    return concat_tables(tables, DECISION)
 
 
 def _edit(

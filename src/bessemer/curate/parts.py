@@ -1,7 +1,8 @@
 """Parts of source files: what is read in one go, and which row of the file it begins with.
 
 A file is one part, or several if it is large and its format lets it be read from the middle on.
-What becomes of a row does not depend on which part it is in.
+What becomes of a row does not depend on which part it is in, but where a file expands too far: each
+part has bounds of its own.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def hold_to_count(rows: Iterable[RawRow], num_rows: int) -> Iterator[RawRow]:
     """`rows`, of which there are to be `num_rows` (more than 0), and never more.
 
     The ids behind them are those of the next part. So if there are more, for the file was changed
-    or a footer lies, the last becomes an error that says so; if there are fewer, an error follows.
+    or a footer lies, the last becomes an error that says so; if there are fewer, an error follows,
+    unless the last is one: a file that breaks is told of once, as when it is read as one.
     """
     held: RawRow | None = None
     seen = 0
@@ -78,6 +80,6 @@ def hold_to_count(rows: Iterable[RawRow], num_rows: int) -> Iterator[RawRow]:
         seen += 1
     if held is not None:
         yield held
-    if seen < num_rows:
+    if seen < num_rows and (held is None or held.error is None):
         error = f"{num_rows} rows were counted here, {seen} can be read; the rest is lost"
         yield RawRow(raw_bytes=0, error=error)

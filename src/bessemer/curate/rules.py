@@ -22,7 +22,7 @@ from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.layout import DECISIONS, DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import DECISION, DROP
-from bessemer.core.storage import read_schema, read_table
+from bessemer.core.storage import concat_tables, read_schema, read_table
 from bessemer.curate.bounds import Rule, rules_for
 from bessemer.curate.ledger import count_shard, list_shards, sum_shards, write_decisions
 from bessemer.curate.line_cuts import cut_lines
@@ -88,13 +88,13 @@ def judge_shard(
     """Judge one shard (of one source); returns what `count_shard` does, and rule -> documents that
     broke it, counted from the ledger as it was written."""
     documents = read_table(ingest / DOCUMENTS / shard, ["doc_id", "source", "num_bytes"])
-    drops, edits = DECISION.empty_table(), []
+    drops = edits = DECISION.empty_table()
     if len(documents):
         source = sources[documents["source"][0].as_py()]
         signals = _read_signals(measured / SIGNALS / shard, source, curate)
         drops = judge(documents, signals, source, curate)
         edits = cut_lines(ingest, shard, drops["doc_id"].to_numpy(), source, STAGE)
-    write_decisions(folder, shard, edits, drops)
+    write_decisions(folder, shard, [], concat_tables([drops, edits], DECISION))
     written = read_table(folder / DECISIONS / shard, ["rule", "action"])
     broken = written.filter(pc.equal(written["action"], DROP))["rule"].value_counts().to_pylist()
     return count_shard(documents, folder, shard) | {

@@ -26,6 +26,8 @@ _BATCH_BYTES = 4 * 2**20
 _BATCH_ROWS = 4096
 _ROW_BYTES = 64  # of a document beside its text, URL and metadata, about
 _DECISION_BYTES = 128  # of a row of the ledger beside its evidence, about
+_SPAN_BYTES = 32  # of a span of an edit, about; there may be a thousand in a row
+_SPAN_OBJECT_BYTES = 300  # of the same as Python has it
 _MOST_SHARDS = 99_999  # the names of more would not sort
 
 
@@ -74,15 +76,16 @@ class ShardWriter:
         if self._num_bytes >= self._shard_bytes:
             self._end_shard()
         self._ids = (self._ids[0] if self._ids else doc_id, doc_id)
-        size = 0
+        size = num_spans = 0
         if document is not None:
             self._documents.append(document)
             size = len(document.text) + len(document.url) + len(document.metadata) + _ROW_BYTES
         for row in decisions:
             self._decisions.append(row)
             size += len(row["evidence"] or "") + _DECISION_BYTES
-        self._num_bytes += size
-        self._batch_bytes += size
+            num_spans += len(row["spans"] or ())
+        self._num_bytes += size + num_spans * _SPAN_BYTES
+        self._batch_bytes += size + num_spans * _SPAN_OBJECT_BYTES
         if self._batch_bytes >= _BATCH_BYTES or len(self._documents) >= _BATCH_ROWS:
             self._end_batch()
 

@@ -42,11 +42,26 @@ class ExpansionError(ValueError):
     """A file expands further than `[curate]` allows."""
 
 
+@dataclass(kw_only=True, slots=True)
+class Growth:
+    """What the members of an archive expanded to, all together, of at most `limit` bytes."""
+
+    limit: int
+    num_bytes: int = 0
+
+    def add(self, num_bytes: int) -> None:
+        """Count them; ExpansionError if they are too many."""
+        self.num_bytes += num_bytes
+        if self.num_bytes > self.limit:
+            raise ExpansionError(_expands(self.limit))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenFile:
     """A source file with its bytes at hand: `head` are the first of them, decompressed.
 
-    With a `range`, only that stretch of the file is to be read.
+    With a `range`, only that stretch of the file is to be read. With `growth`, it is a member of an
+    archive, and what it expands to is counted there.
     """
 
     file: SourceFile
@@ -55,6 +70,7 @@ class OpenFile:
     head: bytes
     curate: CurateConfig
     range: Range | None = None
+    growth: Growth | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -81,7 +97,7 @@ class OpenFile:
         OSError."""
         assert begin == 0 or self.codec is None, self.codec
         self.raw.seek(begin)
-        return Decompressor(self.raw, self.codec, self.max_expanded_bytes)
+        return Decompressor(self.raw, self.codec, self.max_expanded_bytes, self.growth)
 
     def buffered(self, begin: int = 0) -> io.BufferedReader:
         """The same with lines and exact reads."""
@@ -134,14 +150,18 @@ def _expands(limit: int) -> str:
 
 
 class Decompressor(io.RawIOBase):
-    """A decompressed stream with the position that fastwarc asks for, of at most `limit` bytes.
+    """A decompressed stream with the position that fastwarc asks for, of at most `limit` bytes, and
+    of no more than `growth` has left.
 
     Where a stream breaks off, Arrow loses what it decoded in the read that meets the break; so the
     stream is opened anew and the last part is read byte by byte, up to the break.
     """
 
-    def __init__(self, raw: BinaryIO, codec: str | None, limit: int) -> None:
+    def __init__(
+        self, raw: BinaryIO, codec: str | None, limit: int, growth: Growth | None = None
+    ) -> None:
         self._raw, self._codec, self._limit = raw, codec, limit
+        self._growth = Growth(limit=limit) if growth is None else growth
         self._stream = _decoded(raw, codec)
         self._position = 0
         self._is_broken = False
@@ -155,12 +175,19 @@ class Decompressor(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        room = len(buffer) if self._codec is None else self._limit - self._position
+        left, left_of_all = (
+            self._limit - self._position,
+            self._growth.limit - self._growth.num_bytes,
+        )
+        room = len(buffer) if self._codec is None else min(left, left_of_all)
         if room <= 0:
             if self._read(1):
-                raise ExpansionError(_expands(self._limit))
+                limit = self._limit if left <= 0 else self._growth.limit
+                raise ExpansionError(_expands(limit))
             return 0
         data = self._read(min(len(buffer), room))
+        if self._codec is not None:
+            self._growth.add(len(data))
         buffer[: len(data)] = data
         self._position += len(data)
         self.tail = (self.tail + data)[-4:]

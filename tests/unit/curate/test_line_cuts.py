@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bessemer.config.data import SourceConfig
+from bessemer.core.schema import DECISION
 from bessemer.curate.line_cuts import cut_lines, line_cutter
 
 TEXTS = [
@@ -57,7 +58,9 @@ def test_a_document_that_stays_has_its_edits_in_one_row(
 ) -> None:
     ingested = ingest_texts(("web", TEXTS))
     dropped = np.array([2])
-    [row] = cut_lines(ingested, "00000.parquet", dropped, source(preset), "rules")
+    table = cut_lines(ingested, "00000.parquet", dropped, source(preset), "rules")
+    assert table.schema == DECISION
+    [row] = table.to_pylist()
     assert (row["doc_id"], row["rule"], row["action"]) == (1, preset, "edit")
     assert row["evidence"].startswith("Menu")
     spans = [(span["start_byte"], span["end_byte"], span["replacement"]) for span in row["spans"]]

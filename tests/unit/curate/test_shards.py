@@ -266,3 +266,17 @@ def test_a_file_that_expands_fills_many_shards(corpus: Path, tmp_path: Path) -> 
     found = run_ingest(corpus, [source], CURATE, tmp_path, Engine())
     assert len(list((tmp_path / "documents").iterdir())) > 10
     assert found.sums["a"].docs_in == 150
+
+
+def test_spans_of_edits_fill_shards_as_text_does(tmp_path: Path) -> None:
+    spans = [{"start_byte": n, "end_byte": n + 1, "replacement": None} for n in range(1000)]
+    writer = ShardWriter(tmp_path, "00000", "a", 100_000)
+    for doc_id in range(20):
+        edit = decision(
+            doc_id=doc_id, source="a", stage="ingest", rule="r", action="edit", num_bytes=0,
+            spans=spans,
+        )  # fmt: skip
+        writer.add(doc_id, Document(doc_id, b"x", bytes(16), 1, "", "{}"), [edit])
+        assert writer._batch_bytes < 4 * 2**20
+    writer.close(0)
+    assert writer.ranges == [(0, 3), (4, 7), (8, 11), (12, 15), (16, 19)]

@@ -152,6 +152,11 @@ def test_a_part_never_takes_more_ids_than_were_counted(counted: int, there: int)
         assert (held[-1].raw_bytes, held[-1].url) == (counted - 1, f"u{counted - 1}")
 
 
+def test_a_part_that_breaks_is_told_of_once() -> None:
+    rows = [*rows_of("a", 3), RawRow(raw_bytes=0, error="damaged; the rest of the file is lost")]
+    assert list(hold_to_count(iter(rows), 9)) == rows
+
+
 def file_of(path: Path) -> SourceFile:
     [file] = take_inventory([SOURCE.model_copy(update={"path": (str(path),)})], path.parent)
     return file

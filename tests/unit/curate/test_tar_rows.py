@@ -22,6 +22,7 @@ from bessemer.core.errors import MachineError
 from bessemer.curate.formats import members
 from bessemer.curate.inventory import take_inventory
 from bessemer.curate.readers import read_rows
+from bessemer.curate.streams import BUFFER_BYTES, Decompressor
 
 from .formats import COMPRESS, jsonl, parquet, table, tar
 
@@ -169,6 +170,37 @@ def test_bombs_within_an_archive_are_bounded_together(tmp_path: Path) -> None:
     rows = list(read_rows(file, source, curate))
     assert sum(row.raw_bytes for row in rows) < 2_100_000
     assert rows[-1].error is not None and "expands to more than 2000000 bytes" in rows[-1].error
+
+
+@pytest.mark.parametrize("line", [b"\n", b'{"text": "x" broken', b'{"other": "y"}\n'])
+def test_what_gives_no_document_counts_as_what_members_expand_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
+    decoded = 0
+    read = Decompressor._read
+
+    def count(stream: Decompressor, num_bytes: int) -> bytes:
+        nonlocal decoded
+        data = read(stream, num_bytes)
+        if stream._codec is not None:
+            decoded += len(data)
+        return data
+
+    monkeypatch.setattr(Decompressor, "_read", count)
+    bomb = gzip.compress(line * (1_000_000 // len(line)))
+    (tmp_path / "a.tar").write_bytes(
+        tar({**{f"{n}.jsonl.gz": bomb for n in range(10)}, "z.txt": b"last"})
+    )
+    source = SourceConfig(name="s", kind="web", path=("a.tar",))
+    [file] = take_inventory([source], tmp_path)
+    curate = CurateConfig(
+        max_document_bytes=10_000, max_expanded_bytes=2_500_000, max_expansion_ratio=1e6
+    )
+    *_, lost, last = read_rows(file, source, curate)
+    # Of each member, first a buffer to see what it is, and a byte to see that it goes on.
+    assert decoded <= 2_500_000 + 10 * (BUFFER_BYTES + 1)
+    assert lost.error is not None and "expands to more than 2500000 bytes" in lost.error
+    assert last.content == b"last"
 
 
 def test_a_full_disk_is_no_fault_of_the_member(

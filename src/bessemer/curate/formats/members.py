@@ -20,7 +20,7 @@ from bessemer.curate.formats.jsonl import read_jsonl
 from bessemer.curate.formats.parquet import read_parquet
 from bessemer.curate.rows import READ_ERRORS, RawRow, say
 from bessemer.curate.stored import Stored
-from bessemer.curate.streams import HEAD_BYTES, OpenFile, codec_of, open_file
+from bessemer.curate.streams import HEAD_BYTES, Growth, OpenFile, codec_of, open_file
 
 MEMBER_READERS: dict[str, Callable[[OpenFile, SourceConfig], Iterator[RawRow]]] = {
     "jsonl": read_jsonl,
@@ -65,9 +65,15 @@ class Window(io.RawIOBase):
 
 
 def read_rows_within(
-    window: Window, path: str, format_: str, opened: OpenFile, source: SourceConfig
+    window: Window,
+    path: str,
+    format_: str,
+    opened: OpenFile,
+    growth: Growth,
+    source: SourceConfig,
 ) -> Iterator[RawRow]:
-    """The rows of a member `path` of the archive `opened`; where it breaks, an error says so.
+    """The rows of a member `path` of the archive `opened`; where it breaks, or the members expand
+    further than `growth` allows, an error says so.
 
     What the reader leaves of `window` is not read. MachineError if there is no room for a temporary
     file.
@@ -83,7 +89,7 @@ def read_rows_within(
                     kept = stack.enter_context(tempfile.TemporaryFile(prefix="bessemer-"))
                 _copy(window, kept, path)
                 raw = cast(BinaryIO, Stored(kept, f"the temporary file of {path}"))
-            member = open_file(raw, file, opened.curate)
+            member = replace(open_file(raw, file, opened.curate), growth=growth)
             for row in MEMBER_READERS[format_](member, source):
                 yield row if row.url else replace(row, url=path)
         except READ_ERRORS as error:

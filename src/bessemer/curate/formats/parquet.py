@@ -55,6 +55,8 @@ def read_parquet(opened: OpenFile, source: SourceConfig) -> Iterator[RawRow]:
                 num_bytes += row_bytes
                 if num_bytes > opened.max_expanded_bytes:
                     raise opened.expansion_error()
+                if opened.growth is not None:
+                    opened.growth.add(row_bytes)
                 yield row
 
 

@@ -21,7 +21,7 @@ from bessemer.curate.formats.by_name import member_format
 from bessemer.curate.formats.members import MEMBER_READERS, Window, read_rows_within
 from bessemer.curate.formats.whole import whole_row
 from bessemer.curate.rows import RawRow, too_long
-from bessemer.curate.streams import OpenFile
+from bessemer.curate.streams import Growth, OpenFile
 
 _BLOCK_BYTES = tarfile.BLOCKSIZE
 _PIECE_BYTES = 1 << 20
@@ -47,17 +47,11 @@ def read_tar(opened: OpenFile, source: SourceConfig) -> Iterator[RawRow]:
     """The files of an archive, in order; ValueError or TarError where it is damaged."""
     stream = opened.buffered()
     is_ended = True
-    expanded = 0  # bytes by which members that are compressed themselves grew
+    growth = Growth(limit=opened.max_expanded_bytes)
     for member in _members(stream):
         is_ended = member is None
         if member is not None and not member.info.isdir():
-            num_bytes = 0
-            for row in _read_member(stream, member, opened, source):
-                num_bytes += row.raw_bytes
-                if expanded + num_bytes - member.size > opened.max_expanded_bytes:
-                    raise opened.expansion_error()
-                yield row
-            expanded += max(num_bytes - member.size, 0)
+            yield from _read_member(stream, member, opened, growth, source)
     if not is_ended:
         yield RawRow(raw_bytes=0, error="the archive has no end mark; members may be missing")
 
@@ -131,7 +125,7 @@ def _parse_pax(data: bytes) -> dict[str, str]:
 
 
 def _read_member(
-    stream: BinaryIO, member: _Member, opened: OpenFile, source: SourceConfig
+    stream: BinaryIO, member: _Member, opened: OpenFile, growth: Growth, source: SourceConfig
 ) -> Iterator[RawRow]:
     """One member's data as a row, or its rows; the stream then stands at the next header."""
     info, max_bytes = member.info, opened.max_bytes
@@ -145,7 +139,7 @@ def _read_member(
     if error is None and size == 0:
         error = "the file is empty"
     if error is None and format_ in MEMBER_READERS:
-        yield from _read_rows(stream, size, member.path, format_, opened, source)
+        yield from _read_rows(stream, size, member.path, format_, opened, growth, source)
         return
     if error is None and size > max_bytes:
         error = too_long(size, max_bytes)
@@ -167,12 +161,18 @@ def _read_member(
 
 
 def _read_rows(
-    stream: BinaryIO, size: int, path: str, format_: str, opened: OpenFile, source: SourceConfig
+    stream: BinaryIO,
+    size: int,
+    path: str,
+    format_: str,
+    opened: OpenFile,
+    growth: Growth,
+    source: SourceConfig,
 ) -> Iterator[RawRow]:
     """The rows of a member of `size` bytes; the stream then stands at the next header."""
     window = Window(stream, size)
     url = f"{opened.file.path}/{path}"
-    for row in read_rows_within(window, url, format_, opened, source):
+    for row in read_rows_within(window, url, format_, opened, growth, source):
         if row.error is None:
             yield row
         else:
