@@ -7,10 +7,11 @@ is digested once; size and modification time tell whether it must be digested ag
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -18,7 +19,7 @@ from fsspec.spec import AbstractFileSystem
 
 from bessemer.config.data import SourceConfig, misplaced_stars
 from bessemer.config.kinds import Kind
-from bessemer.core.errors import ConfigError, DataError, Fault, MachineError
+from bessemer.core.errors import BessemerError, ConfigError, DataError, Fault, MachineError
 from bessemer.core.fingerprint import digest_bytes, digest_file
 from bessemer.core.storage import read_json, write_json
 from bessemer.curate.formats.by_name import files_of_folder
@@ -26,6 +27,22 @@ from bessemer.curate.rows import say
 
 # What fsspec needs for the stores that people name most: its own messages do not always tell.
 _PACKAGES = {"hf": "huggingface_hub", "s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs"}
+# What tells versions of a file apart, be it listed or asked for: s3fs, gcsfs, adlfs and HTTP have an
+# ETag, the Hugging Face Hub the digest of a blob, fsspec's memory a time.
+_TAGS = ("etag", "blob_id", "created")
+
+
+class Stamp(NamedTuple):
+    """What tells whether a file has changed: its size, and the time of its last change or what a
+    store calls its version ("" if it does not tell)."""
+
+    size_bytes: int
+    tag: str
+
+    def is_of(self, other: Stamp) -> bool:
+        """Whether both may be of the same bytes."""
+        told = bool(self.tag and other.tag)
+        return self.size_bytes == other.size_bytes and (self.tag == other.tag or not told)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,8 +55,8 @@ class SourceFile:
     location: str
     size_bytes: int
     digest: str
-    stamp: str | None = field(default=None, compare=False)
-    """What `read_stamp` said when it was digested; it enters no fingerprint."""
+    stamp: Stamp | None = field(default=None, compare=False)
+    """Of when it was digested; it enters no fingerprint."""
 
     def identity(self) -> dict[str, Any]:
         """What of the file enters the fingerprint of a run."""
@@ -65,14 +82,14 @@ def take_inventory(
         for pattern in source.path:
             matches.update(_expand(pattern, base, source.kind))
         for path, location in sorted(matches.items()):
-            size_bytes, digest, stamp = identify_file(location, known, fresh)
+            stamp, digest = identify_file(location, known, fresh)
             files.append(
                 SourceFile(
                     file_id=len(files),
                     source=source.name,
                     path=path,
                     location=location,
-                    size_bytes=size_bytes,
+                    size_bytes=stamp.size_bytes,
                     digest=digest,
                     stamp=stamp,
                 )
@@ -162,39 +179,36 @@ def _is_glob(path: str) -> bool:
 
 def identify_file(
     location: str, known: dict[str, list[Any]], fresh: dict[str, list[Any]]
-) -> tuple[int, str, str]:
-    """Size, digest, stamp of a file: by its bytes if local, by what the store vouches for if not.
+) -> tuple[Stamp, str]:
+    """Stamp and digest of a file: by its bytes if local, by what the store vouches for if not.
 
     A local file that has not changed since it came into `known` is not read again; what `known`
     should say of it next time goes into `fresh`, in place. MachineError if it cannot be read.
     """
     local = _local_path(location)
-    if local is None:
-        size_bytes, checksum = _ask_store(location)
-        return size_bytes, digest_bytes(checksum.encode()), f"{size_bytes} {checksum}"
-    try:
+    with _readable(location):
+        if local is None:
+            system, path = _open_store(location)
+            stamp = _stamp_in_store(system, path)
+            return stamp, digest_bytes(str(system.checksum(path)).encode())
         status = local.stat()
-        stamp = [status.st_size, status.st_mtime_ns]
+        kept = [status.st_size, status.st_mtime_ns]
         entry = known.get(location)
-        digest = entry[2] if entry and entry[:2] == stamp else digest_file(local)
-    except OSError as error:
-        raise MachineError(f"cannot read {location}: {say(error)}") from error
-    fresh[location] = [*stamp, digest]
-    return status.st_size, digest, f"{status.st_size} {status.st_mtime_ns}"
+        digest = entry[2] if entry and entry[:2] == kept else digest_file(local)
+    fresh[location] = [*kept, digest]
+    return Stamp(status.st_size, str(status.st_mtime_ns)), digest
 
 
-def read_stamp(location: str) -> str:
-    """What tells whether a file has changed: its size with the modification time or, in a store,
-    the checksum. MachineError if there is none."""
+def read_stamp(location: str) -> Stamp:
+    """The stamp of a file as it is now; MachineError if there is none."""
     local = _local_path(location)
-    if local is None:
-        size_bytes, checksum = _ask_store(location)
-        return f"{size_bytes} {checksum}"
-    try:
+    with _readable(location):
+        if local is None:
+            system, path = _open_store(location)
+            system.invalidate_cache(path)
+            return _stamp_in_store(system, path)
         status = local.stat()
-    except OSError as error:
-        raise MachineError(f"cannot read {location}: {say(error)}") from error
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return Stamp(status.st_size, str(status.st_mtime_ns))
 
 
 def _local_path(location: str) -> Path | None:
@@ -205,19 +219,23 @@ def _local_path(location: str) -> Path | None:
     return Path(path) if isinstance(system, LocalFileSystem) else None
 
 
-def _ask_store(location: str) -> tuple[int, str]:
-    """Size and checksum of a file, as its store has them now."""
-    system, path = _open_store(location)
+def _stamp_in_store(system: AbstractFileSystem, path: str) -> Stamp:
+    told = {key.lower(): value for key, value in system.info(path).items()}
+    if told.get("size") is None:
+        raise MachineError(f"the store does not tell the size of {path}; download the file")
+    tag = next((str(told[name]) for name in _TAGS if told.get(name)), "")
+    return Stamp(int(told["size"]), tag.strip('"'))
+
+
+@contextmanager
+def _readable(location: str) -> Iterator[None]:
+    """A failure of a disk or a store, as a MachineError that names the file."""
     try:
-        system.invalidate_cache(path)
-        size_bytes, checksum = system.size(path), str(system.checksum(path))
+        yield
+    except BessemerError:
+        raise
     except Exception as error:  # a client of a store may raise any
         raise MachineError(f"cannot read {location}: {say(error)}; run again") from error
-    if size_bytes is None:
-        raise MachineError(
-            f"cannot read {location}: the store does not tell its size; download the file"
-        )
-    return int(size_bytes), checksum
 
 
 def read_digests(path: Path | None) -> dict[str, list[Any]]:

@@ -89,7 +89,7 @@ def _open(location: str) -> BinaryIO:
 
 
 def _refuse_changed(file: SourceFile) -> None:
-    if file.stamp is not None and read_stamp(file.location) != file.stamp:
+    if file.stamp is not None and not file.stamp.is_of(read_stamp(file.location)):
         raise IntegrityError(
             f"{file.location} changed after the run began; "
             "see that nothing writes to it, then run again"

@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.errors import ConfigError, DataError, IntegrityError, MachineError
 from bessemer.core.fingerprint import digest_bytes
-from bessemer.curate.inventory import SourceFile, matches_nothing, take_inventory
+from bessemer.curate.inventory import SourceFile, Stamp, matches_nothing, take_inventory
 from bessemer.curate.readers import read_rows
 
 FILES = {
@@ -195,16 +196,24 @@ def test_a_store_that_does_not_tell_of_a_file_is_told(
     def fail(*_: object) -> None:
         raise RuntimeError("429: too many requests")
 
-    for name, answer, message in (
-        ("size", lambda *_: None, "the store does not tell its size; download the file"),
-        ("size", fail, "RuntimeError: 429: too many requests; run again"),
-        ("checksum", fail, "RuntimeError: 429: too many requests; run again"),
-    ):
+    refused = "cannot read memory:///store/2.txt: RuntimeError: 429: too many requests; run again"
+    sizeless = "the store does not tell the size of /store/2.txt; download the file"
+    cases: list[tuple[str, Any, str]] = [
+        ("info", lambda *_, **__: {"size": None, "type": "file"}, sizeless),
+        ("checksum", fail, refused),
+    ]
+    for name, answer, message in cases:
         with monkeypatch.context() as patch:
             patch.setattr(type(memory), name, answer)
             with pytest.raises(MachineError) as error:
                 take_inventory([source("memory://store/2.txt")], base)
-        assert str(error.value) == f"cannot read memory:///store/2.txt: {message}"
+        assert str(error.value) == message
+
+
+def test_stamps_are_compared_by_what_both_tell() -> None:
+    stamp = Stamp(3, "a")
+    assert stamp.is_of(Stamp(3, "a")) and stamp.is_of(Stamp(3, "")) and Stamp(3, "").is_of(stamp)
+    assert not stamp.is_of(Stamp(3, "b")) and not stamp.is_of(Stamp(4, ""))
 
 
 def test_a_file_name_that_is_no_unicode_is_told(base: Path) -> None:
