@@ -27,8 +27,8 @@ from bessemer.curate.rows import say
 
 # What fsspec needs for the stores that people name most: its own messages do not always tell.
 _PACKAGES = {"hf": "huggingface_hub", "s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs"}
-# What tells versions of a file apart, be it listed or asked for: s3fs, gcsfs, adlfs and HTTP have an
-# ETag, the Hugging Face Hub the digest of a blob, fsspec's memory a time.
+# What tells versions of a file apart, be it listed or asked for: s3fs, gcsfs, adlfs and HTTP have
+# an ETag, the Hugging Face Hub the digest of a blob, fsspec's memory a time.
 _TAGS = ("etag", "blob_id", "created")
 
 

@@ -108,7 +108,7 @@ _UNICODE = {"unicode": unicodedata.unidata_version}
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="ingest",
-        version=4,
+        version=5,
         settings=lambda config: {
             "sources": [
                 _plain(source, "name", "kind", "format", "text_field", "license")
@@ -126,14 +126,14 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="signals",
-        version=3,
+        version=4,
         inputs=("ingest",),
         settings=_signal_settings,
         work=run_signals,
     ),
     Stage(
         name="rules",
-        version=3,
+        version=4,
         inputs=("ingest", "signals"),
         settings=_rule_settings,
         work=run_rules,
