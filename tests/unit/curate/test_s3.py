@@ -55,12 +55,15 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    stores = fsspec.get_filesystem_class("s3")
+    stores.clear_instance_cache()  # one kept from another test knows another server
     system = fsspec.filesystem("s3")
     system.mkdir("bucket")
     for name, data in FILES.items():
         system.pipe_file(f"bucket/raw/{name}", data)
     yield "s3://bucket/raw"
     system.rm("bucket", recursive=True)
+    stores.clear_instance_cache()
 
 
 def source(path: str) -> SourceConfig:
