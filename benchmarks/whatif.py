@@ -54,7 +54,7 @@ def draw_signals(kind: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Signals of one shard: counts and quotients of counts, some per cent beyond each bound."""
     columns = {}
     words = np.exp(rng.normal(6, 1.2, SHARD_DOCS)).round() + 1
-    for name in SIGNAL_DEFINITIONS:
+    for name in (each for each in SIGNAL_DEFINITIONS if "@" not in each):
         ends = PRESETS[kind].get(name, {})
         if name == "language_score":
             values = 0.25 + 0.75 * rng.random(SHARD_DOCS)
@@ -73,7 +73,7 @@ def write_tables(workspace: Workspace, num_docs: int) -> dict[str, tuple[int, in
     """Write the tables of two finished stages; source -> (kept now, kept then), by NumPy."""
     rng = np.random.Generator(np.random.PCG64(0))
     now = rules_of(workspace.config, SHARES)
-    changes = parse_changes(CHANGES, now, workspace.config.curate)
+    changes = parse_changes(CHANGES, now, workspace.config)
     ingest, measured = workspace.folder("ingest"), workspace.folder("signals")
     files, ranges, sums, kept = [], [], [], {}
     for source, share in SHARES.items():

@@ -31,6 +31,7 @@ from bessemer.curate.rules import LANGUAGE_RULE, judges_language
 from bessemer.engine.relations import query, relations
 
 _MOST_RULES = 126  # bits of a HUGEINT that a sum of powers of two may use
+_NARROW_RULES = 62  # of a BIGINT, which is faster
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,13 +87,16 @@ def replay(
     ]
     if not parts:
         return []
+    # Arrow has no integer as wide as HUGEINT: the few groups are told as texts.
     sql = f"""
-        SELECT source, language, broken_now::VARCHAR AS broken_now,
-            broken_then::VARCHAR AS broken_then, count(*)::BIGINT AS docs,
-            sum(num_bytes)::BIGINT AS num_bytes,
-            list(doc_id) FILTER (WHERE (broken_now = 0) <> (broken_then = 0)) AS doc_ids
-        FROM ({" UNION ALL ".join(parts)})
-        GROUP BY source, language, broken_now, broken_then
+        SELECT * REPLACE (broken_now::VARCHAR AS broken_now, broken_then::VARCHAR AS broken_then)
+        FROM (
+            SELECT source, language, broken_now, broken_then, count(*)::BIGINT AS docs,
+                sum(num_bytes)::BIGINT AS num_bytes,
+                list(doc_id) FILTER (WHERE (broken_now = 0) <> (broken_then = 0)) AS doc_ids
+            FROM ({" UNION ALL ".join(parts)})
+            GROUP BY source, language, broken_now, broken_then
+        )
         ORDER BY source, language, broken_now, broken_then
     """
     try:
@@ -177,12 +181,13 @@ def _float32(bound: float) -> str:
 
 def _mask(names: Sequence[str], conditions: Mapping[str, Sequence[str]]) -> str:
     """One bit for each rule that is broken; a condition on a null is none (CASE says so)."""
+    kind = "BIGINT" if len(names) <= _NARROW_RULES else "HUGEINT"
     bits = [
-        f"CASE WHEN {' OR '.join(conditions[name])} THEN {1 << bit}::HUGEINT ELSE 0 END"
+        f"CASE WHEN {' OR '.join(conditions[name])} THEN {1 << bit}::{kind} ELSE 0 END"
         for bit, name in enumerate(names)
         if conditions.get(name)
     ]
-    return f"({' + '.join(bits) or '0'})::HUGEINT"
+    return f"({' + '.join(bits) or '0'})::{kind}"
 
 
 def _judge(source: str, signals: str, documents: str, now: str, then: str) -> str:
@@ -206,7 +211,7 @@ def _literal(text: str) -> str:
 
 
 def _group(row: Mapping[str, Any], names: Sequence[str], doc_ids: pa.Array | None) -> Group:
-    def broken(mask: str) -> tuple[str, ...]:  # Arrow has no integer as wide
+    def broken(mask: str) -> tuple[str, ...]:
         return tuple(name for bit, name in enumerate(names) if int(mask) >> bit & 1)
 
     return Group(
