@@ -46,6 +46,7 @@ $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
 
 benchmarks/.venv/.installed: benchmarks/peers.txt constraints.txt
 	$(PYTHON) -m venv benchmarks/.venv
+	benchmarks/.venv/bin/pip install --quiet --upgrade pip  # 23.2 fails over an extra of lxml that two ask for
 	benchmarks/.venv/bin/pip install --quiet -c constraints.txt -r benchmarks/peers.txt
 	@touch $@
 
