@@ -12,6 +12,7 @@ equality of texts throughout this floor; whoever deletes on its strength compare
 """
 
 import numpy as np
+from numba import njit
 
 from bessemer.text.buffers import Counts, Hashes, kernel
 
@@ -40,6 +41,15 @@ def finish(state: np.uint64) -> np.uint64:
     state *= np.uint64(0xC4CEB9FE1A85EC53)
     state ^= state >> np.uint64(33)
     return state
+
+
+@njit(cache=True, nogil=True)
+def hash_ascii(word: bytes) -> np.uint64:
+    """Return the hash of a word of ASCII letters: that of its code points, one after the other."""
+    state = SEED
+    for code in word:
+        state = extend(state, np.uint64(code))
+    return np.uint64(finish(state))
 
 
 @kernel

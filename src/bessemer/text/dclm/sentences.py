@@ -17,11 +17,10 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numba import njit
 
 from bessemer.text.buffers import Codes, Hashes, kernel, read_only
 from bessemer.text.dclm.decoded import Text
-from bessemer.text.hashing import SEED, extend, finish
+from bessemer.text.hashing import SEED, extend, finish, hash_ascii
 from bessemer.text.string_classes import ALPHA, BLANK, DECIMAL, LOWER, UPPER
 
 ABBREVIATIONS = """
@@ -56,16 +55,8 @@ _NEVER, _IF_ANYTHING, _IF_NO_SMALL_LETTER, _IF_NO_LETTER = 0, 1, 2, 3
 @functools.cache
 def abbreviation_hashes() -> Hashes:
     """The sorted hashes of ABBREVIATIONS, as the kernels make them of characters."""
-    hashes = [_hash_ascii(word.encode()) for word in ABBREVIATIONS.split()]
+    hashes = [hash_ascii(word.encode()) for word in ABBREVIATIONS.split()]
     return read_only(np.sort(np.array(hashes, np.uint64)))
-
-
-@njit(cache=True, nogil=True)
-def _hash_ascii(word: bytes) -> np.uint64:
-    state = SEED
-    for code in word:
-        state = extend(state, np.uint64(code))
-    return np.uint64(finish(state))
 
 
 @kernel

@@ -12,11 +12,10 @@ import functools
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from bessemer.text.buffers import Bytes, Counts, Hashes, Integer, kernel, read_only
 from bessemer.text.characters import decode
-from bessemer.text.hashing import SEED, extend, finish, first_equal
+from bessemer.text.hashing import SEED, extend, finish, first_equal, hash_ascii
 from bessemer.text.ngram_places import (
     Words,
     compare_ngrams,
@@ -48,15 +47,7 @@ GOPHER_COUNTS = np.dtype(
 @functools.cache
 def stop_word_hashes() -> Hashes:
     """The hashes of STOP_WORDS, as the kernels make them of a word."""
-    return read_only(np.array([_hash_ascii(word.encode()) for word in STOP_WORDS], np.uint64))
-
-
-@njit(cache=True, nogil=True)
-def _hash_ascii(word: bytes) -> np.uint64:
-    state = SEED
-    for code in word:
-        state = extend(state, np.uint64(code))
-    return np.uint64(finish(state))
+    return read_only(np.array([hash_ascii(word.encode()) for word in STOP_WORDS], np.uint64))
 
 
 @kernel
