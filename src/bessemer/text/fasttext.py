@@ -17,7 +17,6 @@ that probabilities differ in the sixth digit.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -25,9 +24,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, Hashes, Offsets, utf8_buffers
+from bessemer.text.buffers import Bytes, Counts, Hashes, Offsets, kernel, utf8_buffers
 from bessemer.text.characters import NEWLINE
 from bessemer.text.fasttext_file import IS_LABEL, FastText, Floats, Ngrams, find_word
+from bessemer.text.fasttext_labels import empty_judging, most_likely
 from bessemer.text.hashing import SEED, extend, finish
 
 LONG_LINE_BYTES = 120
@@ -43,10 +43,6 @@ MIN_CERTAINTY = 0.5
 _CACHE_WORDS = 2**17
 _LABEL_BEGINS = np.frombuffer(b"__label__", np.uint8)
 _FNV_SEED, _FNV_PRIME = 2166136261, 16777619  # FNV-1a of 32 bits (Fowler, Noll, Vo)
-_MOST_SIGMOID, _SIGMOID_STEPS = 8, 32  # reach of its table, and steps per unit
-_LOG_FLOOR = 1e-5  # what fastText adds before each logarithm
-
-Doubles = npt.NDArray[np.float64]
 
 
 class Found(NamedTuple):
@@ -112,8 +108,7 @@ def _classify(
     dims = input_RD.shape[1]
     keys, counts, sums_SD = cache
     paragraph_D, document_D = np.zeros(dims, np.float64), np.zeros(dims, np.float64)
-    scores = np.zeros(output_DN.shape[1], np.float32)
-    chances = np.zeros(num_labels + len(children_N2), np.float64)
+    judging = empty_judging(dims, num_labels, len(children_N2))
     bytes_of_label = np.zeros(num_labels, np.int64)
     for document in range(len(offsets) - 1):
         position, end = offsets[document], offsets[document + 1]
@@ -151,9 +146,9 @@ def _classify(
             if has_words and is_wrapped and position < end:
                 continue
             if paragraph_rows > 0 and paragraph_bytes >= MIN_PARAGRAPH_BYTES:
-                label, chance = _most_likely(
+                label, chance = most_likely(
                     *(paragraph_D, paragraph_rows, input_RD, end_row, output_DN),
-                    *(children_N2, is_softmax, num_labels, scores, chances),
+                    *(children_N2, is_softmax, num_labels, judging),
                 )
                 judged_bytes += paragraph_bytes
                 if chance >= MIN_CERTAINTY:
@@ -165,9 +160,9 @@ def _classify(
                 paragraph_D[dim] = 0
             paragraph_rows = paragraph_bytes = 0
         if document_rows > 0:
-            label, chance = _most_likely(
+            label, chance = most_likely(
                 *(document_D, document_rows, input_RD, end_row, output_DN),
-                *(children_N2, is_softmax, num_labels, scores, chances),
+                *(children_N2, is_softmax, num_labels, judging),
             )
             out.labels[document] = label
             out.scores[document] = chance
@@ -175,24 +170,13 @@ def _classify(
             out.other_bytes[document] = certain_bytes - bytes_of_label[label]
 
 
-@njit(cache=True, nogil=True)
-def _sigmoid(score: np.float32) -> float:
-    """Return the logistic function as fastText tabulates it where labels are judged one by one."""
-    if score < -_MOST_SIGMOID:
-        return 0.0
-    if score > _MOST_SIGMOID:
-        return 1.0
-    step = int((score + np.float32(_MOST_SIGMOID)) * np.float32(_SIGMOID_STEPS))
-    return 1 / (1 + math.exp(_MOST_SIGMOID - step / _SIGMOID_STEPS))
-
-
-@njit(cache=True, nogil=True)
+@kernel
 def _is_space(byte: np.uint8) -> bool:
     """Whether fastText parts words at this byte: white space of ASCII, and zero."""
     return byte == 0x20 or 0x09 <= byte <= 0x0D or byte == 0  # type: ignore[return-value]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sum_rows(
     data: Bytes,
     begin: int,
@@ -211,13 +195,11 @@ def _sum_rows(
     without calls, since calls with arrays take longer than what is done between them.
     """
     dims = input_RD.shape[1]
-    num_words, num_buckets, shortest, longest, row_of_bucket = ngrams
-    out_D[:] = 0
+    num_words, num_buckets, shortest, longest, row_of_bucket, kept_bits = ngrams
     own = find_word(word_keys, word_ids, key)
-    num_rows = 0
-    if own >= 0:
-        out_D += input_RD[own]
-        num_rows = 1
+    num_rows = 1 if own >= 0 else 0
+    for dim in range(dims):
+        out_D[dim] = input_RD[own, dim] if own >= 0 else np.float32(0)
     is_label = own == IS_LABEL
     if own < 0 and end - begin >= len(_LABEL_BEGINS):
         begins_so = True
@@ -248,61 +230,10 @@ def _sum_rows(
             if num_chars < shortest or (num_chars == 1 and (first == 0 or last == size)):
                 continue
             bucket = np.int64(state % np.uint32(num_buckets))
+            if is_pruned and not kept_bits[bucket >> 3] >> (bucket & 7) & 1:
+                continue
             row = np.int64(row_of_bucket[bucket]) if is_pruned else num_words + bucket
-            if row >= 0:
-                for dim in range(dims):
-                    out_D[dim] += input_RD[row, dim]
-                num_rows += 1
+            for dim in range(dims):
+                out_D[dim] += input_RD[row, dim]
+            num_rows += 1
     return num_rows
-
-
-@njit(cache=True, nogil=True)
-def _most_likely(
-    sum_D: Doubles,
-    num_rows: int,
-    input_RD: Floats,
-    end_row: int,
-    output_DN: Floats,
-    children_N2: npt.NDArray[np.int32],
-    is_softmax: bool,
-    num_labels: int,
-    scores: Floats,
-    chances: Doubles,
-) -> tuple[int, float]:
-    """Return the likeliest label of a text whose rows sum up to `sum_D`, and its probability.
-
-    The end of the line counts as a word. `scores` and `chances` are scratch.
-    """
-    scores[:] = 0
-    num_all = num_rows + (end_row >= 0)
-    for dim in range(len(sum_D)):
-        total = sum_D[dim]
-        if end_row >= 0:
-            total += input_RD[end_row, dim]
-        mean = np.float32(total / num_all)
-        for column in range(len(scores)):
-            scores[column] += mean * output_DN[dim, column]
-    if len(children_N2) > 0:
-        # From the root down: a node's chance is that of its parent times that of the branch.
-        chances[num_labels + len(children_N2) - 1] = 1.0
-        for node in range(len(children_N2) - 1, -1, -1):
-            right = 1 / (1 + math.exp(-scores[node]))
-            chance = chances[num_labels + node]
-            chances[children_N2[node, 0]] = chance * (1 - right + _LOG_FLOOR)
-            chances[children_N2[node, 1]] = chance * (right + _LOG_FLOOR)
-    elif is_softmax:
-        highest = scores.max()
-        total = 0.0
-        for label in range(num_labels):
-            chances[label] = math.exp(scores[label] - highest)
-            total += chances[label]
-        for label in range(num_labels):
-            chances[label] = chances[label] / total + _LOG_FLOOR
-    else:
-        for label in range(num_labels):
-            chances[label] = _sigmoid(scores[label]) + _LOG_FLOOR
-    best = 0
-    for label in range(1, num_labels):
-        if chances[label] > chances[best]:
-            best = label
-    return best, min(1.0, chances[best])

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, Hashes, Offsets
+from bessemer.text.buffers import Bytes, Counts, Hashes, Offsets, kernel
 from bessemer.text.hashing import SEED, extend, finish, num_slots
 
 _MAGIC = 793712314
@@ -46,6 +46,9 @@ class Ngrams(NamedTuple):
     shortest: int  # characters, of a word between "<" and ">"
     longest: int  # 0: no n-grams
     row_of_bucket: Counts  # int32, -1 if pruned; empty if none is
+    kept_bits: (
+        Bytes  # uint8, a bit per bucket, lowest first: most are pruned, and this fits a cache
+    )
 
 
 class FastText(NamedTuple):
@@ -121,12 +124,13 @@ def read_fasttext(path: Path) -> FastText:
             shortest=shortest,
             longest=longest if has_ngrams else 0,
             row_of_bucket=row_of_bucket,
+            kept_bits=np.packbits(row_of_bucket >= 0, bitorder="little"),
         ),
         end_row=_row_of(words.keys, words.ids, _END_OF_LINE),
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_word(keys: Hashes, ids: Counts, key: np.uint64) -> int:
     """Return the row of the word with this hash, FREE if there is none, IS_LABEL for a label."""
     mask = np.uint64(len(keys) - 1)
