@@ -7,8 +7,8 @@ bounds; a signal of another family is not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -24,12 +24,13 @@ from bessemer.text.code import CODE_SIGNALS, code_signals
 from bessemer.text.datatrove.signals import DATATROVE_SIGNALS, datatrove_signals
 from bessemer.text.dclm.signals import DCLM_SIGNALS, dclm_signals
 from bessemer.text.dolma.signals import DOLMA_SIGNALS, dolma_signals
-from bessemer.text.quality import QUALITY_SIGNALS, quality_signals
+from bessemer.text.quality import QUALITY_SIGNALS
 from bessemer.text.redpajama import REDPAJAMA_SIGNALS, redpajama_signals
-from bessemer.text.repetition import REPETITION_SIGNALS, repetition_signals
+from bessemer.text.repetition import REPETITION_SIGNALS
 from bessemer.text.scripts import SCRIPT_SIGNALS, script_signals
 from bessemer.text.urls import URL_SIGNALS, url_signals
 from bessemer.text.web_lines import WEB_LINE_SIGNALS, web_line_signals
+from bessemer.text.word_families import word_signals
 
 LANGUAGE = "language"  # the one column that is no number, from the family of that name
 Measures = dict[str, np.ndarray]
@@ -42,13 +43,26 @@ class Batch(NamedTuple):
     urls: pa.Array  # string
     instruments: Instruments
     is_code: bool = True  # texts are files of code as they are; else their names tell nothing
+    families: Collection[Family] = get_args(Family)  # what is wanted of them
 
 
 class SignalFamily(NamedTuple):
-    """Signals that are measured together."""
+    """Signals of one kind.
+
+    `measure` returns name -> float32, NaN where it has no meaning: its own signals, and those of
+    other families that are wanted, if these are measured in the same pass.
+    """
 
     definitions: dict[str, str]  # name, ending in its unit -> definition and source
-    measure: Callable[[Batch], Measures]  # name -> float32, NaN where it has no meaning
+    measure: Callable[[Batch], Measures]
+
+
+def _words(batch: Batch) -> Measures:
+    return word_signals(
+        batch.texts,
+        quality="surface" in batch.families,
+        repetition="repetition" in batch.families,
+    )
 
 
 def _code(batch: Batch) -> Measures:
@@ -71,8 +85,8 @@ def _model(batch: Batch) -> Measures:
 
 
 FAMILIES: dict[Family, SignalFamily] = {
-    "surface": SignalFamily(QUALITY_SIGNALS, lambda batch: quality_signals(batch.texts)),
-    "repetition": SignalFamily(REPETITION_SIGNALS, lambda batch: repetition_signals(batch.texts)),
+    "surface": SignalFamily(QUALITY_SIGNALS, _words),
+    "repetition": SignalFamily(REPETITION_SIGNALS, _words),
     "lines": SignalFamily(WEB_LINE_SIGNALS, lambda batch: web_line_signals(batch.texts)),
     "code": SignalFamily(CODE_SIGNALS, _code),
     "scripts": SignalFamily(SCRIPT_SIGNALS, lambda batch: script_signals(batch.texts)),
@@ -114,3 +128,16 @@ def needed_families(sources: Sequence[SourceConfig], curate: CurateConfig) -> tu
         if family in always or bounded & about.definitions.keys()
         if family != "model" or curate.quality
     )
+
+
+def measure(batch: Batch) -> Measures:
+    """What the wanted families measure of each document, in the order of FAMILIES.
+
+    Signals are float32, NaN where a measure has no meaning; beside them is the language, as an
+    array of objects, if it was to be found.
+    """
+    found: Measures = {}
+    for family, about in FAMILIES.items():
+        if family in batch.families and not about.definitions.keys() <= found.keys():
+            found |= about.measure(batch)
+    return found

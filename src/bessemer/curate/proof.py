@@ -11,9 +11,8 @@ import pyarrow as pa
 from bessemer.config.data import Family
 from bessemer.curate.bounds import Rule
 from bessemer.curate.canaries import canaries
-from bessemer.curate.families import Batch, family_of
+from bessemer.curate.families import Batch, family_of, measure
 from bessemer.curate.instruments import Instruments
-from bessemer.curate.signals import measure
 
 _OF_THE_USER = ("urls", "model")  # families that measure by files of the user's
 
@@ -44,6 +43,5 @@ def find_canaries(rules: Iterable[Rule]) -> dict[tuple[str, str], str | None]:
 @functools.cache
 def _measures(family: Family) -> dict[str, np.ndarray]:
     texts, urls = zip(*canaries().values(), strict=True)
-    return measure(
-        Batch(pa.array(texts, pa.large_string()), pa.array(urls), Instruments()), [family]
-    )
+    texts, urls = pa.array(texts, pa.large_string()), pa.array(urls)
+    return measure(Batch(texts, urls, Instruments(), families=[family]))

@@ -21,7 +21,7 @@ from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.storage import read_table, write_table
 from bessemer.curate.dialects import DIALECTS
-from bessemer.curate.families import FAMILIES, LANGUAGE, Batch
+from bessemer.curate.families import FAMILIES, LANGUAGE, Batch, measure
 from bessemer.curate.instruments import Instruments
 from bessemer.curate.ledger import count_by_source, list_shards, sum_up
 from bessemer.curate.presets import PRESETS
@@ -97,21 +97,8 @@ def compile_kernels(families: Sequence[Family], instruments: Instruments, displa
     tiny = pa.array(["a"], pa.large_string())
     with display.bar("kernels", total=len(families)) as bar:
         for family in families:
-            FAMILIES[family].measure(Batch(tiny, tiny, instruments))
+            measure(Batch(tiny, tiny, instruments, families=[family]))
             bar.advance(note=family)
-
-
-def measure(batch: Batch, families: Sequence[Family]) -> dict[str, np.ndarray]:
-    """What `families` measure of each document, in the order of `SIGNAL_DEFINITIONS`.
-
-    Signals are float32, NaN where a measure has no meaning; beside them is the language, as an
-    array of objects, if it was to be found.
-    """
-    found: dict[str, np.ndarray] = {}
-    for family in FAMILIES:
-        if family in families:
-            found |= FAMILIES[family].measure(batch)
-    return found
 
 
 def measure_shard(
@@ -127,8 +114,7 @@ def measure_shard(
     table = read_table(ingest / DOCUMENTS / shard, columns)
     texts, urls = (table[name].combine_chunks() for name in ("text", "url"))
     is_code = len(table) > 0 and table["source"][0].as_py() in code_sources
-    batch = Batch(texts, urls, instruments or Instruments(), is_code)
-    found = measure(batch, families)
+    found = measure(Batch(texts, urls, instruments or Instruments(), is_code, families))
     languages = found.pop(LANGUAGE, np.full(len(table), None, np.object_))
     measured = {"doc_id": table["doc_id"], LANGUAGE: pa.array(languages, pa.string())}
     measured |= {

@@ -72,8 +72,10 @@ def most_likely(
             total += input_RD[end_row, dim]
         scratch.mean_D[dim] = total / num_all
     if len(children_N2) > 0:
-        return _walk_tree(output_DN, children_N2, num_labels, scratch)
-    return _compare_all(output_DN, is_softmax, num_labels, scratch)
+        best, chance = _walk_tree(output_DN, children_N2, num_labels, scratch)
+    else:
+        best, chance = _compare_all(output_DN, is_softmax, num_labels, scratch)
+    return best, chance
 
 
 @kernel

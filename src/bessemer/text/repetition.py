@@ -1,7 +1,7 @@
 """Measures how much of a text repeats itself: lines, paragraphs and word n-grams.
 
-Input: an Arrow string array. Output: one float32 array per signal of `REPETITION_SIGNALS`, one
-value per document in the order of the array.
+Input: the text of a document and its words (`bessemer.text.word_families` reads texts). Output: one
+float32 array per signal of `REPETITION_SIGNALS`.
 
 The family is that of Rae et al. 2021 (Gopher, arXiv 2112.11446, appendix A1.1), which leaves room;
 this is the dialect "each character once". A repeat is an occurrence after the first. Every signal
@@ -25,27 +25,23 @@ in bytes. An n-gram can repeat only where both (n-1)-grams inside it repeat, so 
 only at the places the one before left over: few in prose, all in a text of one word.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from numba import njit
 
 from bessemer.text.buffers import (
     Bools,
     Bytes,
-    Codes,
     Counts,
     Hashes,
-    Offsets,
     kernel,
-    longest_document_bytes,
-    utf8_buffers,
 )
-from bessemer.text.characters import class_table, fold_table
 from bessemer.text.hashing import SEED, extend, first_equal, num_slots
-from bessemer.text.lines import empty_lines, find_lines
+from bessemer.text.lines import Lines, empty_lines, find_lines
 from bessemer.text.quality import share
-from bessemer.text.words import empty_words, find_words, max_words
+from bessemer.text.words import Words, max_words
 
 TOP_NGRAM_WORDS = (2, 3, 4)
 DUPLICATE_NGRAM_WORDS = (5, 6, 7, 8, 9, 10)
@@ -79,9 +75,9 @@ REPETITION_SIGNALS: dict[str, str] = {
 
 _MIN_NGRAM_WORDS = min(TOP_NGRAM_WORDS)
 _MIN_DUPLICATE_WORDS = min(DUPLICATE_NGRAM_WORDS)
-_MAX_NGRAM_WORDS = max(DUPLICATE_NGRAM_WORDS)
+MAX_NGRAM_WORDS = max(DUPLICATE_NGRAM_WORDS)
 
-_COUNTS = np.dtype(
+REPETITION_COUNTS = np.dtype(
     [
         ("lines", np.int64),
         ("line_chars", np.int64),
@@ -95,21 +91,10 @@ _COUNTS = np.dtype(
 )
 
 
-def repetition_signals(array: pa.Array | pa.ChunkedArray) -> dict[str, npt.NDArray[np.float32]]:
-    """Return the signals defined in REPETITION_SIGNALS for every document."""
-    offsets, data = utf8_buffers(array)
-    num_documents = len(offsets) - 1
-    count = np.zeros(num_documents, _COUNTS)
-    ngram_chars = np.zeros((_MAX_NGRAM_WORDS + 1, num_documents), np.int64)
-    _count(
-        offsets,
-        data,
-        class_table(),
-        fold_table(),
-        longest_document_bytes(offsets),
-        count,
-        ngram_chars,
-    )
+def repetition_of(
+    count: npt.NDArray[np.void], ngram_chars: npt.NDArray[np.int64]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the signals defined in REPETITION_SIGNALS of documents that were counted."""
     signals = {
         "dup_line_frac": share(count["dup_lines"], count["lines"]),
         "dup_line_char_frac": share(count["dup_line_chars"], count["line_chars"]),
@@ -123,62 +108,86 @@ def repetition_signals(array: pa.Array | pa.ChunkedArray) -> dict[str, npt.NDArr
     return {name: values.astype(np.float32) for name, values in signals.items()}
 
 
+class Scratch(NamedTuple):
+    """What is needed to find what is equal among the words and lines of one document."""
+
+    lines: Lines
+    paragraphs: Lines
+    positions: Counts  # int32
+    first: Counts  # int32
+    counts: Counts  # int32
+    is_counted: Bools
+    ngrams: Hashes  # uint64
+    slots: Counts  # int32
+
+
 @njit(cache=True, nogil=True)
-def _count(
-    offsets: Offsets,
-    data: Bytes,
-    classes: Bytes,
-    fold: Codes,
-    longest_bytes: int,
-    out: npt.NDArray[np.void],
+def empty_scratch(longest_bytes: int) -> Scratch:
+    """Return scratch for a document of that many bytes; memory is touched only as it is filled."""
+    limit = max_words(longest_bytes)  # also of lines and paragraphs
+    return Scratch(
+        empty_lines(limit),
+        empty_lines(limit),
+        np.empty(limit, np.int32),
+        np.empty(limit, np.int32),
+        np.empty(limit, np.int32),
+        np.empty(limit, np.bool_),
+        np.empty(limit, np.uint64),
+        np.empty(num_slots(limit), np.int32),
+    )
+
+
+@kernel
+def count_repeated_lines(
+    data: Bytes, begin: int, end: int, classes: Bytes, scratch: Scratch, out: np.void
+) -> None:
+    """Count the lines and paragraphs of a document, and those that were there before."""
+    lines, paragraphs, positions, first, _, _, _, slots = scratch
+    num_lines, num_paragraphs = find_lines(data, begin, end, classes, lines, paragraphs)
+    line_chars = 0
+    for line in range(num_lines):  # paragraphs are no more
+        positions[line] = line
+        line_chars += lines.num_chars[line]
+    out["lines"] = num_lines
+    out["paras"] = num_paragraphs
+    out["line_chars"] = line_chars
+    first_equal(lines.hashes, positions, num_lines, slots, first)
+    out["dup_lines"], out["dup_line_chars"] = _repeats(first, lines.num_chars, num_lines)
+    first_equal(paragraphs.hashes, positions, num_paragraphs, slots, first)
+    out["dup_paras"], out["dup_para_chars"] = _repeats(first, paragraphs.num_chars, num_paragraphs)
+
+
+@kernel
+def count_repeated_ngrams(
+    words: Words,
+    num_words: int,
+    scratch: Scratch,
+    out: np.void,
     out_ngram_chars: npt.NDArray[np.int64],
 ) -> None:
-    limit = max_words(longest_bytes)  # also of lines and paragraphs
-    words = empty_words(limit)
-    lines = empty_lines(limit)
-    paragraphs = empty_lines(limit)
-    ngrams = np.empty(limit, np.uint64)
-    positions = np.empty(limit, np.int32)
-    first = np.empty(limit, np.int32)
-    counts = np.empty(limit, np.int32)
-    is_counted = np.empty(limit, np.bool_)
-    slots = np.empty(num_slots(limit), np.int32)
-    for document in range(len(offsets) - 1):
-        begin, end = offsets[document], offsets[document + 1]
-        num_lines, num_paragraphs = find_lines(data, begin, end, classes, lines, paragraphs)
-        row = out[document]
-        row["lines"] = num_lines
-        row["paras"] = num_paragraphs
-        row["line_chars"] = lines.num_chars[:num_lines].sum()
-        positions[:num_lines] = np.arange(num_lines)
-        first_equal(lines.hashes, positions, num_lines, slots, first)
-        row["dup_lines"], row["dup_line_chars"] = _repeats(first, lines.num_chars, num_lines)
-        first_equal(paragraphs.hashes, positions, num_paragraphs, slots, first)
-        row["dup_paras"], row["dup_para_chars"] = _repeats(
-            first, paragraphs.num_chars, num_paragraphs
-        )
-
-        num_words = find_words(data, begin, end, classes, fold, words)
-        row["word_chars"] = words.num_chars[:num_words].sum()
-        num_positions = max(0, num_words - _MIN_NGRAM_WORDS + 1)
-        positions[:num_positions] = np.arange(num_positions)
-        for word in range(num_words):
-            ngrams[word] = extend(SEED, words.hashes[word])
-        for n in range(_MIN_NGRAM_WORDS, _MAX_NGRAM_WORDS + 1):
-            _lengthen(ngrams, words.hashes, n, positions, num_positions)
-            first_equal(ngrams, positions, num_positions, slots, first)
-            _tally(first, positions, num_positions, counts)
-            if n < _MIN_DUPLICATE_WORDS:
-                top = _most_frequent(first, counts, positions, num_positions, words.num_chars, n)
-                for i in range(num_positions):
-                    is_counted[i] = first[positions[i]] == top
-            else:
-                for i in range(num_positions):
-                    is_counted[i] = first[positions[i]] != positions[i]
-            out_ngram_chars[n, document] = _covered_chars(
-                positions, is_counted, num_positions, words.num_chars, n
-            )
-            num_positions = _keep_candidates(first, counts, num_positions, positions)
+    """Count the characters of words, and of those inside n-grams that count, by n."""
+    _, _, positions, first, counts, is_counted, ngrams, slots = scratch
+    hashes, num_chars = words.hashes, words.num_chars
+    word_chars = 0
+    for word in range(num_words):
+        word_chars += num_chars[word]
+        ngrams[word] = extend(SEED, hashes[word])
+        positions[word] = word
+    out["word_chars"] = word_chars
+    num_positions = max(0, num_words - _MIN_NGRAM_WORDS + 1)
+    for n in range(_MIN_NGRAM_WORDS, MAX_NGRAM_WORDS + 1):
+        _lengthen(ngrams, hashes, n, positions, num_positions)
+        first_equal(ngrams, positions, num_positions, slots, first)
+        _tally(first, positions, num_positions, counts)
+        if n < _MIN_DUPLICATE_WORDS:
+            top = _most_frequent(first, counts, positions, num_positions, num_chars, n)
+            for i in range(num_positions):
+                is_counted[i] = first[positions[i]] == top
+        else:
+            for i in range(num_positions):
+                is_counted[i] = first[positions[i]] != positions[i]
+        out_ngram_chars[n] = _covered_chars(positions, is_counted, num_positions, num_chars, n)
+        num_positions = _keep_candidates(first, counts, num_positions, positions)
 
 
 @kernel

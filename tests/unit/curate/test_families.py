@@ -9,9 +9,16 @@ import pyarrow as pa
 import pytest
 
 from bessemer.config.data import CurateConfig, SourceConfig
-from bessemer.curate.families import FAMILIES, LANGUAGE, Batch, family_of, needed_families
+from bessemer.curate.families import (
+    FAMILIES,
+    LANGUAGE,
+    Batch,
+    family_of,
+    measure,
+    needed_families,
+)
 from bessemer.curate.instruments import Instruments
-from bessemer.curate.signals import SIGNAL_DEFINITIONS, measure
+from bessemer.curate.signals import SIGNAL_DEFINITIONS
 
 OF_OTHERS = {"datatrove", "dclm", "dolma", "redpajama"}
 
@@ -55,10 +62,8 @@ def test_every_signal_is_of_one_family() -> None:
 
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family != "model"])
 def test_a_family_measures_what_it_defines(family: Any) -> None:
-    batch = Batch(
-        pa.array(["some words", ""], pa.large_string()), pa.array(["a.txt", None]), Instruments()
-    )
-    found = measure(batch, [family])
+    texts, urls = pa.array(["some words", ""], pa.large_string()), pa.array(["a.txt", None])
+    found = measure(Batch(texts, urls, Instruments(), families=[family]))
     if family == LANGUAGE:
         assert found.pop(LANGUAGE).tolist() == ["en", ""]
     assert list(found) == list(FAMILIES[family].definitions)

@@ -35,8 +35,7 @@ from bessemer.text.minhash import (
     shingles,
     signatures,
 )
-from bessemer.text.quality import quality_signals
-from bessemer.text.repetition import repetition_signals
+from bessemer.text.word_families import quality_signals, repetition_signals
 
 IngestTexts = Callable[..., Path]
 WEB = SourceConfig.model_validate({"name": "web", "kind": "web", "path": "*"})

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from bessemer.curate.dialects import DIALECTS
-from bessemer.curate.families import FAMILIES, Batch
+from bessemer.curate.families import Batch, measure
 from bessemer.curate.instruments import Instruments
-from bessemer.curate.signals import SIGNAL_DEFINITIONS, measure
+from bessemer.curate.signals import SIGNAL_DEFINITIONS
 
 PAGE = (
     "The furnace that stands at the end of the yard was built to make iron with coke. "
@@ -30,7 +30,7 @@ def add(numbers):
 
 def broken(recipe: str, text: str, url: str) -> set[str]:
     texts, urls = pa.array([text], pa.large_string()), pa.array([url])
-    found = measure(Batch(texts, urls, Instruments()), list(FAMILIES))
+    found = measure(Batch(texts, urls, Instruments()))
     return {
         name
         for name, ends in DIALECTS[recipe].items()

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.text.repetition import REPETITION_SIGNALS, repetition_signals
+from bessemer.text.repetition import REPETITION_SIGNALS
+from bessemer.text.word_families import repetition_signals
 
 from . import twins
 from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts, raw_array
