@@ -7,8 +7,7 @@ poems and tables have them too; the same lines both at the very top and at the v
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from bessemer.curate.edits import Edit, Place, change
@@ -30,15 +29,13 @@ class _Line(NamedTuple):
 
 def cut_navigation(text: str) -> tuple[str, tuple[Edit, ...]]:
     """`text` without the lines of a menu that stand both at its top and at its bottom."""
-    if not _run(list(islice(_lines(text, 0, len(text)), _MAX_OUTSIDE_LINES + _MIN_LINES))):
-        return text, ()  # as it is with most, told by the first lines
     reach = (_MAX_RUN_LINES + _MAX_OUTSIDE_LINES) * 2 * _MAX_LINE_CHARS
     middle = len(text) // 2
-    top = _run(list(_lines(text, 0, min(reach, middle))))
-    if len(top) < _MIN_LINES:
-        return text, ()
+    top = _run(_lines(text, 0, min(reach, middle)))
+    if not top:
+        return text, ()  # as it is with most, told by the first lines
     first = max(text.find("\n", max(len(text) - reach, middle)) + 1, middle)
-    bottom = _run(list(_lines(text, first, len(text)))[::-1])[::-1]
+    bottom = _run(reversed([*_lines(text, first, len(text))]))[::-1]
     begin, other, length = _longest_common(
         [line.text for line in top], [line.text for line in bottom]
     )
@@ -62,17 +59,19 @@ def _lines(text: str, start: int, end: int) -> Iterator[_Line]:
         start = line_end
 
 
-def _run(lines: list[_Line]) -> list[_Line]:
-    """The first run of a menu's lines that begins near the beginning."""
-    for skipped in range(min(_MAX_OUTSIDE_LINES + 1, len(lines))):
-        run = []
-        for line in lines[skipped : skipped + _MAX_RUN_LINES]:
-            if not _is_short(line.text):
-                break
+def _run(lines: Iterable[_Line]) -> list[_Line]:
+    """The first run of a menu's lines that begins near the beginning; no more lines are read."""
+    run: list[_Line] = []
+    for number, line in enumerate(lines, start=1):
+        if _is_short(line.text):
             run.append(line)
-        if len(run) >= _MIN_LINES:
-            return run
-    return []
+            if len(run) == _MAX_RUN_LINES:
+                break
+        elif len(run) >= _MIN_LINES or number > _MAX_OUTSIDE_LINES:
+            break
+        else:
+            run = []
+    return run if len(run) >= _MIN_LINES else []
 
 
 def _is_short(line: str) -> bool:

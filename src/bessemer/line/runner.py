@@ -7,6 +7,7 @@ manifest is written, after its sums were checked and its files were read back an
 from __future__ import annotations
 
 import fcntl
+import functools
 import logging
 import os
 import shutil
@@ -244,6 +245,7 @@ def _say(stage: Stage, manifest: StageManifest, reused: bool) -> None:
     _LOG.info("%-10s %-9s %s", stage.name, spent, flow)
 
 
+@functools.cache
 def _commit() -> str | None:
     """The commit of bessemer's own source, if it runs from a checkout."""
     try:
