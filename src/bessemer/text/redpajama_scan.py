@@ -15,7 +15,7 @@ from numba import njit
 
 from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, kernel, read_only
 from bessemer.text.characters import NEWLINE, NUM_CODE_POINTS, decode
-from bessemer.text.hashing import SEED, extend, finish, num_slots
+from bessemer.text.hashing import SEED, extend, finish
 from bessemer.text.stop_words import ENGLISH_STOP_WORDS
 from bessemer.text.string_classes import (
     ALNUM,
@@ -36,6 +36,10 @@ IN_WORD = 256  # `\w` of re
 PUNCTUATION = 512  # string.punctuation, ASCII
 ASCII_LETTER = 1024
 PLAIN = 2048  # ASCII letters and digits
+
+# A hundred times the stop words: nearly every look finds its word or nothing at once, and where a
+# processor guesses wrong it loses more time than a look takes.
+_STOP_WORD_SLOTS = 2**14
 
 _GAP, _WORD, _SIGNS = range(3)  # white space, or the kind of raw word
 _LAST_FIVE = (1 << 40) - 1
@@ -65,7 +69,7 @@ class Tables(NamedTuple):
 @functools.cache
 def scan_tables() -> Tables:
     """Return the tables that `scan` reads, built once."""
-    stop_words = np.zeros(num_slots(len(ENGLISH_STOP_WORDS)), np.uint64)
+    stop_words = np.zeros(_STOP_WORD_SLOTS, np.uint64)
     for word in ENGLISH_STOP_WORDS:
         key = _hash_of(word)
         slot = int(key) % len(stop_words)
@@ -287,7 +291,7 @@ def scan(
 def _is_stop_word(key: np.uint64, stop_words: Hashes) -> bool:
     mask = np.uint64(len(stop_words) - 1)
     slot = key & mask
-    while stop_words[slot] != 0 and stop_words[slot] != key:
+    while (stop_words[slot] != 0) & (stop_words[slot] != key):
         slot = (slot + np.uint64(1)) & mask
     return bool(stop_words[slot] == key)
 
