@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from bessemer.text.buffers import Counts, Hashes, kernel
-from bessemer.text.hashing import extend, first_equal, num_slots
+from bessemer.text.hashing import EMPTY, SEED, extend, first_equal, num_slots
 
 
 class Words(NamedTuple):
@@ -46,18 +46,44 @@ def empty_words(num_chars: int) -> Words:
 
 
 @kernel
+def compare_words(words: Words, num_words: int) -> int:
+    """Find the first equal of each word, and how many; the number of places that are left.
+
+    What is left in `positions` are the places where two words may repeat.
+    """
+    for word in range(num_words):
+        words.keys[word] = SEED
+        words.positions[word] = word
+    compare_ngrams(words, num_words, 1)
+    return go_on(words, keep_repeated(words, num_words))
+
+
+@kernel
 def compare_ngrams(words: Words, num_places: int, n: int) -> None:
-    """Make the keys at `positions` those of n words; find the first equal of each, and how many."""
+    """Make the keys at `positions` those of n words; find the first equal of each, and how many.
+
+    It is `bessemer.text.hashing.first_equal`, in one pass with what comes before and after.
+    """
+    _, _, keys, _, positions, first, counts, _, slots = words
+    hashes = words.hashes
+    num_used = num_slots(num_places)
+    slots[:num_used] = EMPTY
+    mask = np.uint64(num_used - 1)
     for i in range(num_places):
-        place = words.positions[i]
-        words.keys[place] = extend(words.keys[place], words.hashes[place + n - 1])
-    first_equal(words.keys, words.positions, num_places, words.slots, words.first)
-    for i in range(num_places):
-        place = words.positions[i]
-        if words.first[place] == place:
-            words.counts[place] = 1
-        else:
-            words.counts[words.first[place]] += 1
+        place = positions[i]
+        key = extend(keys[place], hashes[place + n - 1])
+        keys[place] = key
+        slot = key & mask
+        held = slots[slot]
+        while held != EMPTY and keys[held] != key:
+            slot = (slot + np.uint64(1)) & mask
+            held = slots[slot]
+        if held == EMPTY:
+            slots[slot] = place
+            counts[place] = 0
+            held = place
+        counts[held] += 1
+        first[place] = held
 
 
 @kernel
@@ -75,16 +101,23 @@ def most_frequent(words: Words, num_places: int) -> tuple[int, int]:
 @kernel
 def keep_repeated(words: Words, num_places: int) -> int:
     """Write into `kept` the places where n + 1 words may repeat: here and at the next, n do."""
+    positions, first, counts, kept = words.positions, words.first, words.counts, words.kept
     num_kept = 0
-    for i in range(num_places - 1):
-        here, following = words.positions[i], words.positions[i + 1]
-        if (
-            following == here + 1
-            and words.counts[words.first[here]] > 1
-            and words.counts[words.first[following]] > 1
-        ):
-            words.kept[num_kept] = here
-            num_kept += 1
+    before = -2
+    for i in range(num_places):
+        place = positions[i]
+        if counts[first[place]] > 1:
+            kept[num_kept] = before
+            num_kept += place == before + 1
+            before = place
+    return num_kept
+
+
+@kernel
+def go_on(words: Words, num_kept: int) -> int:
+    """Look no further than at the places that are kept; return their number."""
+    for i in range(num_kept):
+        words.positions[i] = words.kept[i]
     return num_kept
 
 

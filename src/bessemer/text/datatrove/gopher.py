@@ -13,11 +13,12 @@ from bessemer.text.buffers import kernel
 from bessemer.text.datatrove.decoded import Text, hash_between
 from bessemer.text.datatrove.tables import COUNTED, LINE_END, SPACE, Tables
 from bessemer.text.datatrove.tokens import HAS_LETTER, IS_SPACE, IS_SYMBOL, Tokens
-from bessemer.text.hashing import SEED, extend
 from bessemer.text.ngram_places import (
     Words,
     compare_ngrams,
+    compare_words,
     count_equal,
+    go_on,
     keep_repeated,
     most_frequent,
     num_chars_of,
@@ -196,10 +197,7 @@ def count_ngrams(words: Words, num_words: int, out_chars: npt.NDArray[np.int64])
     of the walk joined, so that "no where" is "nowhere"; here words are equal one by one.)
     """
     out_chars[:] = 0
-    num_places = max(0, num_words - 1)
-    for i in range(num_places):
-        words.keys[i] = extend(SEED, words.hashes[i])
-        words.positions[i] = i
+    num_places = compare_words(words, num_words)
     for n in range(2, min(num_words, _MAX_NGRAM_WORDS) + 1):
         compare_ngrams(words, num_places, n)
         if n < 5:
@@ -208,9 +206,7 @@ def count_ngrams(words: Words, num_words: int, out_chars: npt.NDArray[np.int64])
         num_left = keep_repeated(words, num_places)
         if n >= 5:
             out_chars[n] = _walk(words, num_places, n)
-        num_places = num_left
-        for i in range(num_places):
-            words.positions[i] = words.kept[i]
+        num_places = go_on(words, num_left)
 
 
 @kernel

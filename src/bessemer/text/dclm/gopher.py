@@ -15,7 +15,14 @@ import numpy.typing as npt
 from bessemer.text.buffers import Hashes, Integer, kernel
 from bessemer.text.dclm.decoded import Text
 from bessemer.text.hashing import SEED, extend, finish
-from bessemer.text.ngram_places import Words, compare_ngrams, keep_repeated, num_chars_of
+from bessemer.text.ngram_places import (
+    Words,
+    compare_ngrams,
+    compare_words,
+    go_on,
+    keep_repeated,
+    num_chars_of,
+)
 from bessemer.text.string_classes import ALNUM, ALPHA, BLANK
 
 TOP_NGRAM_WORDS = (2, 3, 4)
@@ -133,10 +140,7 @@ def count_ngrams(words: Words, num_words: int, out_chars: npt.NDArray[np.int64])
     Of 2 to 4 words: length times occurrences of the most frequent n-gram, of equals the longest. Of
     5 to 10: the words inside n-grams that occur twice or more, each once. 0 if none does.
     """
-    num_places = max(0, num_words - 1)
-    for place in range(num_places):
-        words.keys[place] = extend(SEED, words.hashes[place])
-        words.positions[place] = place
+    num_places = compare_words(words, num_words)
     for n in range(2, min(num_words, _MAX_NGRAM_WORDS) + 1):
         compare_ngrams(words, num_places, n)
         if n < _FIRST_DUPLICATE_WORDS:
@@ -156,9 +160,7 @@ def count_ngrams(words: Words, num_words: int, out_chars: npt.NDArray[np.int64])
                     first = max(place, covered_until)
                     covered_until = place + n
                     out_chars[n] += num_chars_of(words, first, covered_until - first)
-        num_places = keep_repeated(words, num_places)
-        for i in range(num_places):
-            words.positions[i] = words.kept[i]
+        num_places = go_on(words, keep_repeated(words, num_places))
 
 
 @kernel

@@ -19,6 +19,8 @@ from bessemer.text.hashing import SEED, extend, finish, first_equal, hash_ascii
 from bessemer.text.ngram_places import (
     Words,
     compare_ngrams,
+    compare_words,
+    go_on,
     keep_repeated,
     most_frequent,
     num_chars_of,
@@ -178,10 +180,7 @@ def count_ngrams(
     n-grams that occur twice or more, each occurrence counted; divided by those of all n-grams, so
     that a word in the middle counts n times in both.
     """
-    num_places = max(0, num_words - 1)
-    for place in range(num_places):
-        words.keys[place] = extend(SEED, words.hashes[place])
-        words.positions[place] = place
+    num_places = compare_words(words, num_words)
     all_chars = word_chars  # of all n-grams; of one word to begin with
     later_chars = word_chars  # of the words that are the last of an n-gram
     for n in range(2, min(num_words, _MAX_NGRAM_WORDS) + 1):
@@ -198,6 +197,4 @@ def count_ngrams(
                 if words.counts[words.first[place]] > 1:
                     out_repeated[n] += num_chars_of(words, place, n)
             out_all[n] = all_chars
-        num_places = keep_repeated(words, num_places)
-        for i in range(num_places):
-            words.positions[i] = words.kept[i]
+        num_places = go_on(words, keep_repeated(words, num_places))
