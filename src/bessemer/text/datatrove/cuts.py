@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, longest_document_bytes, utf8_buffers
-from bessemer.text.cuts import Cut, cuts_between
+from bessemer.text.buffers import Bytes, Counts
+from bessemer.text.cuts import Cut, cuts_of_texts
 from bessemer.text.datatrove.c4 import empty_line, list_kept
 from bessemer.text.datatrove.decoded import empty_text, read_text
 from bessemer.text.datatrove.tables import Tables, tables
@@ -21,12 +21,7 @@ from bessemer.text.datatrove.tables import Tables, tables
 
 def c4_cuts(array: pa.Array | pa.ChunkedArray, needs_punctuation: bool) -> Iterator[list[Cut]]:
     """The edits of each text, in the order of its bytes; none if C4 leaves it as it is."""
-    offsets, data = utf8_buffers(array)
-    longest_document_bytes(offsets)  # refuses what is too long
-    for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        kept = _list_kept(data, begin, end, needs_punctuation, tables())
-        stretches = [*zip(*(part.tolist() for part in kept), strict=True)]
-        yield cuts_between(data[begin:end].tobytes(), stretches, strips=True)
+    return cuts_of_texts(array, _list_kept, needs_punctuation, tables(), strips=True)
 
 
 @njit(cache=True, nogil=True)
