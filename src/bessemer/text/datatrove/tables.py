@@ -39,9 +39,8 @@ HOST = 1 << 16  # what a label of a host name may begin with
 WORD = 1 << 17  # \w of Python's re
 LINE_END = 1 << 18  # where str.splitlines parts lines
 DECIMAL = 1 << 19  # \d of Python's re
-PHRASE_START = 1 << 20  # what a phrase that C4 looks for begins with
-INFIX = 1 << 21  # what an infix begins with
-COUNTED = 1 << 22  # line ends, number signs, full stops and ellipses
+INFIX = 1 << 20  # what an infix begins with
+COUNTED = 1 << 21  # line ends, number signs, full stops and ellipses
 
 _LISTED = {
     "prefix": PREFIX,
@@ -143,7 +142,6 @@ def _classes(listed: dict[str, list[str]]) -> Codes:
         table[begin : end + 1] |= np.uint32(HOST)
     for chars, bit in (
         (_LINE_ENDS, LINE_END),
-        ("ljutpcLJUTPC{[", PHRASE_START),
         (_INFIXES, INFIX),
         (_LINE_ENDS + "#.\u2026", COUNTED),
     ):
