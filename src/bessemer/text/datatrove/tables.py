@@ -17,6 +17,7 @@ from bessemer.text import characters
 from bessemer.text.buffers import Bools, Bytes, Codes, Hashes, read_only
 from bessemer.text.characters import NUM_CODE_POINTS, class_table
 from bessemer.text.datatrove.rolling import hash_text, powers
+from bessemer.text.quality import STOP_WORDS
 
 # Classes of characters, bits of one table over all code points (uint32).
 PREFIX = 1 << 0  # cut off the front of a chunk of text by spaCy
@@ -55,7 +56,6 @@ _LISTED = {
     "punctuation": PUNCTUATION,
     "terminal": TERMINAL,
 }
-STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 _INFIXES = ".\u2026,-\u2013\u2014~:<>=/+*^"
 _LINE_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 

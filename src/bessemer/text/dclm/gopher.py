@@ -16,10 +16,9 @@ from bessemer.text.buffers import Hashes, Integer, kernel
 from bessemer.text.dclm.decoded import Text
 from bessemer.text.hashing import SEED, extend, finish
 from bessemer.text.ngram_places import Words, compare_ngrams, keep_repeated, num_chars_of
+from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS
 from bessemer.text.string_classes import ALNUM, ALPHA, BLANK
 
-TOP_NGRAM_WORDS = (2, 3, 4)
-DUPLICATE_NGRAM_WORDS = (5, 6, 7, 8, 9, 10)
 _FIRST_DUPLICATE_WORDS = min(DUPLICATE_NGRAM_WORDS)
 _MAX_NGRAM_WORDS = max(DUPLICATE_NGRAM_WORDS)
 _MAX_STOP_WORD_CHARS = 4
