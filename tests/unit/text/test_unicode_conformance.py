@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from bessemer.text.blocklists import DOMAINS, WORDS, hash_entries, make_url_lists
 from bessemer.text.code import code_signals
 from bessemer.text.quality import quality_signals
 from bessemer.text.redpajama import redpajama_signals
 from bessemer.text.repetition import repetition_signals
 from bessemer.text.scripts import script_signals
-from bessemer.text.urls import DOMAINS, WORDS, hash_entries, make_url_lists, url_signals
+from bessemer.text.urls import url_signals
 from bessemer.text.web_lines import web_line_signals
 
 from .texts import raw_array
