@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.ledgers import read_decisions
 
 from bessemer.core.events import Silent
 from bessemer.line.runner import run_stages
@@ -48,8 +49,6 @@ def test_shards_of_another_size_change_no_decision(run_file: Path) -> None:
         overrides = [f'run.root="{size}"', f'curate.shard_bytes="{size}"']
         workspace = plan_workspace(run_file, overrides)
         run_stages(workspace, Silent(), last="split")
-        from bessemer.curate.ledger import read_decisions
-
         folders = [
             workspace.folder(stage) for stage in ("ingest", "rules", "mask", "exact", "fuzzy")
         ]

@@ -7,13 +7,14 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from tests.ledgers import read_decisions
 from tests.unit.text.fasttext_files import write_model
 
 import bessemer as package
 from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.storage import read_table
 from bessemer.curate.language import detect_languages, load_language_model, shipped_model
-from bessemer.curate.ledger import list_shards, read_decisions
+from bessemer.curate.ledger import list_shards
 from bessemer.line.workspace import plan_workspace
 
 Bessemer = Callable[..., CompletedProcess[str]]

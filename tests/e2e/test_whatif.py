@@ -10,11 +10,12 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from tests.ledgers import read_decisions
 
 import bessemer as package
 from bessemer.core.layout import DOCUMENTS, SHARDS, SIGNALS
 from bessemer.core.storage import read_json, read_table
-from bessemer.curate.ledger import list_shards, read_decisions
+from bessemer.curate.ledger import list_shards
 from bessemer.line import show_whatif
 from bessemer.line.whatif import WhatIf
 from bessemer.line.workspace import Workspace, plan_workspace

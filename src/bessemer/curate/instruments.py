@@ -12,7 +12,7 @@ from bessemer.core.fingerprint import digest_file
 from bessemer.curate.language import LanguageModel, load_language_model, shipped_model
 from bessemer.curate.quality_model import QualityModel, load_model
 from bessemer.curate.url_lists import read_url_lists
-from bessemer.text.urls import UrlLists
+from bessemer.text.blocklists import UrlLists
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

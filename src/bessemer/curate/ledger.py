@@ -60,18 +60,6 @@ def write_decisions(
     write_table(folder / DECISIONS / shard, everything)
 
 
-def read_decisions(folders: Iterable[Path]) -> pa.Table:
-    """The whole ledger of some stages, stage by stage; all of it is in memory, spans included."""
-    return concat_tables(
-        [
-            read_table(path)
-            for folder in folders
-            for path in sorted((folder / DECISIONS).glob("*.parquet"))
-        ],
-        DECISION,
-    )
-
-
 def lost_doc_ids(folders: Iterable[Path], shard: str) -> np.ndarray:
     """Sorted ids (int64) of the documents of one shard that these stages dropped."""
     ids = [np.empty(0, np.int64)]

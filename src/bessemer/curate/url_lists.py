@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from bessemer.core.errors import DataError
-from bessemer.text.urls import UrlLists, hash_entries, make_url_lists
+from bessemer.text.blocklists import UrlLists, hash_entries, make_url_lists
 
 _READ_BYTES = 1 << 24
 _COMPRESSED = ("gz", "zst", "bz2", "xz")

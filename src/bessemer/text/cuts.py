@@ -1,15 +1,44 @@
-"""Turns the stretches of a text that stay into edits: what is between them is taken out.
+"""Turns the stretches of texts that stay into edits: what is between them is taken out.
 
 What is left is the text that the peer hands on, byte for byte.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import TypeVarTuple
+
+import pyarrow as pa
+
+from bessemer.text.buffers import Bytes, Counts, longest_document_bytes, utf8_buffers
+
+Arguments = TypeVarTuple("Arguments")
+
 Cut = tuple[int, int, str | None]
 """First byte, the byte behind the last, and what takes the place of these (None: nothing)."""
 
 Stretch = tuple[int, int, int]
 """First byte, the byte behind the last, and the number of the line that it is of."""
+
+
+def cuts_of_texts(
+    array: pa.Array | pa.ChunkedArray,
+    list_kept: Callable[[Bytes, int, int, *Arguments], tuple[Counts, Counts, Counts]],
+    *arguments: *Arguments,
+    strips: bool,
+) -> Iterator[list[Cut]]:
+    """The edits of each text, in the order of its bytes; none if the text stays as it is.
+
+    `list_kept` of all bytes, of where a text begins and ends in them, and of `arguments` gives the
+    stretches of the text that stay: first byte, byte behind the last and line of each, counted
+    within the text. `strips` is that of `cuts_between`.
+    """
+    offsets, data = utf8_buffers(array)
+    longest_document_bytes(offsets)  # refuses what is too long
+    for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        kept = list_kept(data, begin, end, *arguments)
+        stretches = [*zip(*(part.tolist() for part in kept), strict=True)]
+        yield cuts_between(data[begin:end].tobytes(), stretches, strips)
 
 
 def cuts_between(text: bytes, kept: list[Stretch], strips: bool) -> list[Cut]:

@@ -55,7 +55,8 @@ def compare_words(words: Words, num_words: int) -> int:
         words.keys[word] = SEED
         words.positions[word] = word
     compare_ngrams(words, num_words, 1)
-    return go_on(words, keep_repeated(words, num_words))
+    num_places: int = go_on(words, keep_repeated(words, num_words))
+    return num_places
 
 
 @kernel

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from tests.ledgers import read_decisions
 
 from bessemer.core.manifest import Conservation
 from bessemer.curate.exact_dedup import exact
-from bessemer.curate.ledger import list_shards, read_decisions, read_survivors
+from bessemer.curate.ledger import list_shards, read_survivors
 from bessemer.engine.tasks import Engine
 
 IngestTexts = Callable[..., Path]

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from tests.ledgers import read_decisions
 
 from bessemer.config.data import FuzzyConfig
 from bessemer.core.keyed import derive_key
 from bessemer.core.schema import CLUSTER
 from bessemer.core.storage import read_table
 from bessemer.curate.fuzzy_dedup import fuzzy
-from bessemer.curate.ledger import read_decisions
 from bessemer.engine.tasks import Engine
 from bessemer.text.minhash import band_hashes, signatures
 from bessemer.text.minhash import shingles as hash_shingles

@@ -19,7 +19,6 @@ from bessemer.curate.ledger import (
     decision,
     list_shards,
     lost_doc_ids,
-    read_decisions,
     read_survivors,
     shard_name,
     shard_of,
@@ -73,8 +72,6 @@ def test_rows_are_kept_in_the_order_of_ids_and_within_one_as_given(tmp_path: Pat
     assert [(r["doc_id"], r["rule"]) for r in table.to_pylist()] == [
         (2, "r"), (5, "b"), (5, "a"), (5, "c"),
     ]  # fmt: skip
-    assert read_decisions([tmp_path, tmp_path / "none"]).equals(table)
-    assert read_decisions([]).schema == DECISION
 
 
 def test_the_shard_of_a_document_is_that_of_its_file(ingest_texts: IngestTexts) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.ledgers import read_decisions
+
 from bessemer.config.data import PiiConfig, SourceConfig
 from bessemer.core.manifest import StageResult
 from bessemer.core.storage import read_table
-from bessemer.curate.ledger import list_shards, read_decisions, read_survivors
+from bessemer.curate.ledger import list_shards, read_survivors
 from bessemer.curate.mask import kinds_for, mask
 from bessemer.engine.tasks import Engine
 from bessemer.tokens.edits import apply_edits, read_edits

@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
+from tests.ledgers import read_decisions
 
 from bessemer.config.data import CurateConfig, FuzzyConfig, PiiConfig, SourceConfig
 from bessemer.core.storage import read_table
 from bessemer.curate.dialects import DIALECTS, LINE_CUTS
 from bessemer.curate.fuzzy_dedup import fuzzy
-from bessemer.curate.ledger import read_decisions
 from bessemer.curate.mask import mask
 from bessemer.curate.signals import SIGNAL_DEFINITIONS
 from bessemer.engine.relations import query, relations

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.ledgers import read_decisions
 
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.errors import IntegrityError
 from bessemer.core.storage import read_table, write_table
 from bessemer.curate.bounds import rules_for
-from bessemer.curate.ledger import read_decisions
 from bessemer.curate.presets import PRESETS
 from bessemer.curate.replay import Group, replay
 from bessemer.curate.rules import rules

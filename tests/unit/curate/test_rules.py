@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.ledgers import read_decisions
 
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.storage import read_table, write_table
 from bessemer.curate.bounds import Rule, rules_for
-from bessemer.curate.ledger import list_shards, read_decisions, read_survivors
+from bessemer.curate.ledger import list_shards, read_survivors
 from bessemer.curate.presets import PRESETS
 from bessemer.curate.rules import rules
 from bessemer.curate.signals import SIGNAL_DEFINITIONS, signals

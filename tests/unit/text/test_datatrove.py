@@ -20,7 +20,8 @@ from bessemer.text.datatrove.signals import DATATROVE_SIGNALS, datatrove_signals
 from bessemer.text.datatrove.tables import DECIMAL, LETTER, SPACE, WORD, tables
 from bessemer.text.datatrove.tokens import IS_SPACE, empty_tokens, find_tokens
 
-from .texts import SETTINGS, TEXTS, layouts
+from .checks import apply_cuts, assert_layout_changes_nothing
+from .texts import SETTINGS, TEXTS
 
 GOLDEN: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "golden" / "datatrove.json").read_text("utf-8")
@@ -88,17 +89,7 @@ def test_what_c4_leaves_is_what_datatrove_leaves() -> None:
     assert len(rows) > 20
     texts = pa.array([row["text"] for row in rows], pa.large_string())
     for row, cuts in zip(rows, c4_cuts(texts, needs_punctuation=False), strict=True):
-        assert apply(row["text"], cuts) == row["cut"]
-
-
-def apply(text: str, cuts: list[tuple[int, int, str | None]]) -> str:
-    data = text.encode()
-    parts, done = [], 0
-    for begin, end, replacement in cuts:
-        assert done <= begin < end
-        parts += [data[done:begin], (replacement or "").encode()]
-        done = end
-    return b"".join([*parts, data[done:]]).decode()
+        assert apply_cuts(row["text"], cuts) == row["cut"]
 
 
 @SETTINGS
@@ -111,9 +102,9 @@ def test_words_cover_all_but_white_space(text: str) -> None:
 @given(TEXTS)
 def test_a_text_that_was_cut_is_not_cut_again(text: str) -> None:
     [cuts] = c4_cuts(pa.array([text], pa.large_string()), needs_punctuation=False)
-    left = apply(text, cuts)
+    left = apply_cuts(text, cuts)
     [again] = c4_cuts(pa.array([left], pa.large_string()), needs_punctuation=False)
-    assert apply(left, again) == left or "[" in text  # a citation may bring forth another
+    assert apply_cuts(left, again) == left or "[" in text  # a citation may bring forth another
 
 
 @pytest.mark.parametrize("piece", [":)", "'", "''", "=(", "a.", ":-)x", "x-", "can't-", "(("])
@@ -137,12 +128,7 @@ def test_classes_are_those_of_python() -> None:
 
 
 def test_layout_of_the_array_changes_nothing() -> None:
-    texts = [row["text"] for row in GOLDEN[:30]]
-    expected = datatrove_signals(pa.array(texts, pa.large_string()))
-    for array in layouts(texts).values():
-        found = datatrove_signals(array)
-        for name, values in expected.items():
-            assert np.array_equal(found[name], values), name
+    assert_layout_changes_nothing(datatrove_signals, [row["text"] for row in GOLDEN[:30]])
 
 
 def test_an_emoticon_that_a_neighbour_hides_is_the_known_difference() -> None:

@@ -19,7 +19,8 @@ from bessemer.curate.dialects import DIALECTS
 from bessemer.text.dclm.cuts import c4_dclm_cuts
 from bessemer.text.dclm.signals import DCLM_SIGNALS, dclm_signals
 
-from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts
+from .checks import apply_cuts, assert_layout_changes_nothing
+from .texts import EDGE_CASES, SETTINGS, TEXTS
 
 FOLDER = Path(__file__).parent / "golden"
 GOLDEN: dict[str, Any] = json.loads((FOLDER / "dclm.json").read_text("utf-8"))
@@ -121,7 +122,7 @@ def test_what_is_left_is_what_dclm_leaves() -> None:
         GOLDEN_TEXTS, GOLDEN["rows"], c4_dclm_cuts(ARRAY), strict=True
     ):
         if sentences is not None:
-            assert apply(text, cuts) == (text if left is None else left)
+            assert apply_cuts(text, cuts) == (text if left is None else left)
             num_cut += left is not None
     assert num_cut > 50
 
@@ -133,28 +134,14 @@ def test_a_text_may_have_190_000_characters() -> None:
     assert [is_kept(found, index, DIALECTS["c4@dclm"]) for index in range(2)] == [True, False]
 
 
-def apply(text: str, cuts: list[tuple[int, int, str | None]]) -> str:
-    data = text.encode()
-    parts, done = [], 0
-    for begin, end, replacement in cuts:
-        assert done <= begin < end
-        parts += [data[done:begin], (replacement or "").encode()]
-        done = end
-    return b"".join([*parts, data[done:]]).decode()
-
-
 @SETTINGS
 @given(TEXTS)
 def test_a_text_that_was_cut_is_not_cut_again(text: str) -> None:
     [cuts] = c4_dclm_cuts(pa.array([text], pa.large_string()))
-    left = apply(text, cuts)
+    left = apply_cuts(text, cuts)
     [again] = c4_dclm_cuts(pa.array([left], pa.large_string()))
-    assert apply(left, again) == left or "[" in text  # a citation may bring forth another
+    assert apply_cuts(left, again) == left or "[" in text  # a citation may bring forth another
 
 
 def test_layout_of_the_array_changes_nothing() -> None:
-    expected = dclm_signals(pa.array(EDGE_CASES, pa.large_string()))
-    for array in layouts(EDGE_CASES).values():
-        found = dclm_signals(array)
-        for name, values in expected.items():
-            assert np.array_equal(found[name], values), name
+    assert_layout_changes_nothing(dclm_signals, EDGE_CASES)

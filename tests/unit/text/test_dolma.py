@@ -17,7 +17,8 @@ from bessemer.curate.dialects import DIALECTS
 from bessemer.text.dolma.cuts import c4_dolma_cuts
 from bessemer.text.dolma.signals import DOLMA_SIGNALS, dolma_signals
 
-from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts
+from .checks import apply_cuts, assert_layout_changes_nothing
+from .texts import EDGE_CASES, SETTINGS, TEXTS
 
 FOLDER = Path(__file__).parent / "golden"
 GOLDEN: dict[str, Any] = json.loads((FOLDER / "dolma.json").read_text("utf-8"))
@@ -66,20 +67,10 @@ def test_c4_takes_out_the_lines_that_the_tagger_marks() -> None:
             continue  # the tagger's places are those of the text in small letters
         marked = {place for first, last in row["cut"] for place in range(first, last)}
         expected = "".join(char for place, char in enumerate(text) if place not in marked)
-        assert apply(text, cuts) == expected
+        assert apply_cuts(text, cuts) == expected
+        assert all(replacement is None for _, _, replacement in cuts)
         num_cut += bool(cuts)
     assert num_cut > 100
-
-
-def apply(text: str, cuts: list[tuple[int, int, str | None]]) -> str:
-    data = text.encode()
-    parts, done = [], 0
-    for begin, end, replacement in cuts:
-        assert done <= begin < end
-        assert replacement is None
-        parts.append(data[done:begin])
-        done = end
-    return b"".join([*parts, data[done:]]).decode()
 
 
 def left_by_c4(text: str) -> str:
@@ -95,7 +86,7 @@ def left_by_c4(text: str) -> str:
 @given(TEXTS)
 def test_lines_that_stay(text: str) -> None:
     [cuts] = c4_dolma_cuts(pa.array([text], pa.large_string()))
-    assert apply(text, cuts) == left_by_c4(text)
+    assert apply_cuts(text, cuts) == left_by_c4(text)
 
 
 def test_a_median_of_an_even_number_of_words_may_end_in_a_half() -> None:
@@ -104,8 +95,4 @@ def test_a_median_of_an_even_number_of_words_may_end_in_a_half() -> None:
 
 
 def test_layout_of_the_array_changes_nothing() -> None:
-    expected = dolma_signals(pa.array(EDGE_CASES, pa.large_string()))
-    for array in layouts(EDGE_CASES).values():
-        found = dolma_signals(array)
-        for name, values in expected.items():
-            assert np.array_equal(found[name], values), name
+    assert_layout_changes_nothing(dolma_signals, EDGE_CASES)

@@ -1,6 +1,7 @@
 """Quality signals: one whole row by hand, the traps one by one, and the twin on everything else."""
 
-import numpy as np
+from functools import partial
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -11,21 +12,17 @@ from bessemer.text.quality import QUALITY_SIGNALS
 from bessemer.text.word_families import quality_signals
 
 from . import twins
-from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts, raw_array
+from .checks import assert_nothing_in_blank_texts, assert_signals_like_twin, edge_cases
+from .texts import SETTINGS, TEXTS, layouts, raw_array
 
 
 def signals_of(text: str) -> dict[str, float]:
     return {name: float(values[0]) for name, values in quality_signals(pa.array([text])).items()}
 
 
-def assert_like_twin(array: pa.Array | pa.ChunkedArray, texts: list[str]) -> None:
-    """Bit for bit: both round one exact quotient once to double and once to float32."""
-    found = quality_signals(array)
-    expected = [twins.quality(text) for text in texts]
-    assert list(found) == list(QUALITY_SIGNALS)
-    for name, values in found.items():
-        assert values.dtype == np.float32
-        assert values.tolist() == [float(row[name]) for row in expected], name
+assert_like_twin = partial(
+    assert_signals_like_twin, quality_signals, QUALITY_SIGNALS, twins.quality
+)
 
 
 def test_a_whole_row_by_hand() -> None:
@@ -60,14 +57,8 @@ def test_a_whole_row_by_hand() -> None:
 
 
 def test_empty_null_and_blank_documents() -> None:
-    found = quality_signals(pa.array(["", None, " \r\n\t"], pa.large_string()))
-    blank = {"char_count": 4, "whitespace_frac": 1}
-    assert {name: values.tolist() for name, values in found.items()} == {
-        name: [0, 0, blank.get(name, 0)] for name in QUALITY_SIGNALS
-    }
-    none = quality_signals(pa.array([], pa.string()))
-    assert {name: values.shape for name, values in none.items()} == dict.fromkeys(
-        QUALITY_SIGNALS, (0,)
+    assert_nothing_in_blank_texts(
+        quality_signals, QUALITY_SIGNALS, {"char_count": 4, "whitespace_frac": 1}
     )
 
 
@@ -126,8 +117,7 @@ def test_twin_compares_the_same_signs() -> None:
 
 @pytest.mark.parametrize("layout", layouts([]))
 def test_twin_on_edge_cases(layout: str) -> None:
-    texts = [*EDGE_CASES, None, *reversed(EDGE_CASES)]
-    assert_like_twin(layouts(texts)[layout], [text or "" for text in texts])
+    assert_like_twin(*edge_cases(layout))
 
 
 @SETTINGS

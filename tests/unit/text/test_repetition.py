@@ -1,5 +1,7 @@
 """Repetition signals: whole rows by hand, the dialect's corners, and the twin on the rest."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -10,7 +12,8 @@ from bessemer.text.repetition import REPETITION_SIGNALS
 from bessemer.text.word_families import repetition_signals
 
 from . import twins
-from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts, raw_array
+from .checks import assert_nothing_in_blank_texts, assert_signals_like_twin, edge_cases
+from .texts import SETTINGS, TEXTS, layouts, raw_array
 
 
 def signals_of(text: str) -> dict[str, float]:
@@ -21,13 +24,9 @@ def non_zero(text: str) -> dict[str, float]:
     return {name: value for name, value in signals_of(text).items() if value}
 
 
-def assert_like_twin(array: pa.Array | pa.ChunkedArray, texts: list[str]) -> None:
-    found = repetition_signals(array)
-    expected = [twins.repetition(text) for text in texts]
-    assert list(found) == list(REPETITION_SIGNALS) == list(expected[0])
-    for name, values in found.items():
-        assert values.dtype == np.float32
-        assert values.tolist() == [float(row[name]) for row in expected], name
+assert_like_twin = partial(
+    assert_signals_like_twin, repetition_signals, REPETITION_SIGNALS, twins.repetition
+)
 
 
 def close(signals: dict[str, float]) -> object:
@@ -87,12 +86,7 @@ def test_the_first_occurrence_is_no_repeat() -> None:
 
 
 def test_empty_null_and_blank_documents() -> None:
-    found = repetition_signals(pa.array(["", None, " \n\n "], pa.large_string()))
-    assert {name: values.tolist() for name, values in found.items()} == {
-        key: [0, 0, 0] for key in REPETITION_SIGNALS
-    }
-    none = repetition_signals(pa.array([], pa.string()))
-    assert all(values.shape == (0,) for values in none.values())
+    assert_nothing_in_blank_texts(repetition_signals, REPETITION_SIGNALS)
 
 
 def test_names_end_in_their_unit() -> None:
@@ -102,8 +96,7 @@ def test_names_end_in_their_unit() -> None:
 
 @pytest.mark.parametrize("layout", layouts([]))
 def test_twin_on_edge_cases(layout: str) -> None:
-    texts = [*EDGE_CASES, None, *reversed(EDGE_CASES)]
-    assert_like_twin(layouts(texts)[layout], [text or "" for text in texts])
+    assert_like_twin(*edge_cases(layout))
 
 
 @SETTINGS

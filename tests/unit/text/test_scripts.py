@@ -2,6 +2,7 @@
 
 import sys
 import unicodedata
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,8 @@ from bessemer.text.scripts import (
 )
 
 from . import twins
-from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts, raw_array
+from .checks import assert_nothing_in_blank_texts, assert_signals_like_twin, edge_cases
+from .texts import SETTINGS, TEXTS, layouts, raw_array
 
 PROPERTIES = {
     script: rf"\p{{Script={script}}}" if script != "kana" else r"\p{Script=Hiragana}|\p{Katakana}"
@@ -70,13 +72,7 @@ def twin(text: str) -> dict[str, np.float32]:
     }
 
 
-def assert_like_twin(array: pa.Array | pa.ChunkedArray, texts: list[str]) -> None:
-    found = script_signals(array)
-    expected = [twin(text) for text in texts]
-    assert list(found) == list(SCRIPT_SIGNALS) == list(twin(""))
-    for name, values in found.items():
-        assert values.dtype == np.float32
-        assert values.tolist() == [float(row[name]) for row in expected], name
+assert_like_twin = partial(assert_signals_like_twin, script_signals, SCRIPT_SIGNALS, twin)
 
 
 def test_a_whole_row_by_hand() -> None:
@@ -145,19 +141,12 @@ def test_emoji_like_another_database() -> None:
 
 
 def test_empty_null_and_blank_documents() -> None:
-    found = script_signals(pa.array(["", None, " \r\n\t"], pa.large_string()))
-    assert {name: values.tolist() for name, values in found.items()} == {
-        name: [0, 0, 0] for name in SCRIPT_SIGNALS
-    }
-    assert all(
-        values.shape == (0,) for values in script_signals(pa.array([], pa.string())).values()
-    )
+    assert_nothing_in_blank_texts(script_signals, SCRIPT_SIGNALS)
 
 
 @pytest.mark.parametrize("layout", layouts([]))
 def test_twin_on_edge_cases(layout: str) -> None:
-    texts = [*EDGE_CASES, None, *reversed(EDGE_CASES)]
-    assert_like_twin(layouts(texts)[layout], [text or "" for text in texts])
+    assert_like_twin(*edge_cases(layout))
 
 
 @SETTINGS

@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from bessemer.text.blocklists import DOMAINS, WORDS, hash_entries, make_url_lists
 from bessemer.text.code import code_signals
 from bessemer.text.redpajama import redpajama_signals
 from bessemer.text.scripts import script_signals
-from bessemer.text.urls import DOMAINS, WORDS, hash_entries, make_url_lists, url_signals
+from bessemer.text.urls import url_signals
 from bessemer.text.web_lines import web_line_signals
 from bessemer.text.word_families import quality_signals, repetition_signals
 

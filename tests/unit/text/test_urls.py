@@ -8,18 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.text.urls import (
+from bessemer.text.blocklists import (
     DOMAINS,
     KINDS,
     SOFT_WORDS,
     STRINGS,
-    URL_SIGNALS,
     URLS,
     WORDS,
     hash_entries,
     make_url_lists,
-    url_signals,
 )
+from bessemer.text.urls import URL_SIGNALS, url_signals
 
 from .texts import SETTINGS, raw_array
 

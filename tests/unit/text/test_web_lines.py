@@ -1,6 +1,7 @@
 """Line rules: each by hand, DCLM's own expectations, and a twin that removes as DCLM does."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,8 @@ from bessemer.text.web_counters import COUNTED
 from bessemer.text.web_lines import WEB_LINE_SIGNALS, web_line_signals
 
 from . import twins
-from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts, raw_array
+from .checks import assert_nothing_in_blank_texts, assert_signals_like_twin, edge_cases
+from .texts import SETTINGS, TEXTS, layouts, raw_array
 
 POLICIES = (
     *("terms of use", "privacy policy", "cookie policy"),
@@ -115,13 +117,7 @@ def twin(text: str) -> dict[str, np.float32]:
     }
 
 
-def assert_like_twin(array: pa.Array | pa.ChunkedArray, texts: list[str]) -> None:
-    found = web_line_signals(array)
-    expected = [twin(text) for text in texts]
-    assert list(found) == list(WEB_LINE_SIGNALS) == list(twin(""))
-    for name, values in found.items():
-        assert values.dtype == np.float32
-        assert values.tolist() == [float(row[name]) for row in expected], name
+assert_like_twin = partial(assert_signals_like_twin, web_line_signals, WEB_LINE_SIGNALS, twin)
 
 
 def test_a_whole_row_by_hand() -> None:
@@ -220,19 +216,12 @@ def test_buttons(text: str, removed: int, of: int) -> None:
 
 
 def test_empty_null_and_blank_documents() -> None:
-    found = web_line_signals(pa.array(["", None, " \r\n\t"], pa.large_string()))
-    assert {name: values.tolist() for name, values in found.items()} == {
-        name: [0, 0, 0] for name in WEB_LINE_SIGNALS
-    }
-    assert all(
-        values.shape == (0,) for values in web_line_signals(pa.array([], pa.string())).values()
-    )
+    assert_nothing_in_blank_texts(web_line_signals, WEB_LINE_SIGNALS)
 
 
 @pytest.mark.parametrize("layout", layouts([]))
 def test_twin_on_edge_cases(layout: str) -> None:
-    texts = [*EDGE_CASES, None, *reversed(EDGE_CASES)]
-    assert_like_twin(layouts(texts)[layout], [text or "" for text in texts])
+    assert_like_twin(*edge_cases(layout))
 
 
 @SETTINGS

@@ -1,10 +1,10 @@
 """C4's line rules as datatrove applies them, and FineWeb's measures of what they leave.
 
 Definitions are those of `C4QualityFilter` in datatrove 0.10.1. Lines are those of str.splitlines,
-stripped. A line is taken out if a word of it is longer than MAX_WORD_CHARS, if it has fewer than
-MIN_LINE_WORDS words, names JavaScript or a policy, or (where that is asked for) does not end in
-terminal punctuation. Marks of citations are taken out of lines. The default of datatrove asks for
-terminal punctuation; FineWeb, which uses the same filter, does not.
+stripped. A line is taken out if it has a word longer than MAX_WORD_CHARS or fewer words than
+MIN_LINE_WORDS (both in `c4_lines`), if it names JavaScript or a policy, or (where that is asked
+for) if it does not end in terminal punctuation. Marks of citations are taken out of lines. The
+default of datatrove asks for terminal punctuation; FineWeb, which uses the same filter, does not.
 
 As every line end is white space, the words of a line that stays are among those of the text; only a
 line with a citation in it is split anew.
@@ -17,17 +17,24 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bessemer.text.buffers import Codes, Counts, kernel
-from bessemer.text.datatrove.decoded import Text, empty_text, hash_between, put
-from bessemer.text.datatrove.fineweb import SHORT_LINE_CHARS
-from bessemer.text.datatrove.tables import (
-    DECIMAL,
-    LINE_END,
-    PHRASE_START,
-    SPACE,
-    TERMINAL,
-    Tables,
+from bessemer.text.buffers import Counts, kernel
+from bessemer.text.c4_phrases import (
+    HAS_BRACKET,
+    HAS_CURLY,
+    HAS_JAVASCRIPT,
+    HAS_LOREM,
+    find_phrases,
 )
+from bessemer.text.datatrove.c4_lines import (
+    copy_without_citations,
+    ends_sentence,
+    has_citation,
+    has_words,
+    next_line,
+)
+from bessemer.text.datatrove.decoded import Text, empty_text, hash_between
+from bessemer.text.datatrove.fineweb import SHORT_LINE_CHARS
+from bessemer.text.datatrove.tables import SPACE, TERMINAL, Tables
 from bessemer.text.datatrove.tokens import (
     ENDS_SENTENCE,
     IS_PUNCT,
@@ -37,24 +44,6 @@ from bessemer.text.datatrove.tokens import (
     find_tokens,
 )
 from bessemer.text.ngram_places import Words, count_equal
-
-MAX_WORD_CHARS = 1000
-MIN_LINE_WORDS = 3
-_POLICIES = (
-    "terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies",
-    "use cookies",
-)  # fmt: skip
-_NEWLINE, _CARRIAGE_RETURN, _OPEN, _CLOSE, _CURLY, _DOT = 0x0A, 0x0D, 0x5B, 0x5D, 0x7B, 0x2E
-
-
-def _codes(text: str) -> Codes:
-    return np.array([ord(char) for char in text], np.uint32)
-
-
-_EDIT, _NEEDED = _codes("[edit]"), _codes("[citation needed]")
-_LOREM, _JAVASCRIPT = _codes("lorem ipsum"), _codes("javascript")
-_TERMS, _PRIVACY, _COOKIE_POLICY, _USES, _USE_OF, _USE = map(_codes, _POLICIES)
-_HAS_LOREM, _HAS_JAVASCRIPT, _HAS_CURLY, _HAS_POLICY, _HAS_BRACKET = 1, 2, 4, 8, 16
 
 C4_COUNTS = np.dtype(
     [
@@ -100,28 +89,28 @@ def count_c4(
     token = 0
     place = 0
     while place < num_chars:
-        begin, end, place = _next_line(text, place, num_chars)
+        begin, end, place = next_line(text, place, num_chars)
         while token < num_tokens and tokens.begins[token] < begin:
             token += 1
         first_token = token
         while token < num_tokens and tokens.begins[token] < end:
             token += 1
-        if not _has_words(text, begin, end):
+        if not has_words(text, begin, end):
             continue
-        found = _phrases(text, begin, end)
-        has_citation = found & _HAS_BRACKET and _has_citation(text, begin, end)
-        if has_citation:
-            stop = _copy_without_citations(text, begin, end, tables, line.text)
+        found = find_phrases(text.codes, begin, end, False)
+        is_cited = found & HAS_BRACKET and has_citation(text, begin, end)
+        if is_cited:
+            stop = copy_without_citations(text, begin, end, tables, line.text)
             num_line_tokens = find_tokens(line.text, stop, tables, line.suffixes, line.tokens)
-            punctuated = _ends_sentence(line.text, 0, stop)
-            found = _phrases(line.text, 0, stop)
+            punctuated = ends_sentence(line.text, 0, stop)
+            found = find_phrases(line.text.codes, 0, stop, False)
         else:
-            punctuated = _ends_sentence(text, begin, end)
-        found &= ~_HAS_BRACKET
-        if found & _HAS_LOREM:
+            punctuated = ends_sentence(text, begin, end)
+        found &= ~HAS_BRACKET
+        if found & HAS_LOREM:
             lorem += 1
             lorem_punctuated += punctuated
-        elif found & _HAS_CURLY and not found & _HAS_JAVASCRIPT:
+        elif found & HAS_CURLY and not found & HAS_JAVASCRIPT:
             curly += 1
             curly_punctuated += punctuated
         if found:
@@ -130,7 +119,7 @@ def count_c4(
         leading = 0
         last_trailing = trailing
         trailing = 0
-        if has_citation:
+        if is_cited:
             num_sentences, num_words = _count_sentences(line.tokens, 0, num_line_tokens)
             size = stop
             while trailing < size and np.int64(line.text.kinds[size - 1 - trailing]) & SPACE:
@@ -189,69 +178,6 @@ def count_c4(
 
 
 @kernel
-def list_kept(
-    text: Text,
-    num_chars: int,
-    needs_punctuation: bool,
-    tables: Tables,
-    line: Line,
-    out_begins: Counts,
-    out_ends: Counts,
-    out_lines: Counts,
-) -> int:
-    """Write what C4 keeps of a text: stretches of characters, and the number of the line of each.
-
-    A line has a stretch more than citations in it. Returns the number of stretches, of which a text
-    has no more than characters and one.
-    """
-    num_kept = num_lines = 0
-    place = 0
-    while place < num_chars:
-        begin, end, place = _next_line(text, place, num_chars)
-        if not _has_words(text, begin, end):
-            continue
-        stop = _copy_without_citations(text, begin, end, tables, line.text)
-        if needs_punctuation and not _ends_sentence(line.text, 0, stop):
-            continue
-        if _phrases(line.text, 0, stop) & ~_HAS_BRACKET:
-            continue
-        while begin < end:
-            first = begin
-            cited = 0
-            while begin < end and cited == 0:
-                cited = _citation(text, begin, end)
-                begin += cited == 0
-            if begin > first:
-                out_begins[num_kept], out_ends[num_kept] = first, begin
-                out_lines[num_kept] = num_lines
-                num_kept += 1
-            begin += cited
-        num_lines += 1
-    return num_kept
-
-
-@kernel
-def _next_line(text: Text, place: int, num_chars: int) -> tuple[int, int, int]:
-    """The line that begins at `place`, stripped, and where the next one begins."""
-    begin = place
-    while place < num_chars and not np.int64(text.kinds[place]) & LINE_END:
-        place += 1
-    end = place
-    place += 1
-    if (
-        place < num_chars
-        and text.codes[place - 1] == _CARRIAGE_RETURN
-        and text.codes[place] == _NEWLINE
-    ):
-        place += 1
-    while begin < end and np.int64(text.kinds[begin]) & SPACE:
-        begin += 1
-    while end > begin and np.int64(text.kinds[end - 1]) & SPACE:
-        end -= 1
-    return begin, end, place
-
-
-@kernel
 def _count_sentences(tokens: Tokens, first: int, last: int) -> tuple[int, int]:
     """Sentences of a line as spaCy's sentencizer parts them, and its words.
 
@@ -271,133 +197,3 @@ def _count_sentences(tokens: Tokens, first: int, last: int) -> tuple[int, int]:
             is_begun = True
             num_words += 1
     return sentences + is_begun, num_words
-
-
-@kernel
-def _has_words(text: Text, begin: int, end: int) -> bool:
-    """Whether the line has MIN_LINE_WORDS words between white space, and none that is too long."""
-    num_words = size = 0
-    for place in range(begin, end):
-        if np.int64(text.kinds[place]) & SPACE:
-            size = 0
-            continue
-        num_words += size == 0
-        size += 1
-        if size > MAX_WORD_CHARS:
-            return False
-        if num_words >= MIN_LINE_WORDS and end - place + size <= MAX_WORD_CHARS:
-            return True  # no word that is still to come can be too long
-    return num_words >= MIN_LINE_WORDS
-
-
-@kernel
-def _citation(text: Text, place: int, end: int) -> int:
-    """Characters of the citation mark that stands there: [1], [], [edit] or [citation needed]."""
-    if text.codes[place] != _OPEN:
-        return 0
-    stop = place + 1
-    while stop < end and np.int64(text.kinds[stop]) & DECIMAL:
-        stop += 1
-    if stop < end and text.codes[stop] == _CLOSE:
-        return stop + 1 - place
-    if _stands_at(text, place, end, _EDIT):
-        return len(_EDIT)
-    return len(_NEEDED) if _stands_at(text, place, end, _NEEDED) else 0
-
-
-@kernel
-def _has_citation(text: Text, begin: int, end: int) -> bool:
-    place = begin
-    while place < end and _citation(text, place, end) == 0:
-        place += 1
-    return place < end
-
-
-@kernel
-def _copy_without_citations(text: Text, begin: int, end: int, tables: Tables, out: Text) -> int:
-    """Copy a line without its citations; return its length."""
-    out.hashes[0] = np.uint64(0)
-    num_out = 0
-    place = begin
-    while place < end:
-        cited = _citation(text, place, end)
-        if cited == 0:
-            num_out = put(out, num_out, text.codes[place], tables)
-        place += max(1, cited)
-    return num_out
-
-
-@kernel
-def _stands_at(text: Text, place: int, end: int, phrase: Codes) -> bool:
-    """Whether a phrase of small letters and signs stands there as it is."""
-    i = 0
-    while i < len(phrase) and place + i < end and text.codes[place + i] == phrase[i]:
-        i += 1
-    return i == len(phrase)
-
-
-@kernel
-def _ends_sentence(text: Text, begin: int, end: int) -> bool:
-    """Whether a line ends in one of . ? ! and quotation marks, but not in three full stops."""
-    if begin == end or text.codes[end - 1] not in (_DOT, 0x3F, 0x21, 0x22, 0x27):
-        return False
-    return not (
-        end - begin >= 3
-        and text.codes[end - 1] == _DOT
-        and text.codes[end - 2] == _DOT
-        and text.codes[end - 3] == _DOT
-    )
-
-
-@kernel
-def _phrases(text: Text, begin: int, end: int) -> int:
-    """What the line contains, in letters of either case: a sum of the constants above."""
-    found = 0
-    for place in range(begin, end):
-        if not np.int64(text.kinds[place]) & PHRASE_START:
-            continue
-        code = _lower(text.codes[place])
-        if code == _CURLY:
-            found |= _HAS_CURLY
-        elif code == _OPEN:
-            found |= _HAS_BRACKET
-        elif code == 0x6C:  # l
-            if _reads(text, place, end, _LOREM):
-                found |= _HAS_LOREM
-        elif code == 0x6A:  # j
-            if _reads(text, place, end, _JAVASCRIPT):
-                found |= _HAS_JAVASCRIPT
-        elif code == 0x75:  # u
-            if (
-                _reads(text, place, end, _USES)
-                or _reads(text, place, end, _USE_OF)
-                or _reads(text, place, end, _USE)
-            ):
-                found |= _HAS_POLICY
-        elif (
-            (code == 0x74 and _reads(text, place, end, _TERMS))
-            or (code == 0x70 and _reads(text, place, end, _PRIVACY))
-            or (code == 0x63 and _reads(text, place, end, _COOKIE_POLICY))
-        ):
-            found |= _HAS_POLICY
-    return found
-
-
-@kernel
-def _reads(text: Text, place: int, end: int, phrase: Codes) -> bool:
-    """Whether a phrase of small letters stands there, in letters of either case."""
-    i = 0
-    while i < len(phrase) and place + i < end and _lower(text.codes[place + i]) == phrase[i]:
-        i += 1
-    return i == len(phrase)
-
-
-@kernel
-def _lower(code: np.uint32) -> int:
-    """ASCII's capitals, and the sign of the kelvin, as small letters."""
-    lowered = int(code)
-    if 0x41 <= lowered <= 0x5A:
-        lowered += 0x20
-    elif lowered == 0x212A:
-        lowered = 0x6B
-    return lowered

@@ -12,21 +12,23 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, longest_document_bytes, utf8_buffers
-from bessemer.text.cuts import Cut, cuts_between
-from bessemer.text.datatrove.c4 import empty_line, list_kept
-from bessemer.text.datatrove.decoded import empty_text, read_text
-from bessemer.text.datatrove.tables import Tables, tables
+from bessemer.text.buffers import Bytes, Counts, kernel
+from bessemer.text.c4_phrases import HAS_BRACKET, citation_chars, find_phrases
+from bessemer.text.cuts import Cut, cuts_of_texts
+from bessemer.text.datatrove.c4_lines import (
+    copy_without_citations,
+    ends_sentence,
+    has_citation,
+    has_words,
+    next_line,
+)
+from bessemer.text.datatrove.decoded import Text, empty_text, read_text
+from bessemer.text.datatrove.tables import DECIMAL, Tables, tables
 
 
 def c4_cuts(array: pa.Array | pa.ChunkedArray, needs_punctuation: bool) -> Iterator[list[Cut]]:
     """The edits of each text, in the order of its bytes; none if C4 leaves it as it is."""
-    offsets, data = utf8_buffers(array)
-    longest_document_bytes(offsets)  # refuses what is too long
-    for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        kept = _list_kept(data, begin, end, needs_punctuation, tables())
-        stretches = [*zip(*(part.tolist() for part in kept), strict=True)]
-        yield cuts_between(data[begin:end].tobytes(), stretches, strips=True)
+    return cuts_of_texts(array, _list_kept, needs_punctuation, tables(), strips=True)
 
 
 @njit(cache=True, nogil=True)
@@ -35,11 +37,13 @@ def _list_kept(
 ) -> tuple[Counts, Counts, Counts]:
     """First byte, byte behind the last and line of each stretch that stays, within the text."""
     limit = end - begin + 1
-    text, line = empty_text(limit), empty_line(limit)
+    text, line = empty_text(limit), empty_text(limit)
     begins, ends = np.empty(limit, np.int32), np.empty(limit, np.int32)
     lines = np.empty(limit, np.int32)
     num_chars, _ = read_text(data, begin, end, tables, text)
-    num_kept = list_kept(text, num_chars, needs_punctuation, tables, line, begins, ends, lines)
+    num_kept = _list_kept_chars(
+        text, num_chars, needs_punctuation, tables, line, begins, ends, lines
+    )
     places = np.empty(num_chars + 1, np.int32)
     place = 0
     for i in range(num_chars):
@@ -50,3 +54,48 @@ def _list_kept(
     for i in range(num_kept):
         begins[i], ends[i] = places[begins[i]], places[ends[i]]
     return begins[:num_kept], ends[:num_kept], lines[:num_kept]
+
+
+@kernel
+def _list_kept_chars(
+    text: Text,
+    num_chars: int,
+    needs_punctuation: bool,
+    tables: Tables,
+    line: Text,
+    out_begins: Counts,
+    out_ends: Counts,
+    out_lines: Counts,
+) -> int:
+    """Write what C4 keeps of a text: stretches of characters, and the number of the line of each.
+
+    A line has a stretch more than citations in it. Returns the number of stretches, of which a text
+    has no more than characters and one. `line` is scratch.
+    """
+    num_kept = num_lines = 0
+    place = 0
+    while place < num_chars:
+        begin, end, place = next_line(text, place, num_chars)
+        if not has_words(text, begin, end):
+            continue
+        judged, first, last = text, begin, end
+        if has_citation(text, begin, end):
+            first, last = 0, copy_without_citations(text, begin, end, tables, line)
+            judged = line
+        if needs_punctuation and not ends_sentence(judged, first, last):
+            continue
+        if find_phrases(judged.codes, first, last, False) & ~HAS_BRACKET:
+            continue
+        while begin < end:
+            first = begin
+            cited = 0
+            while begin < end and cited == 0:
+                cited = citation_chars(text.codes, text.kinds, DECIMAL, begin, end)
+                begin += cited == 0
+            if begin > first:
+                out_begins[num_kept], out_ends[num_kept] = first, begin
+                out_lines[num_kept] = num_lines
+                num_kept += 1
+            begin += cited
+        num_lines += 1
+    return num_kept

@@ -23,10 +23,9 @@ from bessemer.text.ngram_places import (
     most_frequent,
     num_chars_of,
 )
+from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS
 
-TOP_NGRAM_WORDS = (2, 3, 4)
-DUPLICATE_NGRAM_WORDS = (5, 6, 7, 8, 9, 10)
-_MAX_NGRAM_WORDS = 10
+_MAX_NGRAM_WORDS = max(DUPLICATE_NGRAM_WORDS)
 _DOT, _ELLIPSIS, _HASH, _NEWLINE, _CARRIAGE_RETURN = 0x2E, 0x2026, 0x23, 0x0A, 0x0D
 _BULLET, _HYPHEN = 0x2022, 0x2D
 

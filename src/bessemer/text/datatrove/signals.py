@@ -23,9 +23,7 @@ from bessemer.text.datatrove.c4 import C4_COUNTS, count_c4, empty_line
 from bessemer.text.datatrove.decoded import empty_text, read_text
 from bessemer.text.datatrove.fineweb import FINEWEB_COUNTS, count_fineweb
 from bessemer.text.datatrove.gopher import (
-    DUPLICATE_NGRAM_WORDS,
     GOPHER_COUNTS,
-    TOP_NGRAM_WORDS,
     count_lines,
     count_ngrams,
     count_repeats,
@@ -35,6 +33,7 @@ from bessemer.text.datatrove.tables import Tables, tables
 from bessemer.text.datatrove.tokens import empty_tokens, find_tokens
 from bessemer.text.ngram_places import empty_words
 from bessemer.text.quality import share
+from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
 
 _GOPHER = {
     "word_count@datatrove": "words that are not punctuation alone",

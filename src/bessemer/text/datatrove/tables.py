@@ -17,6 +17,7 @@ from bessemer.text import characters
 from bessemer.text.buffers import Bools, Bytes, Codes, Hashes, read_only
 from bessemer.text.characters import NUM_CODE_POINTS, class_table
 from bessemer.text.datatrove.rolling import hash_text, powers
+from bessemer.text.quality import STOP_WORDS
 
 # Classes of characters, bits of one table over all code points (uint32).
 PREFIX = 1 << 0  # cut off the front of a chunk of text by spaCy
@@ -39,9 +40,8 @@ HOST = 1 << 16  # what a label of a host name may begin with
 WORD = 1 << 17  # \w of Python's re
 LINE_END = 1 << 18  # where str.splitlines parts lines
 DECIMAL = 1 << 19  # \d of Python's re
-PHRASE_START = 1 << 20  # what a phrase that C4 looks for begins with
-INFIX = 1 << 21  # what an infix begins with
-COUNTED = 1 << 22  # line ends, number signs, full stops and ellipses
+INFIX = 1 << 20  # what an infix begins with
+COUNTED = 1 << 21  # line ends, number signs, full stops and ellipses
 
 _LISTED = {
     "prefix": PREFIX,
@@ -56,7 +56,6 @@ _LISTED = {
     "punctuation": PUNCTUATION,
     "terminal": TERMINAL,
 }
-STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 _INFIXES = ".\u2026,-\u2013\u2014~:<>=/+*^"
 _LINE_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 
@@ -143,7 +142,6 @@ def _classes(listed: dict[str, list[str]]) -> Codes:
         table[begin : end + 1] |= np.uint32(HOST)
     for chars, bit in (
         (_LINE_ENDS, LINE_END),
-        ("ljutpcLJUTPC{[", PHRASE_START),
         (_INFIXES, INFIX),
         (_LINE_ENDS + "#.\u2026", COUNTED),
     ):

@@ -20,30 +20,23 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, kernel
+from bessemer.text.buffers import Bytes, Counts, Integer, kernel
 from bessemer.text.datatrove.addresses import is_url
-from bessemer.text.datatrove.decoded import Text, hash_between, is_any
+from bessemer.text.datatrove.affixes import infix_chars, prefix_chars, suffix_chars
+from bessemer.text.datatrove.decoded import Text, is_any
+from bessemer.text.datatrove.exceptions import find_affixed, find_exception
 from bessemer.text.datatrove.tables import (
     ALPHA,
-    BEFORE_PERIOD,
-    CURRENCY,
-    DIGIT,
-    FILTER_BITS,
     ICON,
     INFIX,
     LETTER,
-    LOWER,
-    MAX_EXCEPTION_CHARS,
     MAX_EXCEPTION_PIECES,
-    MAX_UNIT_CHARS,
     PREFIX,
     PUNCT,
     PUNCTUATION,
-    QUOTE,
     SENTENCE_END,
     SPACE,
     SUFFIX,
-    UPPER,
     Tables,
 )
 
@@ -56,10 +49,6 @@ ENDS_SENTENCE = 16  # one sign that ends sentences
 _PLAIN = ALPHA | LETTER  # of nothing else: a word by itself, unless it is an exception
 _AFFIXES = PREFIX | SUFFIX | ICON
 _DOT = 0x2E
-_ELLIPSIS = 0x2026
-_HYPHEN = 0x2D
-_EM_DASH = 0x2014
-_FILTER_SHIFT = np.uint64(64 - FILTER_BITS)
 _MAX_JOINED_TOKENS = 5
 
 
@@ -111,7 +100,7 @@ def find_tokens(
         elif (
             common & _PLAIN == _PLAIN
             and not seen & _AFFIXES
-            and _exception(text, first, last, tables) < 0
+            and find_exception(text, first, last, tables) < 0
         ):
             out.marks[num_tokens] = HAS_LETTER
             num_tokens = _append(out, num_tokens, first, last)
@@ -170,18 +159,18 @@ def _split(
     num_tokens = num_before
     num_suffixes = 0
     has_infix = False
-    exception = _exception(text, first, last, tables)
+    exception = find_exception(text, first, last, tables)
     while exception < 0 and first < last:
-        prefix = _prefix(text, first, last)
+        prefix = prefix_chars(text, first, last)
         if prefix:
-            exception = _exception(text, first + prefix, last, tables)
+            exception = find_exception(text, first + prefix, last, tables)
             if exception >= 0:
                 num_tokens = _append(out, num_tokens, first, first + prefix)
                 first += prefix
                 break
-        suffix = _suffix(text, first + prefix, last, seen, tables)
+        suffix = suffix_chars(text, first + prefix, last, seen, tables)
         if suffix:
-            exception = _exception(text, first, last - suffix, tables)
+            exception = find_exception(text, first, last - suffix, tables)
         if not prefix and not suffix:
             break
         if prefix and exception < 0:
@@ -192,7 +181,7 @@ def _split(
             num_suffixes += 1
             last -= suffix
         if exception < 0 and prefix:  # without one, what is left was looked up above
-            exception = _exception(text, first, last, tables)
+            exception = find_exception(text, first, last, tables)
     if exception >= 0:
         num_tokens = _write_pieces(tables, exception, first, out, num_tokens)
     elif first < last:
@@ -210,28 +199,6 @@ def _split(
 
 
 @kernel
-def _exception(text: Text, first: int, last: int, tables: Tables) -> int:
-    """The slot of the exception that these characters spell, or -1."""
-    if last <= first or last - first > MAX_EXCEPTION_CHARS:
-        return -1
-    key = hash_between(text, first, last, tables.powers)
-    if not tables.may_be_exception[key >> _FILTER_SHIFT]:
-        return -1
-    return int(_look_up(key, tables.exceptions))
-
-
-@kernel
-def _look_up(key: np.uint64, slots: Hashes) -> int:
-    mask = np.uint64(len(slots) - 1)
-    slot = key & mask
-    while slots[slot] != 0:
-        if slots[slot] == key:
-            return int(slot)
-        slot = (slot + np.uint64(1)) & mask
-    return -1
-
-
-@kernel
 def _write_pieces(tables: Tables, exception: int, first: int, out: Tokens, num_tokens: int) -> int:
     for i in range(MAX_EXCEPTION_PIECES):
         length = int(tables.pieces[exception, i])
@@ -239,133 +206,6 @@ def _write_pieces(tables: Tables, exception: int, first: int, out: Tokens, num_t
             num_tokens = _append(out, num_tokens, first, first + length)
             first += length
     return num_tokens
-
-
-@kernel
-def _num_dots(codes: Codes, first: int, last: int) -> int:
-    """How many full stops stand at `first`, up to `last`."""
-    place = first
-    while place < last and codes[place] == _DOT:
-        place += 1
-    return place - first
-
-
-@kernel
-def _prefix(text: Text, first: int, last: int) -> int:
-    """Characters of the prefix at `first`, 0 if there is none."""
-    codes = text.codes
-    code = codes[first]
-    if code == 0x2B:  # + is none before a digit
-        return 0 if first + 1 < last and is_any(text, first + 1, DIGIT) else 1
-    if is_any(text, first, PREFIX):
-        return 1
-    if code == _DOT:
-        dots = _num_dots(text.codes, first, last)
-        return dots if dots > 1 else 0
-    if code == 0x55 and last - first >= 3 and codes[first + 1] == 0x53 and codes[first + 2] == 0x24:
-        return 3  # US$
-    if code in (0x43, 0x41) and last - first >= 2 and codes[first + 1] == 0x24:
-        return 2  # C$, A$
-    return 0
-
-
-@kernel
-def _suffix(text: Text, first: int, last: int, seen: int, tables: Tables) -> int:
-    """Characters of the longest suffix of what lies from `first` to `last`, 0 if there is none."""
-    if last <= first:
-        return 0
-    codes = text.codes
-    code = codes[last - 1]
-    num_before = last - 1 - first
-    longest = 1 if is_any(text, last - 1, SUFFIX) else 0
-    if code == _ELLIPSIS and num_before and codes[last - 2] == _ELLIPSIS:
-        longest = 2
-    if code == _DOT:
-        dots = 1
-        while dots <= num_before and codes[last - 1 - dots] == _DOT:
-            dots += 1
-        if dots > 1:
-            return int(dots)
-        if num_before:
-            before = codes[last - 2]
-            if (
-                is_any(text, last - 2, BEFORE_PERIOD)
-                or (
-                    num_before >= 2
-                    and is_any(text, last - 2, UPPER)
-                    and is_any(text, last - 3, UPPER)
-                )
-                or (
-                    num_before >= 2
-                    and codes[last - 3] == 0xB0
-                    and before in (0x46, 0x66, 0x43, 0x63, 0x4B, 0x6B)
-                )
-            ):
-                longest = 1
-        return longest
-    if num_before:
-        if code in (0x73, 0x53) and codes[last - 2] in (0x27, 0x2019):
-            longest = 2  # 's
-        if seen & DIGIT:
-            if is_any(text, last - 2, DIGIT) and (code == 0x2B or is_any(text, last - 1, CURRENCY)):
-                longest = max(longest, 1)
-            if code == 0x24:
-                has_sign = num_before >= 3 and codes[last - 2] == 0x53 and codes[last - 3] == 0x55
-                if has_sign and is_any(text, last - 4, DIGIT):
-                    longest = 3  # US$
-                has_sign = num_before >= 2 and codes[last - 2] in (0x43, 0x41)
-                if has_sign and is_any(text, last - 3, DIGIT):
-                    longest = 2  # C$, A$
-            for length in range(min(MAX_UNIT_CHARS, num_before), longest, -1):
-                if is_any(text, last - 1 - length, DIGIT):
-                    key = hash_between(text, last - length, last, tables.powers)
-                    if _look_up(key, tables.units) >= 0:
-                        longest = length
-                        break
-    return longest
-
-
-@kernel
-def _infix(text: Text, place: int, first: int, last: int) -> int:
-    """Characters of the infix at `place`, 0 if there is none."""
-    codes = text.codes
-    code = codes[place]
-    if code == _DOT:
-        dots = _num_dots(text.codes, place, last)
-        if dots > 1:
-            return int(dots)
-    if code == _ELLIPSIS or is_any(text, place, ICON):
-        return 1
-    if place == first or place + 1 >= last:
-        return 0
-    follows_alpha = is_any(text, place - 1, ALPHA)
-    follows_digit = is_any(text, place - 1, DIGIT)
-    if (
-        follows_digit
-        and code in (0x2B, _HYPHEN, 0x2A, 0x5E)
-        and (is_any(text, place + 1, DIGIT) or codes[place + 1] == _HYPHEN)
-    ):
-        return 1
-    if code == _DOT:
-        joins = is_any(text, place - 1, LOWER | QUOTE) and is_any(text, place + 1, UPPER | QUOTE)
-        return 1 if joins else 0
-    if code == 0x2C:
-        return 1 if follows_alpha and is_any(text, place + 1, ALPHA) else 0
-    if not (follows_alpha or follows_digit):
-        return 0
-    if code in (_HYPHEN, 0x2013, _EM_DASH, 0x7E):
-        longest = 3 if code == _HYPHEN else 2 if code == _EM_DASH else 1
-        for length in range(1, longest + 1):
-            if place + length >= last:
-                return 0
-            if is_any(text, place + length, ALPHA):
-                return length
-            if codes[place + length] != code:
-                return 0
-        return 0
-    if code in (0x3A, 0x3C, 0x3E, 0x3D, 0x2F) and is_any(text, place + 1, ALPHA):
-        return 1
-    return 0
 
 
 @kernel
@@ -378,7 +218,7 @@ def _split_infixes(text: Text, first: int, last: int, out: Tokens, num_before: i
         has_dot |= text.codes[place] == _DOT
         length = 0
         if is_any(text, place, INFIX | ICON):
-            length = _infix(text, place, first, last)
+            length = infix_chars(text, place, first, last)
         if length and place > first:
             if place > start:
                 num_tokens = _append(out, num_tokens, start, place)
@@ -412,7 +252,7 @@ def _put_together(
     for length in range(min(_MAX_JOINED_TOKENS, num_tokens - num_before - 1), shortest - 1, -1):
         token = num_before
         while token + length <= num_tokens and (
-            _affixed(text, out.begins[token], out.ends[token + length - 1], tables) < 0
+            find_affixed(text, out.begins[token], out.ends[token + length - 1], tables) < 0
         ):
             token += 1
         if token + length > num_tokens:
@@ -427,7 +267,7 @@ def _put_together(
             begin = scratch_begins[i]
             exception = -1
             if i + length <= count:
-                exception = _affixed(text, begin, scratch_begins[i + length], tables)
+                exception = find_affixed(text, begin, scratch_begins[i + length], tables)
             if exception >= 0:
                 num_tokens = _write_pieces(tables, exception, begin, out, num_tokens)
                 i += length
@@ -435,14 +275,3 @@ def _put_together(
                 num_tokens = _append(out, num_tokens, begin, scratch_begins[i + 1])
                 i += 1
     return num_tokens
-
-
-@kernel
-def _affixed(text: Text, first: int, last: int, tables: Tables) -> int:
-    """The slot of the exception with affixes that these characters spell, or -1."""
-    size = last - first
-    sizes = np.int64(tables.affixed_sizes[min(text.codes[first], 127)])
-    if not (1 < size <= MAX_EXCEPTION_CHARS and sizes >> size & 1):
-        return -1
-    exception = int(_exception(text, first, last, tables))
-    return exception if exception >= 0 and tables.is_affixed[exception] else -1

@@ -12,38 +12,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from bessemer.text.buffers import Codes, Counts, Integer, kernel, read_only
+from bessemer.text.buffers import Counts, kernel
+from bessemer.text.c4_phrases import (
+    HAS_CURLY,
+    HAS_JAVASCRIPT,
+    HAS_LOREM,
+    HAS_POLICY,
+    citation_chars,
+    find_phrases,
+)
 from bessemer.text.dclm.decoded import Text, move
 from bessemer.text.string_classes import BLANK, DECIMAL
 
 MAX_WORD_CHARS = 1000
 MIN_LINE_WORDS = 5
-_POLICIES = (
-    "terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies",
-    "use cookies",
-)  # fmt: skip
-_NEWLINE, _DOT, _ELLIPSIS, _OPEN, _CLOSE, _CURLY = 0x0A, 0x2E, 0x2026, 0x5B, 0x5D, 0x7B
+_NEWLINE, _DOT, _OPEN = 0x0A, 0x2E, 0x5B
 
-STAYS = 1
-HAS_LOREM = 2  # and came so far that DCLM looks for it
-HAS_CURLY = 4
-_JAVASCRIPT, _POLICY = 8, 16
-# What the phrases begin with: two letters each, and what re.IGNORECASE takes for "us".
-_JA, _LO, _TE, _PR, _CO, _US = 0x6A61, 0x6C6F, 0x7465, 0x7072, 0x636F, 0x7573
-_US_LONG = 0x7500 ^ 0x17F  # with a long s
+_STAYS = 32  # beside the marks of what a line contains
 
 C4_COUNTS = np.dtype(
     [(name, np.int64) for name in ("chars", "lorem_lines", "curly_lines", "sentences")]
 )
-
-
-def _codes(text: str) -> Codes:
-    return read_only(np.array([ord(char) for char in text], np.uint32))
-
-
-_EDIT, _NEEDED = _codes("[edit]"), _codes("[citation needed]")
-_LOREM, _SCRIPT = _codes("lorem ipsum"), _codes("javascript")
-_TERMS, _PRIVACY, _COOKIE_POLICY, _USES, _USE_OF, _USE = map(_codes, _POLICIES)
 
 
 @kernel
@@ -63,7 +52,7 @@ def take_out_lines(text: Text, num_chars: int, out: np.void) -> int:
         stop, marks = _judge(text, begin, end)
         lorem_lines += marks & HAS_LOREM != 0
         curly_lines += marks & HAS_CURLY != 0
-        if marks & STAYS:
+        if marks & _STAYS:
             if not is_first:  # the line feed before this line is behind all that was moved
                 move(text, begin - 1, num_left)
                 num_left += 1
@@ -112,15 +101,15 @@ def _judge(text: Text, begin: int, end: int) -> tuple[int, int]:
         end = _without_citations(text, begin, end)
         num_words, _, _ = _measure_words(text, begin, end)
     if begin == end:
-        return end, STAYS
+        return end, _STAYS
     if num_words < MIN_LINE_WORDS or not _ends_sentence(text, begin, end):
         return end, 0
-    found = _phrases(text.codes, begin, end)
+    found = find_phrases(text.codes, begin, end, True)
     marks = found & HAS_LOREM
-    if not found & _JAVASCRIPT:
+    if not found & HAS_JAVASCRIPT:
         marks |= found & HAS_CURLY
-        if not found & _POLICY:
-            marks |= STAYS
+        if not found & HAS_POLICY:
+            marks |= _STAYS
     return end, marks
 
 
@@ -145,31 +134,12 @@ def _without_citations(text: Text, begin: int, end: int) -> int:
     """Close the gaps that [1], [], [edit] and [citation needed] leave; return the line's end."""
     target = place = begin
     while place < end:
-        cited = _citation(text, place, end)
+        cited = citation_chars(text.codes, text.kinds, DECIMAL, place, end)
         if cited == 0:
             move(text, place, target)
             target += 1
         place += max(1, cited)
     return target
-
-
-@kernel
-def _citation(text: Text, place: int, end: int) -> int:
-    """Characters of the citation mark that stands there, 0 if there is none."""
-    if text.codes[place] != _OPEN:
-        return 0
-    stop = place + 1
-    while stop < end and np.int64(text.kinds[stop]) & DECIMAL:
-        stop += 1
-    if stop < end and text.codes[stop] == _CLOSE:
-        return stop + 1 - place
-    for mark in (_EDIT, _NEEDED):
-        i = 0
-        while i < len(mark) and place + i < end and text.codes[place + i] == mark[i]:
-            i += 1
-        if i == len(mark):
-            return i
-    return 0
 
 
 @kernel
@@ -186,58 +156,3 @@ def _ends_sentence(text: Text, begin: int, end: int) -> bool:
             last - begin >= 2 and text.codes[last - 1] == _DOT and text.codes[last - 2] == _DOT
         )
     return code in (0x21, 0x3F, 0x22)
-
-
-@kernel
-def _phrases(codes: Codes, begin: int, end: int) -> int:
-    """What the line contains: a sum of the constants above."""
-    found = 0
-    for place in range(begin, end - 1):
-        found |= HAS_CURLY if codes[place] == _CURLY else 0
-        # A pair of letters is rarer than one, so the processor guesses right that it is none. No
-        # sign but a letter and its capital give a small letter; what follows is read as it is.
-        pair = (codes[place] | np.uint32(0x20)) << np.uint32(8) ^ (
-            codes[place + 1] | np.uint32(0x20)
-        )
-        if pair in (_US, _US_LONG):
-            for phrase in (_USES, _USE_OF, _USE):
-                if _reads(codes, place, end, phrase, True):
-                    found |= _POLICY
-        elif pair == _JA:
-            if _reads(codes, place, end, _SCRIPT, True):
-                found |= _JAVASCRIPT
-        elif pair == _LO:
-            if _reads(codes, place, end, _LOREM, False):
-                found |= HAS_LOREM
-        elif (
-            (pair == _TE and _reads(codes, place, end, _TERMS, True))
-            or (pair == _PR and _reads(codes, place, end, _PRIVACY, True))
-            or (pair == _CO and _reads(codes, place, end, _COOKIE_POLICY, True))
-        ):
-            found |= _POLICY
-    return found  # the last sign of a line that ends a sentence is no curly bracket
-
-
-@kernel
-def _reads(codes: Codes, place: int, end: int, phrase: Codes, ignores_case: bool) -> bool:
-    """Whether a phrase of small letters stands there, in letters of either case.
-
-    `ignores_case` is that of re.IGNORECASE, which takes four signs more for i, s and k than
-    str.lower does.
-    """
-    if end - place < len(phrase):
-        return False
-    for i in range(len(phrase)):
-        code: Integer = np.int64(codes[place + i])
-        if 0x41 <= code <= 0x5A:
-            code += 0x20
-        elif ignores_case and code > 0x7F:
-            if code in (0x130, 0x131):
-                code = 0x69
-            elif code == 0x17F:
-                code = 0x73
-            elif code == 0x212A:
-                code = 0x6B
-        if code != phrase[i]:
-            return False
-    return True

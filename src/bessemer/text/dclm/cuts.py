@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, longest_document_bytes, utf8_buffers
-from bessemer.text.cuts import Cut, cuts_between
+from bessemer.text.buffers import Bytes, Counts
+from bessemer.text.cuts import Cut, cuts_of_texts
 from bessemer.text.dclm.c4 import C4_COUNTS, list_kept, take_out_lines
 from bessemer.text.dclm.decoded import empty_text, read_text
 from bessemer.text.string_classes import string_classes
@@ -17,12 +17,7 @@ from bessemer.text.string_classes import string_classes
 
 def c4_dclm_cuts(array: pa.Array | pa.ChunkedArray) -> Iterator[list[Cut]]:
     """The edits of each text, in the order of its bytes; none if C4 leaves it as it is."""
-    offsets, data = utf8_buffers(array)
-    longest_document_bytes(offsets)  # refuses what is too long
-    for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        kept = _list_kept(data, begin, end, string_classes(), np.zeros(1, C4_COUNTS))
-        stretches = [*zip(*(part.tolist() for part in kept), strict=True)]
-        yield cuts_between(data[begin:end].tobytes(), stretches, strips=True)
+    return cuts_of_texts(array, _list_kept, string_classes(), np.zeros(1, C4_COUNTS), strips=True)
 
 
 @njit(cache=True, nogil=True)

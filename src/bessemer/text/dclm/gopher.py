@@ -23,10 +23,9 @@ from bessemer.text.ngram_places import (
     keep_repeated,
     num_chars_of,
 )
+from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS
 from bessemer.text.string_classes import ALNUM, ALPHA, BLANK
 
-TOP_NGRAM_WORDS = (2, 3, 4)
-DUPLICATE_NGRAM_WORDS = (5, 6, 7, 8, 9, 10)
 _FIRST_DUPLICATE_WORDS = min(DUPLICATE_NGRAM_WORDS)
 _MAX_NGRAM_WORDS = max(DUPLICATE_NGRAM_WORDS)
 _MAX_STOP_WORD_CHARS = 4

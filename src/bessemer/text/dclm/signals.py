@@ -20,9 +20,7 @@ from bessemer.text.buffers import Bytes, Hashes, Offsets, longest_document_bytes
 from bessemer.text.dclm.c4 import C4_COUNTS, take_out_lines
 from bessemer.text.dclm.decoded import empty_text, read_text
 from bessemer.text.dclm.gopher import (
-    DUPLICATE_NGRAM_WORDS,
     GOPHER_COUNTS,
-    TOP_NGRAM_WORDS,
     count_ngrams,
     count_words,
     find_parts,
@@ -32,6 +30,7 @@ from bessemer.text.dclm.words import Breaks, find_words, word_breaks
 from bessemer.text.dolma.gopher import count_equal_lines, stop_word_hashes
 from bessemer.text.ngram_places import empty_words
 from bessemer.text.quality import share
+from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
 from bessemer.text.string_classes import string_classes
 
 _GOPHER = {

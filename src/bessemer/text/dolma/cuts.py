@@ -8,24 +8,20 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, longest_document_bytes, utf8_buffers
-from bessemer.text.cuts import Cut, cuts_between
+from bessemer.text.buffers import Bytes, Counts
+from bessemer.text.cuts import Cut, cuts_of_texts
 from bessemer.text.dolma.c4 import list_kept
 from bessemer.text.string_classes import string_classes
 
 
 def c4_dolma_cuts(array: pa.Array | pa.ChunkedArray) -> Iterator[list[Cut]]:
     """The edits of each text, in the order of its bytes; none if all its lines stay."""
-    offsets, data = utf8_buffers(array)
-    longest_document_bytes(offsets)  # refuses what is too long
-    for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        kept = _list_kept(data, begin, end, string_classes())
-        stretches = [*zip(*(part.tolist() for part in kept), strict=True)]
-        yield cuts_between(data[begin:end].tobytes(), stretches, strips=False)
+    return cuts_of_texts(array, _list_kept, string_classes(), strips=False)
 
 
 @njit(cache=True, nogil=True)
 def _list_kept(data: Bytes, begin: int, end: int, classes: Bytes) -> tuple[Counts, Counts, Counts]:
+    """First byte, byte behind the last and line of each run that stays, within the text."""
     limit = (end - begin) // 2 + 1  # a line that stays has more than two bytes
     begins, ends = np.empty(limit, np.int32), np.empty(limit, np.int32)
     lines = np.empty(limit, np.int32)

@@ -25,11 +25,10 @@ from bessemer.text.ngram_places import (
     most_frequent,
     num_chars_of,
 )
+from bessemer.text.quality import STOP_WORDS
+from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS
 from bessemer.text.string_classes import ALPHA, BLANK
 
-STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
-TOP_NGRAM_WORDS = (2, 3, 4)
-DUPLICATE_NGRAM_WORDS = (5, 6, 7, 8, 9, 10)
 _FIRST_DUPLICATE_WORDS = min(DUPLICATE_NGRAM_WORDS)
 _MAX_NGRAM_WORDS = max(DUPLICATE_NGRAM_WORDS)
 _MAX_STOP_WORD_CHARS = 4

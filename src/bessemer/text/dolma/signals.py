@@ -25,9 +25,7 @@ from bessemer.text.buffers import (
 )
 from bessemer.text.dolma.c4 import C4_COUNTS, count_phrases
 from bessemer.text.dolma.gopher import (
-    DUPLICATE_NGRAM_WORDS,
     GOPHER_COUNTS,
-    TOP_NGRAM_WORDS,
     count_equal_lines,
     count_ngrams,
     count_words_and_lines,
@@ -36,6 +34,7 @@ from bessemer.text.dolma.gopher import (
 )
 from bessemer.text.ngram_places import empty_words
 from bessemer.text.quality import share
+from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
 from bessemer.text.string_classes import string_classes
 
 _GOPHER = {
