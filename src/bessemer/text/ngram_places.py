@@ -1,7 +1,7 @@
 """Where n-grams of words repeat: compared only at the places where shorter ones do.
 
-The n-grams of datatrove, DCLM and dolma differ in what is a word and in what is counted of a
-repeat, not in how equal ones are found.
+Our n-grams and those of datatrove, DCLM, dolma and RedPajama differ in what is a word and in what
+is counted of a repeat, not in how equal ones are found.
 """
 
 from __future__ import annotations
@@ -32,16 +32,25 @@ class Words(NamedTuple):
 @njit(cache=True, nogil=True)
 def empty_words(num_chars: int) -> Words:
     """Scratch for a text; memory is touched only as words fill it."""
+    hashes, lengths = np.empty(num_chars + 1, np.uint64), np.empty(num_chars + 1, np.int32)
+    words: Words = words_over(hashes, lengths)
+    return words
+
+
+@njit(cache=True, nogil=True)
+def words_over(hashes: Hashes, num_chars: Counts) -> Words:
+    """Words that are found into two arrays, with scratch for comparing as many."""
+    most = len(hashes)
     return Words(
-        np.empty(num_chars + 1, np.uint64),
-        np.empty(num_chars + 1, np.int32),
-        np.empty(num_chars + 1, np.uint64),
-        np.empty(num_chars + 1, np.int32),
-        np.empty(num_chars + 1, np.int32),
-        np.empty(num_chars + 1, np.int32),
-        np.empty(num_chars + 1, np.int32),
-        np.empty(num_chars + 1, np.int32),
-        np.empty(num_slots(num_chars + 1), np.int32),
+        hashes,
+        num_chars,
+        np.empty(most, np.uint64),
+        np.empty(most, np.int32),
+        np.empty(most, np.int32),
+        np.empty(most, np.int32),
+        np.empty(most, np.int32),
+        np.empty(most, np.int32),
+        np.empty(num_slots(most), np.int32),
     )
 
 

@@ -42,7 +42,7 @@ from bessemer.text.buffers import (
     longest_document_bytes,
     utf8_buffers,
 )
-from bessemer.text.hashing import first_equal, num_slots
+from bessemer.text.ngram_places import compare_words, words_over
 from bessemer.text.quality import share
 from bessemer.text.redpajama_repetition import REPETITION_NAMES, count_repetition
 from bessemer.text.redpajama_scan import NormalWords, Tables, scan, scan_tables
@@ -165,54 +165,28 @@ def _count(
 ) -> None:
     limit = max_words(longest_bytes)
     words = NormalWords(np.empty(limit, np.uint64), np.empty(limit, np.int32))
-    ngrams = np.empty(limit, np.uint64)
-    positions = np.empty(limit, np.int32)
-    first = np.empty(limit, np.int32)
-    counts = np.empty(limit, np.int32)
-    slots = np.empty(num_slots(limit), np.int32)
+    compared = words_over(words.hashes, words.num_chars)
     for document in range(len(offsets) - 1):
         row = out[document]
         num_words = scan(data, offsets[document], offsets[document + 1], tables, words, row)
-        for word in range(num_words):
-            positions[word] = word
-        first_equal(words.hashes, positions, num_words, slots, first)
-        row["unique_words"] = _tally_words(first, num_words, counts)
-        row["entropy"] = _entropy(first, counts, num_words)
-        count_repetition(
-            words.hashes,
-            words.num_chars,
-            num_words,
-            positions,
-            first,
-            counts,
-            ngrams,
-            slots,
-            out_ngram_chars[:, document],
-        )
+        num_places = compare_words(compared, num_words)
+        row["unique_words"], row["entropy"] = _variety(compared.first, compared.counts, num_words)
+        count_repetition(compared, num_places, out_ngram_chars[:, document])
 
 
 @kernel
-def _tally_words(first: Counts, num_words: int, out: Counts) -> int:
-    """Write how often each word occurs at its first place; return the number of distinct words."""
-    num_distinct = 0
-    for word in range(num_words):
-        if first[word] == word:
-            out[word] = 1
-            num_distinct += 1
-        else:
-            out[first[word]] += 1
-    return num_distinct
+def _variety(first: Counts, counts: Counts, num_words: int) -> tuple[int, float]:
+    """Return the number of distinct words, and the entropy of their frequencies.
 
-
-@kernel
-def _entropy(first: Counts, counts: Counts, num_words: int) -> float:
-    """Return log N less the mean of log c, over N words that occur c times each.
-
-    The same as the sum of -c/N log(c/N) over distinct words, but those that occur once, which are
-    most, cost no logarithm.
+    Of N words that occur c times each it is log N less the mean of log c: the same as the sum of
+    -c/N log(c/N) over distinct words, but those that occur once, which are most, cost no logarithm.
     """
+    num_distinct = 0
     total = 0.0
     for word in range(num_words):
-        if first[word] == word and counts[word] > 1:
-            total += counts[word] * math.log(counts[word])
-    return max(0.0, math.log(num_words) - total / num_words) if num_words else 0.0
+        if first[word] == word:
+            num_distinct += 1
+            if counts[word] > 1:
+                total += counts[word] * math.log(counts[word])
+    entropy = max(0.0, math.log(num_words) - total / num_words) if num_words else 0.0
+    return num_distinct, entropy

@@ -25,23 +25,14 @@ in bytes. An n-gram can repeat only where both (n-1)-grams inside it repeat, so 
 only at the places the one before left over: few in prose, all in a text of one word.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from bessemer.text.buffers import (
-    Bools,
-    Bytes,
-    Counts,
-    Hashes,
-    kernel,
-)
-from bessemer.text.hashing import SEED, extend, first_equal, num_slots
-from bessemer.text.lines import Lines, empty_lines, find_lines
+from bessemer.text.buffers import Bytes, kernel
+from bessemer.text.hashing import first_equal
+from bessemer.text.lines import Lines, find_lines
+from bessemer.text.ngram_places import Words, compare_ngrams, go_on, keep_repeated, num_chars_of
 from bessemer.text.quality import share
-from bessemer.text.words import Words, max_words
 
 TOP_NGRAM_WORDS = (2, 3, 4)
 DUPLICATE_NGRAM_WORDS = (5, 6, 7, 8, 9, 10)
@@ -108,164 +99,105 @@ def repetition_of(
     return {name: values.astype(np.float32) for name, values in signals.items()}
 
 
-class Scratch(NamedTuple):
-    """What is needed to find what is equal among the words and lines of one document."""
-
-    lines: Lines
-    paragraphs: Lines
-    positions: Counts  # int32
-    first: Counts  # int32
-    counts: Counts  # int32
-    is_counted: Bools
-    ngrams: Hashes  # uint64
-    slots: Counts  # int32
-
-
-@njit(cache=True, nogil=True)
-def empty_scratch(longest_bytes: int) -> Scratch:
-    """Return scratch for a document of that many bytes; memory is touched only as it is filled."""
-    limit = max_words(longest_bytes)  # also of lines and paragraphs
-    return Scratch(
-        empty_lines(limit),
-        empty_lines(limit),
-        np.empty(limit, np.int32),
-        np.empty(limit, np.int32),
-        np.empty(limit, np.int32),
-        np.empty(limit, np.bool_),
-        np.empty(limit, np.uint64),
-        np.empty(num_slots(limit), np.int32),
-    )
-
-
 @kernel
 def count_repeated_lines(
-    data: Bytes, begin: int, end: int, classes: Bytes, scratch: Scratch, out: np.void
+    data: Bytes,
+    begin: int,
+    end: int,
+    classes: Bytes,
+    lines: Lines,
+    paragraphs: Lines,
+    scratch: Words,
+    out: np.void,
 ) -> None:
     """Count the lines and paragraphs of a document, and those that were there before."""
-    lines, paragraphs, positions, first, _, _, _, slots = scratch
     num_lines, num_paragraphs = find_lines(data, begin, end, classes, lines, paragraphs)
     line_chars = 0
-    for line in range(num_lines):  # paragraphs are no more
-        positions[line] = line
+    for line in range(num_lines):
         line_chars += lines.num_chars[line]
     out["lines"] = num_lines
     out["paras"] = num_paragraphs
     out["line_chars"] = line_chars
-    first_equal(lines.hashes, positions, num_lines, slots, first)
-    out["dup_lines"], out["dup_line_chars"] = _repeats(first, lines.num_chars, num_lines)
-    first_equal(paragraphs.hashes, positions, num_paragraphs, slots, first)
-    out["dup_paras"], out["dup_para_chars"] = _repeats(first, paragraphs.num_chars, num_paragraphs)
+    out["dup_lines"], out["dup_line_chars"] = _repeats(lines, num_lines, scratch)
+    out["dup_paras"], out["dup_para_chars"] = _repeats(paragraphs, num_paragraphs, scratch)
+
+
+@kernel
+def _repeats(lines: Lines, num_lines: int, scratch: Words) -> tuple[int, int]:
+    """Return how many lines were met before, and their characters."""
+    positions, first = scratch.positions, scratch.first
+    for line in range(num_lines):
+        positions[line] = line
+    first_equal(lines.hashes, positions, num_lines, scratch.slots, first)
+    num_repeats = num_chars = 0
+    for line in range(num_lines):
+        if first[line] != line:
+            num_repeats += 1
+            num_chars += lines.num_chars[line]
+    return num_repeats, num_chars
 
 
 @kernel
 def count_repeated_ngrams(
     words: Words,
     num_words: int,
-    scratch: Scratch,
+    num_places: int,
     out: np.void,
     out_ngram_chars: npt.NDArray[np.int64],
 ) -> None:
-    """Count the characters of words, and of those inside n-grams that count, by n."""
-    _, _, positions, first, counts, is_counted, ngrams, slots = scratch
-    hashes, num_chars = words.hashes, words.num_chars
+    """Count the characters of words, and of those inside n-grams that count, by n.
+
+    `num_places` are left of `compare_words`.
+    """
     word_chars = 0
     for word in range(num_words):
-        word_chars += num_chars[word]
-        ngrams[word] = extend(SEED, hashes[word])
-        positions[word] = word
+        word_chars += words.num_chars[word]
     out["word_chars"] = word_chars
-    num_positions = max(0, num_words - _MIN_NGRAM_WORDS + 1)
     for n in range(_MIN_NGRAM_WORDS, MAX_NGRAM_WORDS + 1):
-        _lengthen(ngrams, hashes, n, positions, num_positions)
-        first_equal(ngrams, positions, num_positions, slots, first)
-        _tally(first, positions, num_positions, counts)
+        compare_ngrams(words, num_places, n)
         if n < _MIN_DUPLICATE_WORDS:
-            top = _most_frequent(first, counts, positions, num_positions, num_chars, n)
-            for i in range(num_positions):
-                is_counted[i] = first[positions[i]] == top
+            top = _most_frequent(words, num_places, n)
+            out_ngram_chars[n] = _chars_of_top(words, num_places, n, top) if top >= 0 else 0
         else:
-            for i in range(num_positions):
-                is_counted[i] = first[positions[i]] != positions[i]
-        out_ngram_chars[n] = _covered_chars(positions, is_counted, num_positions, num_chars, n)
-        num_positions = _keep_candidates(first, counts, num_positions, positions)
+            out_ngram_chars[n] = _chars_of_repeats(words, num_places, n)
+        num_places = go_on(words, keep_repeated(words, num_places))
 
 
 @kernel
-def _repeats(first: Counts, lengths: Counts, num_keys: int) -> tuple[int, int]:
-    """Return how many keys were met before, and their characters."""
-    num_repeats = num_chars = 0
-    for i in range(num_keys):
-        if first[i] != i:
-            num_repeats += 1
-            num_chars += lengths[i]
-    return num_repeats, num_chars
-
-
-@kernel
-def _lengthen(
-    out_ngrams: Hashes, hashes: Hashes, num_words: int, positions: Counts, num_positions: int
-) -> None:
-    """Make the (n-1)-gram hash at each position that of the n-gram, in place."""
-    for i in range(num_positions):
-        position = positions[i]
-        out_ngrams[position] = extend(out_ngrams[position], hashes[position + num_words - 1])
-
-
-@kernel
-def _tally(first: Counts, positions: Counts, num_positions: int, out: Counts) -> None:
-    """Write the number of occurrences of each n-gram at its first position."""
-    for i in range(num_positions):
-        position = positions[i]
-        if first[position] == position:
-            out[position] = 1
-        else:
-            out[first[position]] += 1
-
-
-@kernel
-def _most_frequent(
-    first: Counts, counts: Counts, positions: Counts, num_positions: int, lengths: Counts, n: int
-) -> int:
-    """Return the first position of the most frequent n-gram, or -1 if none occurs twice."""
+def _most_frequent(words: Words, num_places: int, n: int) -> int:
+    """Return the first place of the most frequent n-gram, or -1 if none occurs twice."""
     best = -1
-    best_count, best_chars = 1, 0
-    for i in range(num_positions):
-        position = positions[i]
-        if first[position] != position or counts[position] < max(2, best_count):
-            continue
-        chars = 0
-        for word in range(position, position + n):
-            chars += lengths[word]
-        if counts[position] > best_count or chars > best_chars:
-            best, best_count, best_chars = position, counts[position], chars
+    most, most_chars = 2, 0
+    for i in range(num_places):
+        place = words.positions[i]
+        if words.first[place] == place and words.counts[place] >= most:
+            chars = num_chars_of(words, place, n)
+            if words.counts[place] > most or chars > most_chars:
+                best, most, most_chars = place, words.counts[place], chars
     return best
 
 
 @kernel
-def _covered_chars(
-    positions: Counts, is_counted: Bools, num_positions: int, lengths: Counts, n: int
-) -> int:
-    """Return the characters of the words inside the n-grams that count, each word once."""
+def _chars_of_top(words: Words, num_places: int, n: int, top: int) -> int:
+    """Return the characters of the words inside the n-gram at `top` and its equals, each once."""
     covered_until = num_chars = 0
-    for i in range(num_positions):
-        if is_counted[i]:
-            last = positions[i] + n
-            for word in range(max(positions[i], covered_until), last):
-                num_chars += lengths[word]
-            covered_until = last
+    for i in range(num_places):
+        place = words.positions[i]
+        if words.first[place] == top:
+            begin = max(place, covered_until)
+            covered_until = place + n
+            num_chars += num_chars_of(words, begin, covered_until - begin)
     return num_chars
 
 
 @kernel
-def _keep_candidates(first: Counts, counts: Counts, num_positions: int, out: Counts) -> int:
-    """Keep the positions where an n-gram longer by a word may repeat; return their number.
-
-    Both n-grams inside it must occur at least twice: the one here and the one at the next word.
-    """
-    num_kept = 0
-    for i in range(num_positions - 1):
-        here, following = out[i], out[i + 1]
-        if following == here + 1 and counts[first[here]] > 1 and counts[first[following]] > 1:
-            out[num_kept] = here
-            num_kept += 1
-    return num_kept
+def _chars_of_repeats(words: Words, num_places: int, n: int) -> int:
+    """Return the characters of the words inside n-grams that occurred earlier, each once."""
+    covered_until = num_chars = 0
+    for i in range(num_places):
+        place = words.positions[i]
+        if words.first[place] != place:
+            begin = max(place, covered_until)
+            covered_until = place + n
+            num_chars += num_chars_of(words, begin, covered_until - begin)
+    return num_chars

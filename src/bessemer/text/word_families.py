@@ -21,7 +21,8 @@ from bessemer.text.buffers import (
     utf8_buffers,
 )
 from bessemer.text.characters import class_table, fold_table
-from bessemer.text.hashing import first_equal
+from bessemer.text.lines import empty_lines
+from bessemer.text.ngram_places import compare_words, words_over
 from bessemer.text.quality import QUALITY_COUNTS, count_words, quality_of, stop_word_hashes
 from bessemer.text.quality_lines import LineTables, count_lines, line_tables
 from bessemer.text.repetition import (
@@ -29,7 +30,6 @@ from bessemer.text.repetition import (
     REPETITION_COUNTS,
     count_repeated_lines,
     count_repeated_ngrams,
-    empty_scratch,
     repetition_of,
 )
 from bessemer.text.words import empty_words, find_words, max_words
@@ -77,19 +77,20 @@ def _count(
     out_repetition: npt.NDArray[np.void],
     out_ngram_chars: npt.NDArray[np.int64],
 ) -> None:
-    words = empty_words(max_words(longest_bytes))
-    scratch = empty_scratch(longest_bytes)
-    positions, first = scratch.positions, scratch.first
+    limit = max_words(longest_bytes)  # also of lines and paragraphs
+    words = empty_words(limit)
+    lines, paragraphs = empty_lines(limit), empty_lines(limit)
+    compared = words_over(words.hashes, words.num_chars)
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
         num_words = find_words(data, begin, end, classes, fold, words)
+        num_places = compare_words(compared, num_words)
         if quality:
-            positions[:num_words] = np.arange(num_words)
-            first_equal(words.hashes, positions, num_words, scratch.slots, first)
             row = out_quality[document]
-            count_words(words, num_words, first, stop_words, row)
+            count_words(words, num_words, compared.first, stop_words, row)
             count_lines(data, begin, end, tables, words.starts[:num_words], row)
         if repetition:
             other = out_repetition[document]
-            count_repeated_lines(data, begin, end, classes, scratch, other)
-            count_repeated_ngrams(words, num_words, scratch, other, out_ngram_chars[document])
+            ngram_chars = out_ngram_chars[document]
+            count_repeated_ngrams(compared, num_words, num_places, other, ngram_chars)
+            count_repeated_lines(data, begin, end, classes, lines, paragraphs, compared, other)

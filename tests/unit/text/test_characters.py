@@ -72,9 +72,10 @@ def test_malformed_sequences_are_one_replacement_per_byte(malformed: bytes) -> N
 def test_importing_builds_no_table() -> None:
     code = (
         "import sys\n"
-        "import bessemer.text.minhash, bessemer.text.repetition\n"
-        "from bessemer.text import characters, quality\n"
-        "caches = [characters.class_table, characters.fold_table, quality._compared_with]\n"
+        "import bessemer.text.minhash, bessemer.text.word_families\n"
+        "from bessemer.text import characters, quality, quality_lines\n"
+        "caches = [characters.class_table, characters.fold_table, quality.stop_word_hashes]\n"
+        "caches.append(quality_lines.line_tables)\n"
         "assert all(cache.cache_info().currsize == 0 for cache in caches)\n"
         "assert 'torch' not in sys.modules\n"
     )
