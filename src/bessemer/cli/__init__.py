@@ -1,0 +1,75 @@
+"""The command line: each verb parses its arguments, calls one function, and shows the result.
+
+Verbs before a run are in `prepare`, those that make one in `execute`, those that ask one in
+`inquire`, those beside the line in `tools`. Wings are imported inside the verbs, so that
+`bessemer --help` is instant. Exit codes are those of core/errors.py.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+import typer
+
+from bessemer.cli.execute import run, status
+from bessemer.cli.inquire import explain, generate, trace, whatif
+from bessemer.cli.prepare import check, drill, dryrun, parity, plan
+from bessemer.cli.tools import export_tokens, tokenizer_report, train_quality
+from bessemer.core.errors import BessemerError
+
+Verb = Callable[..., None]
+
+VERBS: tuple[Verb, ...] = (
+    *(check, plan, parity, dryrun, drill),
+    *(run, status),
+    *(explain, whatif, trace, generate),
+)
+"""Under the names of their functions, in the order of the help."""
+
+GROUPS: tuple[tuple[str, str, dict[str, Verb]], ...] = (
+    ("tokenizer", "The tokenizer of a run.", {"report": tokenizer_report}),
+    ("tokens", "The tokens of a run.", {"export": export_tokens}),
+    ("curate", "What curation needs beside a run.", {"train-quality": train_quality}),
+)
+"""Name, help and verbs of each group."""
+
+
+def make_app() -> typer.Typer:
+    """All verbs, as `bessemer --help` lists them."""
+    app = typer.Typer(
+        name="bessemer",
+        help="Raw text in, trained and understood language model out: one run file, one command.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for verb in VERBS:
+        app.command()(verb)
+    for group_name, text, verbs in GROUPS:
+        group = typer.Typer(help=text, no_args_is_help=True)
+        for name, verb in verbs.items():
+            group.command(name)(verb)
+        app.add_typer(group, name=group_name)
+    return app
+
+
+def main() -> None:
+    """Entry point: run a verb; errors of the user's making end with a message and their code."""
+    # Threads of torch that wait by spinning make a step ten times slower as soon as anything
+    # else runs on the machine; waiting asleep costs 2 % on an idle one.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from bessemer.line.rank import run_as_rank
+    from bessemer.train.launch import is_started_as_rank
+
+    app = make_app()
+    if is_started_as_rank():
+        run_as_rank(app)
+    try:
+        app()
+    except BessemerError as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"error: {line}\n")
+        sys.exit(error.exit_code)
