@@ -54,9 +54,9 @@ def cuts_between(text: bytes, kept: list[Stretch], strips: bool) -> list[Cut]:
     cuts: list[Cut] = []
     done, last_line = 0, kept[0][2]
     for begin, end, line in kept:
-        joint = "\n" * (line - last_line)
-        if begin > done and text[done:begin] != joint.encode():
-            cuts.append((done, begin, joint or None))
+        joint = b"\n" * (line - last_line)
+        if begin > done and text[done:begin] != joint:
+            cuts.append((done, begin, joint.decode() or None))
         done, last_line = end, line
     if done < len(text):
         cuts.append((done, len(text), None))
