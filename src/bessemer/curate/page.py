@@ -85,7 +85,9 @@ def _find_hints(tree: HTMLTree, html: str) -> dict[str, str]:
 def _find_date(document: Any, head: Any, html: str) -> str:
     if told := _clean_date(_attribute(head, _DATES, "content")):
         return told
-    if (found := _JSON_LD_DATE.search(html)) and (told := _clean_date(found[1])):
+    start = html.find('"datePublished"')  # in half the time of an expression that begins so
+    found = _JSON_LD_DATE.search(html, start) if start >= 0 else None
+    if found and (told := _clean_date(found[1])):
         return told
     if "<time" in html:
         for selector in _TIMES:
