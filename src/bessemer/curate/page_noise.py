@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# What HTML itself says is not the main text, or not to be seen.
+# What HTML itself says is not the main text, or not to be seen. An element that lacks an attribute
+# is asked for it once, not for each of its values.
+_ROLES = ("navigation", "banner", "complementary", "contentinfo", "search", "dialog")
 NOT_MAIN = (
     "nav", "aside", "footer:not(blockquote footer)", "figcaption", "address", "a.headerlink",
-    '[role="navigation"]', '[role="banner"]', '[role="complementary"]', '[role="contentinfo"]',
-    '[role="search"]', '[role="dialog"]',
-    "[hidden]", '[aria-hidden="true"]', '[style*="display:none"]', '[style*="display: none"]',
+    f"[role]:is({', '.join(f'[role={role}]' for role in _ROLES)})",
+    "[hidden]", '[aria-hidden="true"]',
+    '[style]:is([style*="display:none"], [style*="display: none"])',
 )  # fmt: skip
 
 
