@@ -8,7 +8,6 @@ so that a page's fate hangs on the page and not on what else the machine does.
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import resource
 import signal
@@ -46,7 +45,6 @@ def main() -> None:
         options, curate = pipe.recv()
         if options.extractor == "trafilatura":
             import trafilatura  # noqa: F401  (its start is no page's time)
-        gc.freeze()  # modules last as long as the process: no page's time goes into looking at them
         _bound_memory(curate.max_extract_memory_bytes)
         pipe.send(None)
         while True:
