@@ -62,7 +62,7 @@ def decode(data: bytes, *, is_html: bool = False, charset: str = "") -> str:
             return _finish(_strict(data, wide))
         raise UndecodableError(f"NUL at byte {data.index(0)}: this is not text")
     try:
-        return _finish(data.decode("utf-8"))
+        return data.decode("utf-8")  # without NUL, as its bytes are
     except UnicodeDecodeError as error:
         characters = _UTF8_MULTIBYTE.findall(data)
         num_bad = len(data.translate(None, _ASCII)) - sum(map(len, characters))

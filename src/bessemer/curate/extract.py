@@ -55,11 +55,11 @@ def extract(row: RawRow, options: Options = _PLAIN) -> Extract:
     """The text of `row`; raises UndecodableError."""
     hints: dict[str, str] = {}
     edits: tuple[Edit, ...] = ()
-    # Line ends of mark-up are no part of the text, and no edit of it.
     if isinstance(row.content, tuple):
         text = "\n\n".join(filter(None, map(_read_chapter, row.content)))
     elif row.is_html:
-        page = read_page(unify_line_ends(_text_of(row, row.content))[0], options.extractor)
+        # Line ends of mark-up are no part of the text, and no edit of it.
+        page = read_page(_text_of(row, row.content), options.extractor)
         text, hints = page.text, page.hints
     else:
         text, edits = unify_line_ends(_text_of(row, row.content))
@@ -81,8 +81,7 @@ def _text_of(row: RawRow, content: bytes | str) -> str:
 def _read_chapter(chapter: Chapter) -> str:
     """The text of a page of a book, always by ours: Trafilatura knows the pages of the web."""
     try:
-        html, _ = unify_line_ends(decode(chapter.page, is_html=True))
-        return read_page(html).text
+        return read_page(decode(chapter.page, is_html=True)).text
     except UndecodableError as error:
         raise UndecodableError(f"{chapter.path}: {error}") from None
 

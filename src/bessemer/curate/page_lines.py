@@ -37,17 +37,9 @@ class Line(NamedTuple):
     kind: Kind
     text: str
     link_chars: int  # of `text`
-    prefix: str = ""  # a bullet or number, with its indentation
-    is_apart: bool = False  # a blank line stands before it
-
-    @property
-    def own_chars(self) -> int:
-        """Characters outside links, in Latin letters' worth."""
-        own = len(self.text) - self.link_chars
-        if own and not self.text.isascii():
-            num_dense = len(_DENSE.findall(self.text))
-            own += min(own, num_dense) * (_DENSE_LETTERS - 1)
-        return own
+    own_chars: int  # of `text` outside links, in Latin letters' worth
+    prefix: str  # a bullet or number, with its indentation
+    is_apart: bool  # a blank line stands before it
 
 
 def read_lines(minimal_html: str) -> list[Line]:
@@ -55,17 +47,25 @@ def read_lines(minimal_html: str) -> list[Line]:
     lines: list[Line] = []
     numbers: list[int | None] = []  # of the open lists; None: bullets
     prefix, is_apart, in_code = "", False, False
+    has_code = "<pre>" in minimal_html  # few have
     for raw in minimal_html.split("\n"):
-        if in_code or "<pre>" in raw:
+        if has_code and (in_code or "<pre>" in raw):
             in_code = "</pre>" not in raw
             text = _unescape(_TAG.sub("", raw))
             if text or in_code:
-                lines.append(Line("code", text, 0, prefix, is_apart))
+                lines.append(Line("code", text, 0, _own_chars(text, 0), prefix, is_apart))
                 prefix, is_apart = "", False
             continue
+        if not raw:
+            is_apart = True
+            continue
         kind: Kind = "item" if prefix else "text"
-        text, link_chars = raw.strip(), 0
-        if "<" in raw:
+        link_chars = 0
+        if "<" not in raw:
+            text = raw.strip()
+        elif raw.startswith("<p>") and raw.endswith("</p>") and raw.count("<") == 2:
+            text = raw[3:-4].strip()
+        else:
             text, *parts = _TAG.split(raw)
             # Resiliparse leaves some links open, so one is none unless it ends in its line.
             link_start: int | None = None
@@ -87,18 +87,19 @@ def read_lines(minimal_html: str) -> list[Line]:
                 text += part
             text = text.strip()
         if not text:
-            is_apart = is_apart or not raw
             continue
         if kind == "text" and "\t" in text:  # between the cells of a table's row
             kind = "item"
-        lines.append(Line(kind, _unescape(text), min(link_chars, len(text)), prefix, is_apart))
+        link_chars = min(link_chars, len(text))
+        text = _unescape(text)
+        lines.append(Line(kind, text, link_chars, _own_chars(text, link_chars), prefix, is_apart))
         prefix, is_apart = "", False
     return lines
 
 
 def count_prose(lines: Sequence[Line]) -> int:
     """Characters of prose outside links."""
-    return sum(line.own_chars for line in lines if line.own_chars > _PROSE_CHARS)
+    return sum(own for line in lines if (own := line.own_chars) > _PROSE_CHARS)
 
 
 def pick_lines(lines: Sequence[Line]) -> list[Line]:
@@ -152,6 +153,14 @@ def _is_prose(line: Line) -> bool:
         own >= _PROSE_CHARS
         or (own >= _SENTENCE_CHARS and _SENTENCE_END.search(line.text) is not None)
     )
+
+
+def _own_chars(text: str, link_chars: int) -> int:
+    own = len(text) - link_chars
+    if own and not text.isascii():
+        num_dense = len(_DENSE.findall(text))
+        own += min(own, num_dense) * (_DENSE_LETTERS - 1)
+    return own
 
 
 def _bullet(numbers: list[int | None]) -> str:

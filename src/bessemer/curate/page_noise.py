@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# What HTML itself says is not the main text, or not to be seen.
+# What HTML itself says is not the main text, or not to be seen. An element that lacks an attribute
+# is asked for it once, not for each of its values.
+_ROLES = ("navigation", "banner", "complementary", "contentinfo", "search", "dialog")
 NOT_MAIN = (
     "nav", "aside", "footer:not(blockquote footer)", "figcaption", "address", "a.headerlink",
-    '[role="navigation"]', '[role="banner"]', '[role="complementary"]', '[role="contentinfo"]',
-    '[role="search"]', '[role="dialog"]',
-    "[hidden]", '[aria-hidden="true"]', '[style*="display:none"]', '[style*="display: none"]',
+    f"[role]:is({', '.join(f'[role={role}]' for role in _ROLES)})",
+    "[hidden]", '[aria-hidden="true"]',
+    '[style]:is([style*="display:none"], [style*="display: none"])',
 )  # fmt: skip
 
 
@@ -48,8 +50,11 @@ _PERHAPS = _words(
 # Beside one of these, a word tells of what else is there: `content-with-sidebar`.
 _FRAME = _words("content main has with no without body page wrap wrapper layout container")
 _WORD = re.compile(r"[A-Z]?[a-zäöü]+|[A-Z]+(?![a-z])")
-_UNQUOTED = re.compile(r"[^\s>\"']*")
-_MAX_NAME_CHARS = 400
+# A class or an id, from its "=" to the end of its value, a closing quotation mark aside. Beginning
+# with a character that both share, one search finds both, sooner than two for their names.
+_NAMES = re.compile(
+    r"""(=(?:(?<=class=)|(?<= id=))(?:"[^"]{0,400}(?=")|'[^']{0,400}(?=')|[^\s>"']{1,400}))"""
+)
 
 # Noncharacters: no page may hold them (Unicode, section 23.7). They begin a name that tells.
 _SURE, _UNSURE = "\ufdd0", "\ufdd1"
@@ -67,31 +72,9 @@ UNSURE_NOISE = tuple(f'[{name}^="{_UNSURE}"]{_NO_FRAME}{_LITTLE_TEXT}' for name 
 
 def mark_noise(html: str) -> str:
     """The page with a mark before each class and id that tells; nothing else changes."""
-    for attribute in ("class=", " id="):
-        parts = html.split(attribute)
-        # Most values are written alike; they are cut out here, without a call for each.
-        names = [
-            part[1 : max(part.find('"', 1, _MAX_NAME_CHARS), 1)]
-            if part[:1] == '"'
-            else _other_names(part)
-            for part in parts[1:]
-        ]
-        for place, mark in enumerate(map(_mark, names), 1):
-            if mark:
-                part = parts[place]
-                at = 1 if part[0] in "\"'" else 0
-                parts[place] = part[:at] + mark + part[at:]
-        html = attribute.join(parts)
-    return html
-
-
-def _other_names(value: str) -> str:
-    """The value of an attribute that is not in double quotation marks, which `value` begins with;
-    "" if it has no end."""
-    if value[:1] == "'":
-        return value[1 : max(value.find("'", 1, _MAX_NAME_CHARS), 1)]
-    found = _UNQUOTED.match(value, 0, _MAX_NAME_CHARS)
-    return found[0] if found else ""
+    parts = _NAMES.split(html)
+    parts[1::2] = map(_marked, parts[1::2])
+    return "".join(parts)
 
 
 def unmark(text: str) -> str:
@@ -100,8 +83,11 @@ def unmark(text: str) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def _mark(names: str) -> str:
-    return _MARKS[max((_rank(name) for name in names.split()), default=0)]
+def _marked(value: str) -> str:
+    """What `_NAMES` found, with the mark of its surest name. Pages of a site have the same."""
+    start = 2 if value[1] in "\"'" else 1
+    mark = _MARKS[max(map(_rank, value[start:].split()), default=0)]
+    return value[:start] + mark + value[start:]
 
 
 def _rank(name: str) -> int:

@@ -77,6 +77,17 @@ def test_hints_bear_no_marks() -> None:
     ) == {"title": "CSS class=footer explained", "url": "http://e.org/?a=1 id=sidebar"}
 
 
+@pytest.mark.parametrize("line_end", ["\r\n", "\r"])
+def test_line_ends_may_be_any(line_end: str) -> None:
+    html = (
+        f"<html\nlang=de>\n<title>The\nmill</title>\n<body\nclass=x>\n{PROSE}\n\n<div\n id=nav>x"
+        f"</div><pre>\n\none\n\n  two\n</pre>\n<p>A line<br>\nand\nmore of it</p>\n{PROSE}\n"
+    )
+    page = read_page(html)
+    assert "one\n\n  two" in page.text
+    assert read_page(html.replace("\n", line_end)) == page
+
+
 def test_only_our_extractor_needs_marks(monkeypatch: pytest.MonkeyPatch) -> None:
     marked: list[str] = []
     monkeypatch.setattr(module, "mark_noise", lambda html: marked.append(html) or html)
