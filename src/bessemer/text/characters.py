@@ -114,19 +114,22 @@ def fold_table() -> Codes:
 
 
 @kernel
-def decode(lead: Integer, second: Integer, third: Integer, fourth: Integer) -> tuple[Integer, int]:
-    """Return the code point that four bytes begin with, and its length in bytes.
+def decode(data: Bytes, position: int, end: int) -> tuple[Integer, int]:
+    """Return the code point that begins at byte `position`, and its length in bytes.
 
-    Bytes beyond the end of the text are given as zero, which continues no character. A byte that
-    begins no well-formed sequence (The Unicode Standard, table 3-7) is U+FFFD of length one: Arrow
-    promises valid UTF-8 but does not check it. The bytes come one by one, not as an array, because
-    a call with an array counts references, which costs more than the decoding.
+    Bytes from `end` on are taken for zero, which continues no character. A byte that begins no
+    well-formed sequence (The Unicode Standard, table 3-7) is U+FFFD of length one: Arrow promises
+    valid UTF-8 but does not check it.
     """
+    lead = np.int64(data[position])
+    if lead < 0x80:
+        return lead, 1
+    second = np.int64(data[position + 1]) if position + 1 < end else 0
+    third = np.int64(data[position + 2]) if position + 2 < end else 0
+    fourth = np.int64(data[position + 3]) if position + 3 < end else 0
     code: Integer = REPLACEMENT
     width = 1
-    if lead < 0x80:
-        code = lead
-    elif second & 0xC0 == 0x80:
+    if second & 0xC0 == 0x80:
         if 0xC2 <= lead <= 0xDF:
             code, width = (lead & 0x1F) << 6 | (second & 0x3F), 2
         elif third & 0xC0 == 0x80:

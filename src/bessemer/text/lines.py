@@ -56,13 +56,7 @@ def find_lines(
         num_chars = num_stripped_chars = 0
         code: Integer = 0
         while position < end and code != NEWLINE:
-            code = np.int64(data[position])
-            width = 1
-            if code >= 0x80:
-                second = np.int64(data[position + 1]) if position + 1 < end else 0
-                third = np.int64(data[position + 2]) if position + 2 < end else 0
-                fourth = np.int64(data[position + 3]) if position + 3 < end else 0
-                code, width = decode(code, second, third, fourth)
+            code, width = decode(data, position, end)
             position += width
             is_space = classes[code] & SPACE != 0
             if is_space and num_chars == 0:

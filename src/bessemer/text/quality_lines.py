@@ -142,13 +142,7 @@ def count_lines(
                 if position == stop:
                     continue
             previous = code
-            code = np.int64(data[position])
-            width = 1
-            if code >= 0x80:
-                second = np.int64(data[position + 1]) if position + 1 < end else 0
-                third = np.int64(data[position + 2]) if position + 2 < end else 0
-                fourth = np.int64(data[position + 3]) if position + 3 < end else 0
-                code, width = decode(code, second, third, fourth)
+            code, width = decode(data, position, end)
             position += width
             chars += 1
             kind = np.int64(classes[code])

@@ -163,13 +163,7 @@ def scan(
         while code != NEWLINE:
             code = NEWLINE  # at the end of the text
             if position < end:
-                code = np.int64(data[position])
-                width = 1
-                if code >= 0x80:
-                    second = np.int64(data[position + 1]) if position + 1 < end else 0
-                    third = np.int64(data[position + 2]) if position + 2 < end else 0
-                    fourth = np.int64(data[position + 3]) if position + 3 < end else 0
-                    code, width = decode(code, second, third, fourth)
+                code, width = decode(data, position, end)
                 position += width
                 line_chars += 1
             kind = np.int64(kinds[code])

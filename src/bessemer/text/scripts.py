@@ -180,12 +180,6 @@ def _count(offsets: Offsets, data: Bytes, kinds: Bytes, out: npt.NDArray[np.int6
         position, end = offsets[document], offsets[document + 1]
         row = out[document]
         while position < end:
-            code = np.int64(data[position])
-            width = 1
-            if code >= 0x80:
-                second = np.int64(data[position + 1]) if position + 1 < end else 0
-                third = np.int64(data[position + 2]) if position + 2 < end else 0
-                fourth = np.int64(data[position + 3]) if position + 3 < end else 0
-                code, width = decode(code, second, third, fourth)
+            code, width = decode(data, position, end)
             position += width
             row[kinds[code]] += 1

@@ -121,12 +121,7 @@ def find_words(data: Bytes, begin: int, end: int, classes: Bytes, fold: Codes, o
         kind: Integer = 0
         width = 1
         if position < end:
-            code = np.int64(data[position])
-            if code >= 0x80:
-                second = np.int64(data[position + 1]) if position + 1 < end else 0
-                third = np.int64(data[position + 2]) if position + 2 < end else 0
-                fourth = np.int64(data[position + 3]) if position + 3 < end else 0
-                code, width = decode(code, second, third, fourth)
+            code, width = decode(data, position, end)
             kind = np.int64(classes[code])
 
         belongs = False

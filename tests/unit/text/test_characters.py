@@ -4,6 +4,7 @@ import subprocess
 import sys
 import unicodedata
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,8 +51,9 @@ def test_folding_twice_changes_nothing() -> None:
 @given(st.binary(max_size=12) | st.text(max_size=6).map(lambda text: text.encode()))
 def test_decoding_like_python(data: bytes) -> None:
     found, position = [], 0
+    array = np.frombuffer(data, np.uint8)
     while position < len(data):
-        code, width = decode(*data[position : position + 4].ljust(4, b"\0"))
+        code, width = decode(array, position, len(data))
         found.append(chr(code))
         position += width
     assert "".join(found) == twins.as_text(data)
@@ -66,7 +68,16 @@ def test_decoding_like_python(data: bytes) -> None:
     ],
 )  # fmt: skip
 def test_malformed_sequences_are_one_replacement_per_byte(malformed: bytes) -> None:
-    assert decode(*malformed.ljust(4, b"\0")[:4]) == (0xFFFD, 1)
+    array = np.frombuffer(malformed.ljust(4, b"\0"), np.uint8)
+    assert decode(array, 0, len(array)) == (0xFFFD, 1)
+
+
+@pytest.mark.parametrize("character", ["é", "€", "😀"])
+def test_a_character_that_the_end_cuts_is_a_replacement(character: str) -> None:
+    array = np.frombuffer(character.encode(), np.uint8)
+    assert decode(array, 0, len(array)) == (ord(character), len(array))
+    for end in range(1, len(array)):
+        assert decode(array, 0, end) == (0xFFFD, 1)
 
 
 def test_importing_builds_no_table() -> None:

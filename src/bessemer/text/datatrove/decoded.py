@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, kernel
+from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, kernel
 from bessemer.text.characters import decode
 from bessemer.text.datatrove.rolling import append, cut
 from bessemer.text.datatrove.tables import Tables
@@ -46,13 +46,7 @@ def read_text(data: Bytes, begin: int, end: int, tables: Tables, out: Text) -> t
     num_chars = num_newlines = 0
     position = begin
     while position < end:
-        code: Integer = np.int64(data[position])
-        width = 1
-        if code >= 0x80:
-            second = np.int64(data[position + 1]) if position + 1 < end else 0
-            third = np.int64(data[position + 2]) if position + 2 < end else 0
-            fourth = np.int64(data[position + 3]) if position + 3 < end else 0
-            code, width = decode(code, second, third, fourth)
+        code, width = decode(data, position, end)
         if code == _NEWLINE:
             out.newlines[num_newlines] = num_chars
             num_newlines += 1

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Codes, Counts, Integer, kernel
+from bessemer.text.buffers import Bytes, Codes, Counts, kernel
 from bessemer.text.characters import decode
 
 
@@ -33,13 +33,7 @@ def read_text(data: Bytes, begin: int, end: int, classes: Bytes, out: Text) -> i
     num_chars = 0
     position = begin
     while position < end:
-        code: Integer = np.int64(data[position])
-        width = 1
-        if code >= 0x80:
-            second = np.int64(data[position + 1]) if position + 1 < end else 0
-            third = np.int64(data[position + 2]) if position + 2 < end else 0
-            fourth = np.int64(data[position + 3]) if position + 3 < end else 0
-            code, width = decode(code, second, third, fourth)
+        code, width = decode(data, position, end)
         out.codes[num_chars] = code
         out.kinds[num_chars] = classes[code]
         out.places[num_chars] = position - begin

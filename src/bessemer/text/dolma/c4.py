@@ -64,12 +64,7 @@ def list_kept(
         code: Integer = _NEWLINE  # the turn at the end closes the last line
         width = 1
         if position < end:
-            code = np.int64(data[position])
-            if code >= 0x80:
-                second = np.int64(data[position + 1]) if position + 1 < end else 0
-                third = np.int64(data[position + 2]) if position + 2 < end else 0
-                fourth = np.int64(data[position + 3]) if position + 3 < end else 0
-                code, width = decode(code, second, third, fourth)
+            code, width = decode(data, position, end)
         position += width
         if not np.int64(classes[code]) & BLANK:
             num_words += not in_word
