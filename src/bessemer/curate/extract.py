@@ -1,4 +1,4 @@
-"""From a raw row to the text of a document: decode, take the main text of HTML, normalise.
+"""From a raw row to the text of a document: read, then normalised.
 
 What was changed is returned, to be recorded as edits. What cannot be decoded raises
 UndecodableError, whose message becomes the document's quarantine error.
@@ -6,37 +6,11 @@ UndecodableError, whose message becomes the document's quarantine error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from bessemer.config.data import CurateConfig
 from bessemer.config.kinds import Kind
-from bessemer.curate.decode import UndecodableError, decode
-from bessemer.curate.edits import Edit
-from bessemer.curate.front_matter import front_matter_title
-from bessemer.curate.normalise import steps_for, take_step, unify_line_ends
-from bessemer.curate.page import read_page
-from bessemer.curate.rows import Chapter, RawRow, too_long
-
-_MAX_CHARACTER_BYTES = 4  # UTF-8, RFC 3629
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Extract:
-    """The text of a document, what was changed of it, in order, and hints (title, url, date,
-    language) that it gave itself."""
-
-    text: str
-    edits: tuple[Edit, ...] = ()
-    hints: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
-    """What is settable of `extract`."""
-
-    extractor: str = "resiliparse"
-    steps: tuple[str, ...] = ("gutenberg_frame",)
-    max_document_bytes: int | None = None  # of its text; None: any
+from bessemer.curate.normalise import normalise, steps_for
+from bessemer.curate.read_row import Extract, Options, read_row, refuse_long
+from bessemer.curate.rows import RawRow
 
 
 def options_for(kind: Kind, curate: CurateConfig) -> Options:
@@ -48,48 +22,14 @@ def options_for(kind: Kind, curate: CurateConfig) -> Options:
     )
 
 
-_PLAIN = Options()
-
-
-def extract(row: RawRow, options: Options = _PLAIN) -> Extract:
+def extract(row: RawRow, options: Options | None = None) -> Extract:
     """The text of `row`; raises UndecodableError."""
-    hints: dict[str, str] = {}
-    edits: tuple[Edit, ...] = ()
-    if isinstance(row.content, tuple):
-        text = "\n\n".join(filter(None, map(_read_chapter, row.content)))
-    elif row.is_html:
-        # Line ends of mark-up are no part of the text, and no edit of it.
-        page = read_page(_text_of(row, row.content), options.extractor)
-        text, hints = page.text, page.hints
-    else:
-        text, edits = unify_line_ends(_text_of(row, row.content))
-        if row.is_markdown and (title := front_matter_title(text)):
-            hints = {"title": title}
-    for name in options.steps:
-        text, made = take_step(name, text, row.url)
-        edits += made
-    _refuse_long(text, options.max_document_bytes)
-    return Extract(text=text, edits=edits, hints=hints)
+    options = options or Options()
+    return finish(read_row(row, options), row.url, options)
 
 
-def _text_of(row: RawRow, content: bytes | str) -> str:
-    if isinstance(content, str):
-        return content
-    return decode(content, is_html=row.is_html, charset=row.charset)
-
-
-def _read_chapter(chapter: Chapter) -> str:
-    """The text of a page of a book, always by ours: Trafilatura knows the pages of the web."""
-    try:
-        return read_page(decode(chapter.page, is_html=True)).text
-    except UndecodableError as error:
-        raise UndecodableError(f"{chapter.path}: {error}") from None
-
-
-def _refuse_long(text: str, max_bytes: int | None) -> None:
-    """UndecodableError if `text` is longer than a document may be: mark-up can grow, as can bytes
-    of other encodings."""
-    if max_bytes is not None and len(text) > max_bytes // _MAX_CHARACTER_BYTES:
-        size = len(text.encode())
-        if size > max_bytes:
-            raise UndecodableError(f"its text has {too_long(size, max_bytes)}")
+def finish(found: Extract, url: str, options: Options) -> Extract:
+    """What was read, normalised; raises UndecodableError if that made it too long."""
+    text, edits = normalise(found.text, options.steps, url)
+    refuse_long(text, options.max_document_bytes)
+    return Extract(text=text, edits=found.edits + edits, hints=found.hints)

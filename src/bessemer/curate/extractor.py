@@ -21,8 +21,9 @@ from bessemer.config.data import CurateConfig
 from bessemer.config.kinds import Kind
 from bessemer.core.errors import MachineError
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.extract import Extract, Options, extract, options_for
+from bessemer.curate.extract import extract, finish, options_for
 from bessemer.curate.extractor_child import OVERTIME_SIGNAL
+from bessemer.curate.read_row import Extract, Options
 from bessemer.curate.rows import RawRow
 
 _CHILD = "bessemer.curate.extractor_child"
@@ -58,6 +59,9 @@ class Extractor:
         """The text of `row`; raises UndecodableError, also if a page breaks a bound."""
         if not row.is_html:
             return extract(row, self._options)
+        return finish(self._read_page(row), row.url, self._options)
+
+    def _read_page(self, row: RawRow) -> Extract:
         # A child can die of something else than its page: only a second death is the page's.
         for _ in range(2):
             child = self._child = self._child or _Child(self._options, self._curate)

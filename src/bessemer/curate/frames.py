@@ -7,7 +7,7 @@ import re
 from bessemer.curate.edits import Edit, Place, change
 
 # Project Gutenberg's frame: today's markers, and the "small print" of the nineteen-nineties.
-_GUTENBERG_SIGN = re.compile(r"project gutenberg", re.I)
+_GUTENBERG_SIGN = "project gutenberg"
 _GUTENBERG_START = re.compile(
     r"^[ ]?\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG E(?:BOOK|TEXT)[^*]{0,300}\*{3}[ ]*\n"
     r"|^\*END\*? ?THE SMALL PRINT!.*\*END\*[ ]*\n",
@@ -25,7 +25,7 @@ _HEADER_CHARS = 40_000
 def cut_gutenberg_frame(text: str) -> tuple[str, tuple[Edit, ...]]:
     """`text` without the header and footer of Project Gutenberg, and what was cut, the footer
     first."""
-    if not _GUTENBERG_SIGN.search(text[:2000]):
+    if _GUTENBERG_SIGN not in text[:2000].lower():
         return text, ()
     start = _GUTENBERG_START.search(text, 0, _HEADER_CHARS)
     first = start.end() if start else 0

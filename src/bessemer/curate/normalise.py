@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bessemer.config.data import NormaliseConfig
 from bessemer.config.kinds import Kind
@@ -12,11 +12,11 @@ from bessemer.curate.edits import Edit, Place, change
 from bessemer.curate.frames import cut_gutenberg_frame
 from bessemer.curate.licence_header import cut_licence_header
 from bessemer.curate.navigation import cut_navigation
+from bessemer.text.traits import COMPOSABLE, CONTROL, traits_of
 
 Step = Callable[[str], tuple[str, tuple[Edit, ...]]]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
-_CONTROL_BYTES = bytes(code for code in range(0x80) if _CONTROL.match(chr(code)))
 _PAGE_BREAKS = re.compile(r"[^\x0b\x0c]+")
 # Blanks and line feeds compose with nothing, so words are normalised alone. To ask here for a
 # character beyond ASCII would take time with the square of a word that has none.
@@ -28,35 +28,26 @@ def steps_for(kind: Kind, normalise: NormaliseConfig) -> tuple[str, ...]:
     return tuple(name for name in STEPS if kind in getattr(normalise, name))
 
 
-def take_step(name: str, text: str, url: str) -> tuple[str, tuple[Edit, ...]]:
-    """The text after a step, and its edit. Of licences, the file's name says what is a comment."""
-    if name == "licence_header":
-        return cut_licence_header(text, url)
-    return STEPS[name](text)
-
-
-def unify_line_ends(text: str) -> tuple[str, tuple[Edit, ...]]:
-    """Line feeds for all line ends. The edit has counts, not places, of which each line is one."""
-    num_both = text.count("\r\n")
-    num_returns = text.count("\r") - num_both
-    if not num_both + num_returns:
-        return text, ()
-    edit = Edit(
-        rule="line_ends",
-        spans=(),
-        num_places=num_both + num_returns,
-        removed_bytes=num_both + num_returns,
-        inserted_bytes=num_returns,  # the line feeds of the others were there
-        evidence=f"{num_both} x CR LF, {num_returns} x CR",
-    )
-    return text.replace("\r\n", "\n").replace("\r", "\n"), (edit,)
+def normalise(text: str, steps: Sequence[str], url: str) -> tuple[str, tuple[Edit, ...]]:
+    """The text after all steps, and their edits. Of licences, the file's name says what is a
+    comment."""
+    edits: tuple[Edit, ...] = ()
+    traits: int | None = None
+    for name in steps:
+        if name in _NEEDS:
+            traits = traits_of(text) if traits is None else traits
+            if not traits & _NEEDS[name]:
+                continue
+        is_licence = name == "licence_header"
+        text, made = cut_licence_header(text, url) if is_licence else STEPS[name](text)
+        if made:
+            edits += made
+            traits = None
+    return text, edits
 
 
 def cut_control_characters(text: str) -> tuple[str, tuple[Edit, ...]]:
     """No control characters but tabs and line feeds; a page break is a line feed."""
-    data = text.encode()
-    if len(data.translate(None, _CONTROL_BYTES)) == len(data):  # a tenth of a search's time
-        return text, ()
     places = [
         Place(found.start(), found.end(), "\n" * len(_PAGE_BREAKS.sub("", found[0])))
         for found in _CONTROL.finditer(text)
@@ -105,3 +96,5 @@ STEPS: dict[str, Step] = {
     "navigation": cut_navigation,
 }
 """By the keys of `[curate.normalise]`, in the order in which they are taken."""
+
+_NEEDS = {"control_characters": CONTROL, "nfc": COMPOSABLE}  # without which a step finds nothing

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from bessemer.curate import page as module
-from bessemer.curate.extract import Options, extract
+from bessemer.curate.extract import extract
 from bessemer.curate.page import read_page
+from bessemer.curate.read_row import Options
 from bessemer.curate.rows import RawRow
 
 PROSE = "<p>The ferry left before the fog had lifted, and for an hour nobody spoke.</p>"

@@ -16,14 +16,13 @@ def text_row(text: Any, text_field: str, row: dict[str, Any], raw_bytes: int) ->
         return RawRow(
             raw_bytes=raw_bytes, error=f"field {text_field!r}: text was expected, not {kind(text)}"
         )
-    if not text.isascii():
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            return RawRow(
-                raw_bytes=raw_bytes, error=f"field {text_field!r}: lone surrogate at {error.start}"
-            )
-    if "\0" in text:
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        return RawRow(
+            raw_bytes=raw_bytes, error=f"field {text_field!r}: lone surrogate at {error.start}"
+        )
+    if b"\0" in data:  # several times as fast as in text that is not Latin
         return RawRow(
             raw_bytes=raw_bytes,
             error=f"field {text_field!r}: NUL at {text.index(chr(0))}: this is not text",
