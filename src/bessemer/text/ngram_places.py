@@ -55,10 +55,20 @@ def words_over(hashes: Hashes, num_chars: Counts) -> Words:
 
 
 @kernel
-def compare_words(words: Words, num_words: int) -> int:
-    """Find the first equal of each word, and how many; the number of places that are left.
+def all_places(words: Words, num_words: int) -> int:
+    """Begin with every place; the number of those where two words stand."""
+    for word in range(num_words):
+        words.keys[word] = extend(SEED, words.hashes[word])
+        words.positions[word] = word
+    return max(0, num_words - 1)
 
-    What is left in `positions` are the places where two words may repeat.
+
+@kernel
+def compare_words(words: Words, num_words: int) -> int:
+    """Begin with the words alone: find the first equal of each, and how many; then the number of
+    places that are left, where two words may repeat.
+
+    For those who count words anyway: to others it costs what it spares.
     """
     for word in range(num_words):
         words.keys[word] = SEED

@@ -15,8 +15,8 @@ from bessemer.text.datatrove.tables import COUNTED, LINE_END, SPACE, Tables
 from bessemer.text.datatrove.tokens import HAS_LETTER, IS_SPACE, IS_SYMBOL, Tokens
 from bessemer.text.ngram_places import (
     Words,
+    all_places,
     compare_ngrams,
-    compare_words,
     count_equal,
     go_on,
     keep_repeated,
@@ -196,7 +196,7 @@ def count_ngrams(words: Words, num_words: int, out_chars: npt.NDArray[np.int64])
     of the walk joined, so that "no where" is "nowhere"; here words are equal one by one.)
     """
     out_chars[:] = 0
-    num_places = compare_words(words, num_words)
+    num_places = all_places(words, num_words)
     for n in range(2, min(num_words, _MAX_NGRAM_WORDS) + 1):
         compare_ngrams(words, num_places, n)
         if n < 5:

@@ -17,8 +17,8 @@ from bessemer.text.dclm.decoded import Text
 from bessemer.text.hashing import SEED, extend, finish
 from bessemer.text.ngram_places import (
     Words,
+    all_places,
     compare_ngrams,
-    compare_words,
     go_on,
     keep_repeated,
     num_chars_of,
@@ -139,7 +139,7 @@ def count_ngrams(words: Words, num_words: int, out_chars: npt.NDArray[np.int64])
     Of 2 to 4 words: length times occurrences of the most frequent n-gram, of equals the longest. Of
     5 to 10: the words inside n-grams that occur twice or more, each once. 0 if none does.
     """
-    num_places = compare_words(words, num_words)
+    num_places = all_places(words, num_words)
     for n in range(2, min(num_words, _MAX_NGRAM_WORDS) + 1):
         compare_ngrams(words, num_places, n)
         if n < _FIRST_DUPLICATE_WORDS:

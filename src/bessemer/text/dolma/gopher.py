@@ -18,8 +18,8 @@ from bessemer.text.characters import decode
 from bessemer.text.hashing import SEED, extend, finish, first_equal, hash_ascii
 from bessemer.text.ngram_places import (
     Words,
+    all_places,
     compare_ngrams,
-    compare_words,
     go_on,
     keep_repeated,
     most_frequent,
@@ -174,7 +174,7 @@ def count_ngrams(
     n-grams that occur twice or more, each occurrence counted; divided by those of all n-grams, so
     that a word in the middle counts n times in both.
     """
-    num_places = compare_words(words, num_words)
+    num_places = all_places(words, num_words)
     all_chars = word_chars  # of all n-grams; of one word to begin with
     later_chars = word_chars  # of the words that are the last of an n-gram
     for n in range(2, min(num_words, _MAX_NGRAM_WORDS) + 1):
