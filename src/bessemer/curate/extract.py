@@ -6,6 +6,8 @@ UndecodableError, whose message becomes the document's quarantine error.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bessemer.config.data import CurateConfig
 from bessemer.config.kinds import Kind
 from bessemer.curate.normalise import normalise, steps_for
@@ -30,6 +32,8 @@ def extract(row: RawRow, options: Options | None = None) -> Extract:
 
 def finish(found: Extract, url: str, options: Options) -> Extract:
     """What was read, normalised; raises UndecodableError if that made it too long."""
-    text, edits = normalise(found.text, options.steps, url)
+    text, edits = normalise(found.text, found.encoded, options.steps, url)
+    if not edits:
+        return found
     refuse_long(text, options.max_document_bytes)
-    return Extract(text=text, edits=found.edits + edits, hints=found.hints)
+    return replace(found, text=text, encoded=text.encode(), edits=found.edits + edits)

@@ -21,9 +21,9 @@ from bessemer.config.data import CurateConfig
 from bessemer.config.kinds import Kind
 from bessemer.core.errors import MachineError
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.extract import extract, finish, options_for
+from bessemer.curate.extract import finish, options_for
 from bessemer.curate.extractor_child import OVERTIME_SIGNAL
-from bessemer.curate.read_row import Extract, Options
+from bessemer.curate.read_row import Extract, Options, read_row
 from bessemer.curate.rows import RawRow
 
 _CHILD = "bessemer.curate.extractor_child"
@@ -55,11 +55,13 @@ class Extractor:
             self._child.end()
             self._child = None
 
-    def extract(self, row: RawRow) -> Extract:
-        """The text of `row`; raises UndecodableError, also if a page breaks a bound."""
-        if not row.is_html:
-            return extract(row, self._options)
-        return finish(self._read_page(row), row.url, self._options)
+    def extract(self, row: RawRow, path: str = "") -> Extract:
+        """The text of `row`; raises UndecodableError, also if a page breaks a bound.
+
+        `path` is that of its file, for a row without a URL.
+        """
+        found = self._read_page(row) if row.is_html else read_row(row, self._options)
+        return finish(found, row.url or path, self._options)
 
     def _read_page(self, row: RawRow) -> Extract:
         # A child can die of something else than its page: only a second death is the page's.

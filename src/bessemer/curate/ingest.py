@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -150,11 +149,10 @@ def _take(
     row: RawRow, doc_id: int, file: SourceFile, source: SourceConfig, extractor: Extractor
 ) -> tuple[Document | None, list[dict[str, Any]]]:
     """What becomes of a row: a document with its edits, or a quarantine."""
-    row = replace(row, url=row.url or file.path)
     error = row.error
     if error is None:
         try:
-            found = extractor.extract(row)
+            found = extractor.extract(row, file.path)
         except UndecodableError as problem:
             error = str(problem)
     if error is not None:
@@ -168,13 +166,13 @@ def _take(
             evidence=error,
         )
         return None, [lost]
-    text = found.text.encode()
+    text = found.encoded
     document = Document(
         doc_id=doc_id,
         text=text,
         content_hash=xxhash.xxh3_128_digest(text),
         raw_bytes=row.raw_bytes,
-        url=row.url,
+        url=row.url or file.path,
         metadata=_METADATA.encode(found.hints | row.metadata),
     )
     edits = [

@@ -28,14 +28,16 @@ def steps_for(kind: Kind, normalise: NormaliseConfig) -> tuple[str, ...]:
     return tuple(name for name in STEPS if kind in getattr(normalise, name))
 
 
-def normalise(text: str, steps: Sequence[str], url: str) -> tuple[str, tuple[Edit, ...]]:
-    """The text after all steps, and their edits. Of licences, the file's name says what is a
-    comment."""
+def normalise(
+    text: str, encoded: bytes, steps: Sequence[str], url: str
+) -> tuple[str, tuple[Edit, ...]]:
+    """The text after all steps, and their edits; `encoded` is the text in UTF-8. Of licences, the
+    file's name says what is a comment."""
     edits: tuple[Edit, ...] = ()
-    traits: int | None = None
+    traits: int | None = traits_of(encoded)
     for name in steps:
         if name in _NEEDS:
-            traits = traits_of(text) if traits is None else traits
+            traits = traits_of(text.encode()) if traits is None else traits
             if not traits & _NEEDS[name]:
                 continue
         is_licence = name == "licence_header"

@@ -24,6 +24,7 @@ class Extract:
     language) that it gave itself."""
 
     text: str
+    encoded: bytes  # the same in UTF-8
     edits: tuple[Edit, ...] = ()
     hints: dict[str, str] = field(default_factory=dict)
 
@@ -52,7 +53,9 @@ def read_row(row: RawRow, options: Options) -> Extract:
         if row.is_markdown and (title := front_matter_title(text)):
             hints = {"title": title}
     refuse_long(text, options.max_document_bytes)
-    return Extract(text=text, edits=edits, hints=hints)
+    known = row.encoded if text is row.content else None
+    encoded = text.encode() if known is None else known
+    return Extract(text=text, encoded=encoded, edits=edits, hints=hints)
 
 
 def _text_of(row: RawRow, content: bytes | str) -> str:

@@ -31,6 +31,7 @@ class RawRow:
     of a book in reading order."""
 
     content: bytes | str | tuple[Chapter, ...] = b""
+    encoded: bytes | None = None  # content in UTF-8, if it is text and was encoded already
     raw_bytes: int
     is_html: bool = False  # chapters are
     is_markdown: bool = False

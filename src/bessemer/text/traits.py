@@ -1,6 +1,6 @@
 """Tells in one pass over a text which steps of making it uniform can find anything to change.
 
-Input: a string. Output: a sum of bits. Most texts have none of these traits, and are told so in a
+Input: UTF-8. Output: a sum of bits. Most texts have none of these traits, and are told so in a
 seventh of the time that the steps themselves take to find out.
 """
 
@@ -24,10 +24,9 @@ COMPOSED = ((0x00, 0x2FF), (0x400, 0x482), (0x2002, 0x20CF), (0x4E00, 0x9FFF))
 Cyrillic, punctuation and currency, Han. Not all there are; but most of most texts."""
 
 
-def traits_of(text: str) -> int:
-    """Return the traits of a text without lone surrogates."""
-    data = np.frombuffer(text.encode(), np.uint8)
-    return int(_traits(data, _byte_traits())) if text else 0
+def traits_of(text: bytes) -> int:
+    """Return the traits of a text in UTF-8."""
+    return int(_traits(np.frombuffer(text, np.uint8), _byte_traits()))
 
 
 @functools.cache

@@ -46,7 +46,7 @@ def test_composed_characters_change_nothing_around_them() -> None:
     ],
 )
 def test_traits(text: str, traits: int) -> None:
-    assert traits_of(text) == traits
+    assert traits_of(text.encode()) == traits
 
 
 @SETTINGS
@@ -61,7 +61,7 @@ def test_without_a_trait_a_step_finds_nothing_in_edge_cases(text: str) -> None:
 
 
 def assert_no_less(text: str) -> None:
-    traits = traits_of(text)
+    traits = traits_of(text.encode())
     assert bool(traits & CONTROL) == bool(cut_control_characters(text)[1])
     if not traits & COMPOSABLE:
         assert compose(text) == (text, ())

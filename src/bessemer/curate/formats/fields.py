@@ -30,6 +30,7 @@ def text_row(text: Any, text_field: str, row: dict[str, Any], raw_bytes: int) ->
     url = row.get("url", "")
     return RawRow(
         content=text,
+        encoded=data,
         raw_bytes=raw_bytes,
         url=_mended(url) if isinstance(url, str) else "",
         metadata={
