@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from bessemer.cli.arguments import Target
+from bessemer.cli.arguments import Target, size
 from bessemer.config.kinds import Kind
 from bessemer.core.errors import ConfigError
 
@@ -29,14 +29,10 @@ def tokenizer_report(
 ) -> None:
     """Show bytes per token by source and by language, and prove that every byte comes back."""
     from bessemer.core.storage import write_json
-    from bessemer.core.units import parse_bytes
     from bessemer.line import api, show_tokens
     from bessemer.tokens.compression import as_json
 
-    try:
-        sample_bytes = parse_bytes(int(sample) if sample.isdecimal() else sample)
-    except ValueError as error:
-        raise ConfigError(f"--sample {sample}: {error}") from None
+    sample_bytes = size("--sample", sample)
     if not sample_bytes:
         raise ConfigError(f"--sample {sample}: expected more than 0 bytes")
     report = api.tokenizer_report(target, against or (), sample_bytes=sample_bytes)
@@ -111,13 +107,9 @@ def train_quality(
     min = 0.5 keeps the better half; `bessemer whatif` tells what other bounds would keep.
     """
     from bessemer.core.events import Terminal, configure_logging
-    from bessemer.core.units import parse_bytes
     from bessemer.line import api, show_quality
 
-    try:
-        most_bytes = parse_bytes(int(max_bytes) if max_bytes.isdecimal() else max_bytes)
-    except ValueError as error:
-        raise ConfigError(f"--max-bytes {max_bytes}: {error}") from None
+    most_bytes = size("--max-bytes", max_bytes)
     configure_logging()
     model = api.train_quality(
         good or (),

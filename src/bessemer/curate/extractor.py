@@ -21,9 +21,8 @@ from bessemer.config.data import CurateConfig
 from bessemer.config.kinds import Kind
 from bessemer.core.errors import MachineError
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.extract import finish, options_for
+from bessemer.curate.extract import Extract, Options, extract, options_for
 from bessemer.curate.extractor_child import OVERTIME_SIGNAL
-from bessemer.curate.read_row import Extract, Options, read_row
 from bessemer.curate.rows import RawRow
 
 _CHILD = "bessemer.curate.extractor_child"
@@ -60,15 +59,13 @@ class Extractor:
 
         `path` is that of its file, for a row without a URL.
         """
-        found = self._read_page(row) if row.is_html else read_row(row, self._options)
-        return finish(found, row.url or path, self._options)
-
-    def _read_page(self, row: RawRow) -> Extract:
+        if not row.is_html:
+            return extract(row, self._options, path)
         # A child can die of something else than its page: only a second death is the page's.
         for _ in range(2):
             child = self._child = self._child or _Child(self._options, self._curate)
             try:
-                child.pipe.send(row)
+                child.pipe.send((row, path))
                 answer: Extract | Exception = child.pipe.recv()
             except (EOFError, OSError):
                 self._child = None

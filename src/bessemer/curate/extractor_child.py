@@ -2,8 +2,7 @@
 
 It is bounded from within, by the kernel: a timer of processor time per page, whose signal ends the
 process in the midst of native code, and the address space. Processor time, not time by the clock:
-so that a page's fate hangs on the page and not on what else the machine does. No kernel is needed
-here, and their compiler is not imported: it would take a third of a child's start.
+so that a page's fate hangs on the page and not on what else the machine does.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from bessemer.config.data import CurateConfig
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.read_row import Extract, Options, read_row
+from bessemer.curate.extract import Extract, Options, extract
 from bessemer.curate.rows import RawRow
 
 # ITIMER_PROF counts processor time of the process, the kernel's for it included, and sends this.
@@ -49,15 +48,16 @@ def main() -> None:
         _bound_memory(curate.max_extract_memory_bytes)
         pipe.send(None)
         while True:
-            pipe.send(_answer(pipe.recv(), options, curate))
+            row, path = pipe.recv()
+            pipe.send(_answer(row, path, options, curate))
     except (EOFError, OSError):  # the parent is gone
         return
 
 
-def _answer(row: RawRow, options: Options, curate: CurateConfig) -> Extract | Exception:
+def _answer(row: RawRow, path: str, options: Options, curate: CurateConfig) -> Extract | Exception:
     signal.setitimer(signal.ITIMER_PROF, curate.max_extract_cpu_s)
     try:
-        return read_row(row, options)
+        return extract(row, options, path)
     except UndecodableError as error:
         return UndecodableError(str(error))
     except MemoryError:

@@ -16,7 +16,7 @@ _GUTENBERG_START = re.compile(
 _GUTENBERG_END = re.compile(
     r"^(?:End of (?:The |This )?Project Gutenberg.*\n\s*)?[ ]?"
     r"\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG E(?:BOOK|TEXT)"
-    r"|^End of (?:The |This )?Project Gutenberg(?:['’]s)?(?: E(?:book|text))?.{0,200}\s*\Z",
+    r"|^End of (?:The |This )?Project Gutenberg(?:['’]s)?(?: E(?:book|text))?.{0,200}\Z",
     re.I | re.M,
 )
 _HEADER_CHARS = 40_000
@@ -29,7 +29,7 @@ def cut_gutenberg_frame(text: str) -> tuple[str, tuple[Edit, ...]]:
         return text, ()
     start = _GUTENBERG_START.search(text, 0, _HEADER_CHARS)
     first = start.end() if start else 0
-    end = _GUTENBERG_END.search(text, first)
+    end = _GUTENBERG_END.search(text, first, len(text.rstrip()))
     last = end.start() if end else len(text)
     edits: tuple[Edit, ...] = ()
     for rule, begin, finish in (

@@ -82,12 +82,12 @@ def unmark(text: str) -> str:
     return text.replace(_SURE, "").replace(_UNSURE, "")
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 13)
 def _marked(value: str) -> str:
     """What `_NAMES` found, with the mark of its surest name. Pages of a site have the same."""
     start = 2 if value[1] in "\"'" else 1
     mark = _MARKS[max(map(_rank, value[start:].split()), default=0)]
-    return value[:start] + mark + value[start:]
+    return value[:start] + mark + value[start:] if mark else value
 
 
 def _rank(name: str) -> int:

@@ -108,7 +108,7 @@ _UNICODE = {"unicode": unicodedata.unidata_version}
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="ingest",
-        version=5,
+        version=6,
         settings=lambda config: {
             "sources": [
                 _plain(source, "name", "kind", "format", "text_field", "license")

@@ -143,3 +143,12 @@ def decode(data: Bytes, position: int, end: int) -> tuple[Integer, int]:
                 if 0x10000 <= wide < NUM_CODE_POINTS:
                     code, width = wide, 4
     return code, width
+
+
+@kernel
+def contains(codes: Codes, code: Integer) -> bool:
+    """Return whether one of a few code points is this one."""
+    is_contained = False
+    for i in range(len(codes)):
+        is_contained |= codes[i] == code
+    return is_contained

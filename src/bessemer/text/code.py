@@ -41,7 +41,7 @@ from bessemer.text.code_scan import code_kinds, scan_code
 from bessemer.text.comment_syntax import HTML, UNKNOWN, SyntaxTable, syntax_table, syntaxes_of
 from bessemer.text.markup import count_comment_chars, count_visible_chars
 from bessemer.text.phrases import Phrases, lower, make_phrases, pair_of, phrases_at
-from bessemer.text.quality import share
+from bessemer.text.shares import share
 
 HEADER_LINES = 5
 """Lines at the top in which StarCoder 2 looks for traces of a generator."""

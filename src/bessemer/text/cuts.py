@@ -64,13 +64,14 @@ def cuts_between(text: bytes, kept: list[Stretch], strips: bool) -> list[Cut]:
 
 
 def _stripped(text: bytes, kept: list[Stretch]) -> list[Stretch]:
-    while kept and not text[kept[0][0] : kept[0][1]].decode().strip():
-        kept = kept[1:]
-    while kept and not text[kept[-1][0] : kept[-1][1]].decode().strip():
-        kept = kept[:-1]
-    if not kept:
+    first, last = 0, len(kept)
+    while first < last and not text[kept[first][0] : kept[first][1]].decode().strip():
+        first += 1
+    while first < last and not text[kept[last - 1][0] : kept[last - 1][1]].decode().strip():
+        last -= 1
+    if first == last:
         return []
-    kept = list(kept)
+    kept = kept[first:last]
     begin, end, line = kept[0]
     kept[0] = (end - len(text[begin:end].decode().lstrip().encode()), end, line)
     begin, end, line = kept[-1]

@@ -46,9 +46,8 @@ class Ngrams(NamedTuple):
     shortest: int  # characters, of a word between "<" and ">"
     longest: int  # 0: no n-grams
     row_of_bucket: Counts  # int32, -1 if pruned; empty if none is
-    kept_bits: (
-        Bytes  # uint8, a bit per bucket, lowest first: most are pruned, and this fits a cache
-    )
+    # uint8, a bit per bucket, lowest first: most are pruned, and this fits a processor's cache
+    kept_bits: Bytes
 
 
 class FastText(NamedTuple):

@@ -84,7 +84,7 @@ def _walk_tree(
 ) -> tuple[int, float]:
     """Follow the likelier branch first; a node's chance is its parent's times the branch's."""
     mean_D, _, chances_LN, open_N = scratch
-    best, best_chance = 0, -1.0
+    best, best_chance = 0, 0.0
     open_N[0] = num_labels + len(children_N2) - 1
     chances_LN[open_N[0]] = 1.0
     num_open = 1

@@ -15,8 +15,8 @@ from bessemer.text.buffers import Counts, Hashes, kernel
 from bessemer.text.hashing import EMPTY, SEED, extend, first_equal, num_slots
 
 
-class Words(NamedTuple):
-    """The words among a text's tokens, and scratch for comparing them."""
+class Compared(NamedTuple):
+    """The words among a text's tokens, and what their comparison finds or needs: scratch."""
 
     hashes: Hashes  # uint64, finished, of each word
     num_chars: Counts  # int32
@@ -30,18 +30,18 @@ class Words(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def empty_words(num_chars: int) -> Words:
+def empty_compared(num_chars: int) -> Compared:
     """Scratch for a text; memory is touched only as words fill it."""
     hashes, lengths = np.empty(num_chars + 1, np.uint64), np.empty(num_chars + 1, np.int32)
-    words: Words = words_over(hashes, lengths)
+    words: Compared = compared_over(hashes, lengths)
     return words
 
 
 @njit(cache=True, nogil=True)
-def words_over(hashes: Hashes, num_chars: Counts) -> Words:
-    """Words that are found into two arrays, with scratch for comparing as many."""
+def compared_over(hashes: Hashes, num_chars: Counts) -> Compared:
+    """Compared that are found into two arrays, with scratch for comparing as many."""
     most = len(hashes)
-    return Words(
+    return Compared(
         hashes,
         num_chars,
         np.empty(most, np.uint64),
@@ -55,7 +55,7 @@ def words_over(hashes: Hashes, num_chars: Counts) -> Words:
 
 
 @kernel
-def all_places(words: Words, num_words: int) -> int:
+def all_places(words: Compared, num_words: int) -> int:
     """Begin with every place; the number of those where two words stand."""
     for word in range(num_words):
         words.keys[word] = extend(SEED, words.hashes[word])
@@ -64,7 +64,7 @@ def all_places(words: Words, num_words: int) -> int:
 
 
 @kernel
-def compare_words(words: Words, num_words: int) -> int:
+def compare_words(words: Compared, num_words: int) -> int:
     """Begin with the words alone: find the first equal of each, and how many; then the number of
     places that are left, where two words may repeat.
 
@@ -79,7 +79,7 @@ def compare_words(words: Words, num_words: int) -> int:
 
 
 @kernel
-def compare_ngrams(words: Words, num_places: int, n: int) -> None:
+def compare_ngrams(words: Compared, num_places: int, n: int) -> None:
     """Make the keys at `positions` those of n words; find the first equal of each, and how many.
 
     It is `bessemer.text.hashing.first_equal`, in one pass with what comes before and after.
@@ -107,7 +107,7 @@ def compare_ngrams(words: Words, num_places: int, n: int) -> None:
 
 
 @kernel
-def most_frequent(words: Words, num_places: int) -> tuple[int, int]:
+def most_frequent(words: Compared, num_places: int) -> tuple[int, int]:
     """Place and count of the most frequent n-gram, of equals the first; the text's first if none
     at `positions` occurs twice."""
     best, most = 0, 1
@@ -119,7 +119,7 @@ def most_frequent(words: Words, num_places: int) -> tuple[int, int]:
 
 
 @kernel
-def keep_repeated(words: Words, num_places: int) -> int:
+def keep_repeated(words: Compared, num_places: int) -> int:
     """Write into `kept` the places where n + 1 words may repeat: here and at the next, n do."""
     positions, first, counts, kept = words.positions, words.first, words.counts, words.kept
     num_kept = 0
@@ -134,7 +134,7 @@ def keep_repeated(words: Words, num_places: int) -> int:
 
 
 @kernel
-def go_on(words: Words, num_kept: int) -> int:
+def go_on(words: Compared, num_kept: int) -> int:
     """Look no further than at the places that are kept; return their number."""
     for i in range(num_kept):
         words.positions[i] = words.kept[i]
@@ -142,7 +142,7 @@ def go_on(words: Words, num_kept: int) -> int:
 
 
 @kernel
-def num_chars_of(words: Words, place: int, n: int) -> int:
+def num_chars_of(words: Compared, place: int, n: int) -> int:
     """Characters of the n words at a place."""
     size = 0
     for word in range(place, place + n):
@@ -151,14 +151,15 @@ def num_chars_of(words: Words, place: int, n: int) -> int:
 
 
 @kernel
-def count_equal(words: Words, num_keys: int) -> tuple[int, int]:
-    """How many of the keys were met before, and their characters."""
+def count_equal(keys: Hashes, sizes: Counts, num_keys: int, scratch: Compared) -> tuple[int, int]:
+    """How many of the keys (of lines or paragraphs) were met before, and their characters."""
+    positions, first = scratch.positions, scratch.first
     for i in range(num_keys):
-        words.positions[i] = i
-    first_equal(words.keys, words.positions, num_keys, words.slots, words.first)
+        positions[i] = i
+    first_equal(keys, positions, num_keys, scratch.slots, first)
     num_repeats = num_chars = 0
     for i in range(num_keys):
-        if words.first[i] != i:
+        if first[i] != i:
             num_repeats += 1
-            num_chars += words.sizes[i]
+            num_chars += sizes[i]
     return num_repeats, num_chars

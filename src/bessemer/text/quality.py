@@ -15,11 +15,28 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bessemer.text.buffers import Counts, Hashes, Offsets, kernel, read_only
+from bessemer.text.buffers import Counts, Hashes, kernel, read_only
+from bessemer.text.gopher import STOP_WORDS
+from bessemer.text.shares import share
 from bessemer.text.words import Words, word_spans
 
-STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
-"""Rae et al. 2021 (arXiv 2112.11446), appendix A1.1."""
+BULLETS = "•‣*-●◦"
+"""Rae et al. 2021 name the bullet point; the other signs are the union of those that datatrove,
+dolma and the DCLM filters count (each has a different subset)."""
+
+TERMINAL_PUNCTUATION = ".!?\"'…”’»。！？．｡」』＂＇։؟۔।॥။።។"
+"""Raffel et al. 2020 (C4, arXiv 1910.10683) name full stop, exclamation and question mark and the
+straight quotation mark; the others are their curly, full-width and other-script equivalents."""
+
+SHORT_LINE_CHARS = 30
+"""Penedo et al. 2024 (arXiv 2406.17557), the filters FineWeb adds of its own."""
+
+CLAUSE_PUNCTUATION = ",;:-–—，、；：،؛"
+"""Signs that end a line of verse or a listed clause, but no entry of a menu or an index."""
+
+RUNNING_LINE_WORDS = 10
+CLAUSE_LINE_WORDS = 4
+"""Lengths that part running text from entries: chosen by reading web pages (docs/presets.md)."""
 
 QUALITY_SIGNALS: dict[str, str] = {
     "char_count": "characters (Unicode code points)",
@@ -114,11 +131,6 @@ def quality_of(count: npt.NDArray[np.void]) -> dict[str, npt.NDArray[np.float32]
         "control_frac": share(count["controls"], chars),
     }
     return {name: values.astype(np.float32) for name, values in signals.items()}
-
-
-def share(part: Offsets, whole: Offsets) -> npt.NDArray[np.float64]:
-    """Return part / whole, and 0 where there is no whole."""
-    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole != 0)
 
 
 @functools.cache

@@ -22,26 +22,17 @@ from bessemer.text.characters import (
     NUMBER,
     SPACE,
     class_table,
+    contains,
     decode,
 )
-
-BULLETS = "•‣*-●◦"
-"""Rae et al. 2021 name the bullet point; the other signs are the union of those that datatrove,
-dolma and the DCLM filters count (each has a different subset)."""
-
-TERMINAL_PUNCTUATION = ".!?\"'…”’»。！？．｡」』＂＇։؟۔।॥။።។"
-"""Raffel et al. 2020 (C4, arXiv 1910.10683) name full stop, exclamation and question mark and the
-straight quotation mark; the others are their curly, full-width and other-script equivalents."""
-
-SHORT_LINE_CHARS = 30
-"""Penedo et al. 2024 (arXiv 2406.17557), the filters FineWeb adds of its own."""
-
-CLAUSE_PUNCTUATION = ",;:-–—，、；：،؛"
-"""Signs that end a line of verse or a listed clause, but no entry of a menu or an index."""
-
-RUNNING_LINE_WORDS = 10
-CLAUSE_LINE_WORDS = 4
-"""Lengths that part running text from entries: chosen by reading web pages (docs/presets.md)."""
+from bessemer.text.quality import (
+    BULLETS,
+    CLAUSE_LINE_WORDS,
+    CLAUSE_PUNCTUATION,
+    RUNNING_LINE_WORDS,
+    SHORT_LINE_CHARS,
+    TERMINAL_PUNCTUATION,
+)
 
 _BLANK, _TAB, _HASH, _FULL_STOP, _ELLIPSIS = 0x20, 0x09, 0x23, 0x2E, 0x2026
 
@@ -177,16 +168,16 @@ def count_lines(
         all_line_chars += line_chars
         max_line_chars = max(max_line_chars, line_chars)
         short_lines += line_chars <= SHORT_LINE_CHARS
-        bullet_lines += _contains(bullets, first_visible)
+        bullet_lines += contains(bullets, first_visible)
         ellipsis_lines += last_visible == _ELLIPSIS or dots_at_last >= 3
-        is_punctuated = _contains(terminals, last_visible)
+        is_punctuated = contains(terminals, last_visible)
         punct_lines += is_punctuated
         first_word = word
         while word < len(word_starts) and begin + word_starts[word] < position:
             word += 1
         num_words = word - first_word
         if num_words >= RUNNING_LINE_WORDS or (
-            num_words >= CLAUSE_LINE_WORDS and (is_punctuated or _contains(clauses, last_visible))
+            num_words >= CLAUSE_LINE_WORDS and (is_punctuated or contains(clauses, last_visible))
         ):
             running_words += num_words
     out["chars"] = chars
@@ -206,11 +197,3 @@ def count_lines(
     out["ellipsis_lines"] = ellipsis_lines
     out["punct_lines"] = punct_lines
     out["running_words"] = running_words
-
-
-@kernel
-def _contains(codes: Codes, code: Integer) -> bool:
-    is_contained = False
-    for i in range(len(codes)):
-        is_contained |= codes[i] == code
-    return is_contained

@@ -42,10 +42,10 @@ from bessemer.text.buffers import (
     longest_document_bytes,
     utf8_buffers,
 )
-from bessemer.text.ngram_places import compare_words, words_over
-from bessemer.text.quality import share
+from bessemer.text.ngram_places import compare_words, compared_over
 from bessemer.text.redpajama_repetition import REPETITION_NAMES, count_repetition
 from bessemer.text.redpajama_scan import NormalWords, Tables, scan, scan_tables
+from bessemer.text.shares import share
 from bessemer.text.words import max_words
 
 _DEFINITIONS = {
@@ -165,7 +165,7 @@ def _count(
 ) -> None:
     limit = max_words(longest_bytes)
     words = NormalWords(np.empty(limit, np.uint64), np.empty(limit, np.int32))
-    compared = words_over(words.hashes, words.num_chars)
+    compared = compared_over(words.hashes, words.num_chars)
     for document in range(len(offsets) - 1):
         row = out[document]
         num_words = scan(data, offsets[document], offsets[document + 1], tables, words, row)

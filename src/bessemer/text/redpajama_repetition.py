@@ -17,8 +17,8 @@ from typing import Any
 import numpy.typing as npt
 
 from bessemer.text.buffers import kernel
-from bessemer.text.ngram_places import Words, compare_ngrams, go_on, num_chars_of
-from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
+from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
+from bessemer.text.ngram_places import Compared, compare_ngrams, go_on, num_chars_of
 
 REPETITION_NAMES = {
     f"top_{n}gram_char_frac": (
@@ -41,7 +41,7 @@ _LAST_NGRAM_WORDS = max(DUPLICATE_NGRAM_WORDS)
 
 
 @kernel
-def count_repetition(words: Words, num_places: int, out: npt.NDArray[Any]) -> None:
+def count_repetition(words: Compared, num_places: int, out: npt.NDArray[Any]) -> None:
     """Write the characters of each name (int64); `num_places` are left of `compare_words`."""
     for n in range(_FIRST_NGRAM_WORDS, _LAST_NGRAM_WORDS + 1):
         compare_ngrams(words, num_places, n)
@@ -52,7 +52,7 @@ def count_repetition(words: Words, num_places: int, out: npt.NDArray[Any]) -> No
 
 
 @kernel
-def _keep_repeated(words: Words, num_places: int, n: int) -> tuple[int, int, int]:
+def _keep_repeated(words: Compared, num_places: int, n: int) -> tuple[int, int, int]:
     """Return the characters of the most frequent n-gram times its occurrences, and those of words
     inside n-grams that occur twice or more, each word once; both 0 if there is none.
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, kernel, read_only
-from bessemer.text.characters import NEWLINE, NUM_CODE_POINTS, decode
+from bessemer.text.characters import NEWLINE, NUM_CODE_POINTS, contains, decode
 from bessemer.text.hashing import SEED, extend, finish
 from bessemer.text.stop_words import ENGLISH_STOP_WORDS
 from bessemer.text.string_classes import (
@@ -258,8 +258,8 @@ def scan(
         if line_words:
             numeric_frac += line_numerics // NUMERIC / (line_word_chars + line_words - 1)
         ellipsis_lines += last_visible == 0x2026 or (last_visible == 0x2E and dots >= 3)
-        punct_lines += _contains(tables.terminals, last_visible)
-        bullet_lines += _contains(tables.bullets, first_visible)
+        punct_lines += contains(tables.terminals, last_visible)
+        bullet_lines += contains(tables.bullets, first_visible)
     out["words"] = words
     out["word_chars"] = all_word_chars
     out["sentences"] = sentences
@@ -288,11 +288,3 @@ def _is_stop_word(key: np.uint64, stop_words: Hashes) -> bool:
     while (stop_words[slot] != 0) & (stop_words[slot] != key):
         slot = (slot + np.uint64(1)) & mask
     return bool(stop_words[slot] == key)
-
-
-@kernel
-def _contains(codes: Codes, code: Integer) -> bool:
-    is_contained = False
-    for i in range(len(codes)):
-        is_contained |= codes[i] == code
-    return is_contained

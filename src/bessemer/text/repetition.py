@@ -29,13 +29,17 @@ import numpy as np
 import numpy.typing as npt
 
 from bessemer.text.buffers import Bytes, kernel
-from bessemer.text.hashing import first_equal
+from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
 from bessemer.text.lines import Lines, find_lines
-from bessemer.text.ngram_places import Words, compare_ngrams, go_on, keep_repeated, num_chars_of
-from bessemer.text.quality import share
-
-TOP_NGRAM_WORDS = (2, 3, 4)
-DUPLICATE_NGRAM_WORDS = (5, 6, 7, 8, 9, 10)
+from bessemer.text.ngram_places import (
+    Compared,
+    compare_ngrams,
+    count_equal,
+    go_on,
+    keep_repeated,
+    num_chars_of,
+)
+from bessemer.text.shares import share
 
 _LINE_SIGNALS = {
     "dup_line_frac": "non-blank lines equal to an earlier one, stripped / non-blank lines",
@@ -107,7 +111,7 @@ def count_repeated_lines(
     classes: Bytes,
     lines: Lines,
     paragraphs: Lines,
-    scratch: Words,
+    scratch: Compared,
     out: np.void,
 ) -> None:
     """Count the lines and paragraphs of a document, and those that were there before."""
@@ -118,28 +122,17 @@ def count_repeated_lines(
     out["lines"] = num_lines
     out["paras"] = num_paragraphs
     out["line_chars"] = line_chars
-    out["dup_lines"], out["dup_line_chars"] = _repeats(lines, num_lines, scratch)
-    out["dup_paras"], out["dup_para_chars"] = _repeats(paragraphs, num_paragraphs, scratch)
-
-
-@kernel
-def _repeats(lines: Lines, num_lines: int, scratch: Words) -> tuple[int, int]:
-    """Return how many lines were met before, and their characters."""
-    positions, first = scratch.positions, scratch.first
-    for line in range(num_lines):
-        positions[line] = line
-    first_equal(lines.hashes, positions, num_lines, scratch.slots, first)
-    num_repeats = num_chars = 0
-    for line in range(num_lines):
-        if first[line] != line:
-            num_repeats += 1
-            num_chars += lines.num_chars[line]
-    return num_repeats, num_chars
+    out["dup_lines"], out["dup_line_chars"] = count_equal(
+        lines.hashes, lines.num_chars, num_lines, scratch
+    )
+    out["dup_paras"], out["dup_para_chars"] = count_equal(
+        paragraphs.hashes, paragraphs.num_chars, num_paragraphs, scratch
+    )
 
 
 @kernel
 def count_repeated_ngrams(
-    words: Words,
+    words: Compared,
     num_words: int,
     num_places: int,
     out: np.void,
@@ -164,7 +157,7 @@ def count_repeated_ngrams(
 
 
 @kernel
-def _most_frequent(words: Words, num_places: int, n: int) -> int:
+def _most_frequent(words: Compared, num_places: int, n: int) -> int:
     """Return the first place of the most frequent n-gram, or -1 if none occurs twice."""
     best = -1
     most, most_chars = 2, 0
@@ -178,7 +171,7 @@ def _most_frequent(words: Words, num_places: int, n: int) -> int:
 
 
 @kernel
-def _chars_of_top(words: Words, num_places: int, n: int, top: int) -> int:
+def _chars_of_top(words: Compared, num_places: int, n: int, top: int) -> int:
     """Return the characters of the words inside the n-gram at `top` and its equals, each once."""
     covered_until = num_chars = 0
     for i in range(num_places):
@@ -191,7 +184,7 @@ def _chars_of_top(words: Words, num_places: int, n: int, top: int) -> int:
 
 
 @kernel
-def _chars_of_repeats(words: Words, num_places: int, n: int) -> int:
+def _chars_of_repeats(words: Compared, num_places: int, n: int) -> int:
     """Return the characters of the words inside n-grams that occurred earlier, each once."""
     covered_until = num_chars = 0
     for i in range(num_places):

@@ -27,7 +27,7 @@ from bessemer.text.buffers import (
     utf8_buffers,
 )
 from bessemer.text.characters import NUM_CODE_POINTS, SPACE, class_table, decode
-from bessemer.text.quality import share
+from bessemer.text.shares import share
 from bessemer.text.string_classes import ASSIGNED
 
 LETTERS_OF_SCRIPTS: dict[str, tuple[tuple[int, int], ...]] = {

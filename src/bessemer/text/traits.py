@@ -19,6 +19,8 @@ CONTROL = 1
 COMPOSABLE = 2
 """A character beyond COMPOSED: the text may not be in NFC."""
 
+ANY_TRAIT = CONTROL | COMPOSABLE
+
 COMPOSED = ((0x00, 0x2FF), (0x400, 0x482), (0x2002, 0x20CF), (0x4E00, 0x9FFF))
 """Code points, both ends included, that stand in NFC as they are whatever is around them: Latin,
 Cyrillic, punctuation and currency, Han. Not all there are; but most of most texts."""

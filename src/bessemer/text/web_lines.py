@@ -39,7 +39,7 @@ from bessemer.text.buffers import (
 )
 from bessemer.text.characters import NEWLINE, decode
 from bessemer.text.phrases import Phrases, make_phrases, pair_of, phrases_at
-from bessemer.text.quality import share
+from bessemer.text.shares import share
 from bessemer.text.string_classes import ALNUM, BLANK, DIGIT, UPPER, string_classes
 from bessemer.text.web_buttons import (
     BUTTON_LINE_WORDS,

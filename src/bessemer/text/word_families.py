@@ -22,7 +22,7 @@ from bessemer.text.buffers import (
 )
 from bessemer.text.characters import class_table, fold_table
 from bessemer.text.lines import empty_lines
-from bessemer.text.ngram_places import compare_words, words_over
+from bessemer.text.ngram_places import compare_words, compared_over
 from bessemer.text.quality import QUALITY_COUNTS, count_words, quality_of, stop_word_hashes
 from bessemer.text.quality_lines import LineTables, count_lines, line_tables
 from bessemer.text.repetition import (
@@ -80,7 +80,7 @@ def _count(
     limit = max_words(longest_bytes)  # also of lines and paragraphs
     words = empty_words(limit)
     lines, paragraphs = empty_lines(limit), empty_lines(limit)
-    compared = words_over(words.hashes, words.num_chars)
+    compared = compared_over(words.hashes, words.num_chars)
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
         num_words = find_words(data, begin, end, classes, fold, words)

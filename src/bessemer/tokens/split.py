@@ -315,8 +315,5 @@ def _class(data: Bytes, at: Integer, end: Integer, classes: Bytes) -> tuple[Inte
     lead = np.int64(data[at])
     if lead < 0x80:  # returned at once, or the whole loop is less than half as fast
         return classes[lead], at + 1
-    second = np.int64(data[at + 1]) if at + 1 < end else 0
-    third = np.int64(data[at + 2]) if at + 2 < end else 0
-    fourth = np.int64(data[at + 3]) if at + 3 < end else 0
-    code, width = decode(lead, second, third, fourth)
+    code, width = decode(data, at, end)
     return classes[code], at + width

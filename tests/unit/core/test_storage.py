@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -188,6 +189,15 @@ def test_equal_tables_give_equal_bytes_however_they_were_put_together(tmp_path: 
         write_table(tmp_path / f"{number}.parquet", each)
         written.append((tmp_path / f"{number}.parquet").read_bytes())
     assert len(set(written)) == 1
+
+
+def test_texts_of_documents_have_no_dictionary(tmp_path: Path) -> None:
+    names = pa.array(["web"] * 9, pa.string())
+    texts = pa.array([f"text {i}" for i in range(9)], pa.large_string())
+    write_table(tmp_path / "a.parquet", pa.table({"source": names, "text": texts}))
+    group = pq.read_metadata(tmp_path / "a.parquet").row_group(0)
+    assert "RLE_DICTIONARY" in group.column(0).encodings
+    assert "RLE_DICTIONARY" not in group.column(1).encodings
 
 
 def test_the_columns_of_a_table_are_told_without_its_rows(tmp_path: Path) -> None:

@@ -24,11 +24,10 @@ from bessemer.core.storage import read_table
 from bessemer.curate import extractor as module
 from bessemer.curate import main_text
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.extract import extract
+from bessemer.curate.extract import Options, extract
 from bessemer.curate.extractor import Extractor
 from bessemer.curate.ingest import ingest
 from bessemer.curate.inventory import take_inventory
-from bessemer.curate.read_row import Options
 from bessemer.curate.rows import RawRow
 from bessemer.engine.tasks import Engine
 

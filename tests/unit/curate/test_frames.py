@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from bessemer.curate.frames import cut_gutenberg_frame
@@ -85,3 +87,14 @@ def test_one_end_alone_is_cut_alone(header: str) -> None:
 )
 def test_text_without_the_frame_is_left_alone(text: str) -> None:
     assert cut_gutenberg_frame(text) == (text, ())
+
+
+def test_blanks_behind_a_footer_take_no_time_with_their_square() -> None:
+    sign = "Project Gutenberg\nEnd of Project Gutenberg"
+    begun = time.process_time()
+    text = sign + " " * 200 + "\n" * 2**20 + "x"
+    assert cut_gutenberg_frame(text) == (text, ())
+    found, edits = cut_gutenberg_frame(text[:-1])
+    assert found == "Project Gutenberg\n"
+    assert [edit.rule for edit in edits] == ["gutenberg_footer"]
+    assert time.process_time() - begun < 2

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from bessemer.config.data import SourceConfig
 from bessemer.core.schema import DECISION
 from bessemer.curate.line_cuts import cut_lines, line_cutter
+from bessemer.text.datatrove.cuts import c4_cuts
 
 TEXTS = [
     "This line is one that all of them leave.",
@@ -69,3 +72,11 @@ def test_a_document_that_stays_has_its_edits_in_one_row(
     for begin, end, replacement in reversed(spans):
         text = text[:begin] + (replacement or "").encode() + text[end:]
     assert text.decode() == left
+
+
+def test_blank_stretches_take_no_time_with_their_square() -> None:
+    begun = time.process_time()
+    text = "[1] " * 200_000 + "three more words."
+    (cuts,) = c4_cuts(pa.array([text], pa.large_string()), needs_punctuation=False)
+    assert cuts == [(0, 800_000, None)]
+    assert time.process_time() - begun < 5

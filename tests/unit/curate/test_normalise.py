@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from bessemer.config.data import NormaliseConfig
 from bessemer.curate.edits import MAX_SPANS, Edit
 from bessemer.curate.licence_header import cut_licence_header
-from bessemer.curate.line_ends import unify_line_ends
 from bessemer.curate.navigation import cut_navigation
 from bessemer.curate.normalise import (
     STEPS,
@@ -23,6 +22,7 @@ from bessemer.curate.normalise import (
     cut_control_characters,
     mend_mojibake,
     steps_for,
+    unify_line_ends,
 )
 
 
@@ -90,6 +90,28 @@ def test_a_long_word_of_ascii_takes_no_time_with_its_square() -> None:
     assert found == f"{run} \xe9 {run}"
     assert [edit.num_places for edit in edits] == [1]
     assert time.process_time() - begun < 2
+
+
+def test_many_marks_out_of_order_take_no_time_with_their_square() -> None:
+    begun = time.process_time()
+    found, edits = compose("a" + "\u0300\u0316" * 100_000)
+    assert found == "\xe0" + "\u0316" * 100_000 + "\u0300" * 99_999
+    assert [edit.num_places for edit in edits] == [1]
+    assert time.process_time() - begun < 5
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["a", "\u0300", "\u0316", "\u0f73", "\u0f71", "\u1100", "\u1161", "\u11a8"]
+        ),
+        min_size=257,
+        max_size=600,
+    )
+)
+def test_nfc_of_long_words_is_nfc(characters: list[str]) -> None:
+    word = "".join(characters)
+    assert compose(word)[0] == unicodedata.normalize("NFC", word)
 
 
 @given(st.text(alphabet=st.sampled_from("ab\r\n")))

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from bessemer.curate import page as module
-from bessemer.curate.extract import extract
+from bessemer.curate.extract import Options, extract
 from bessemer.curate.page import read_page
-from bessemer.curate.read_row import Options
 from bessemer.curate.rows import RawRow
 
 PROSE = "<p>The ferry left before the fog had lifted, and for an hour nobody spoke.</p>"
@@ -31,6 +30,7 @@ def hints(head: str, body: str = PROSE, root: str = "") -> dict[str, str]:
         ('<script type="application/ld+json">{"@type": "Article", "datePublished" : '
          '"2019-12-31T23:00+01:00"}</script>', "", "2019-12-31"),
         ("", '<article><time datetime="2020-02-29T10:00">yesterday</time></article>', "2020-02-29"),
+        ("", "<article><TIME DATETIME = '2020-02-29'>yesterday</TIME></article>", "2020-02-29"),
         ("", '<nav><time datetime="2000-01-01">x</time></nav><main><time datetime="2020-02-03">x'
          "</time></main>", "2020-02-03"),
         ('<meta name="date" content="2018-01-02">',

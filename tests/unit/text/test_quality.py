@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.text import quality, quality_lines
+from bessemer.text import quality
 from bessemer.text.quality import QUALITY_SIGNALS
 from bessemer.text.word_families import quality_signals
 
@@ -108,11 +108,11 @@ def test_names_end_in_their_unit() -> None:
 
 def test_twin_compares_the_same_signs() -> None:
     assert set(quality.STOP_WORDS) == twins.STOP_WORDS
-    assert set(quality_lines.BULLETS) == twins.BULLETS
-    assert set(quality_lines.TERMINAL_PUNCTUATION) == twins.TERMINALS
-    assert set(quality_lines.CLAUSE_PUNCTUATION) == twins.CLAUSE_SIGNS
-    assert quality_lines.SHORT_LINE_CHARS == 30
-    assert (quality_lines.RUNNING_LINE_WORDS, quality_lines.CLAUSE_LINE_WORDS) == (10, 4)
+    assert set(quality.BULLETS) == twins.BULLETS
+    assert set(quality.TERMINAL_PUNCTUATION) == twins.TERMINALS
+    assert set(quality.CLAUSE_PUNCTUATION) == twins.CLAUSE_SIGNS
+    assert quality.SHORT_LINE_CHARS == 30
+    assert (quality.RUNNING_LINE_WORDS, quality.CLAUSE_LINE_WORDS) == (10, 4)
 
 
 @pytest.mark.parametrize("layout", layouts([]))

@@ -43,7 +43,7 @@ from bessemer.text.datatrove.tokens import (
     empty_tokens,
     find_tokens,
 )
-from bessemer.text.ngram_places import Words, count_equal
+from bessemer.text.ngram_places import Compared, count_equal
 
 C4_COUNTS = np.dtype(
     [
@@ -77,7 +77,7 @@ def count_c4(
     num_tokens: int,
     tables: Tables,
     line: Line,
-    words: Words,
+    words: Compared,
     out: np.void,
     out_fineweb: np.void,
 ) -> None:
@@ -174,7 +174,7 @@ def count_c4(
     out_fineweb["lines"] = kept
     out_fineweb["punct_lines"] = punct_lines
     out_fineweb["short_lines"] = short_lines
-    _, out_fineweb["dup_line_chars"] = count_equal(words, kept)
+    _, out_fineweb["dup_line_chars"] = count_equal(words.keys, words.sizes, kept, words)
 
 
 @kernel

@@ -11,7 +11,7 @@ import numpy as np
 from bessemer.text.buffers import kernel
 from bessemer.text.datatrove.decoded import Text, hash_between
 from bessemer.text.datatrove.tables import SPACE, TERMINAL, Tables
-from bessemer.text.ngram_places import Words, count_equal
+from bessemer.text.ngram_places import Compared, count_equal
 
 SHORT_LINE_CHARS = 30
 
@@ -32,7 +32,7 @@ def count_fineweb(
     num_newlines: int,
     num_words: int,
     tables: Tables,
-    words: Words,
+    words: Compared,
     out: np.void,
 ) -> None:
     """Count the lines of a text."""
@@ -56,4 +56,4 @@ def count_fineweb(
     out["lines"] = lines
     out["punct_lines"] = punct_lines
     out["short_lines"] = short_lines
-    _, out["dup_line_chars"] = count_equal(words, lines)
+    _, out["dup_line_chars"] = count_equal(words.keys, words.sizes, lines, words)

@@ -13,8 +13,9 @@ from bessemer.text.buffers import kernel
 from bessemer.text.datatrove.decoded import Text, hash_between
 from bessemer.text.datatrove.tables import COUNTED, LINE_END, SPACE, Tables
 from bessemer.text.datatrove.tokens import HAS_LETTER, IS_SPACE, IS_SYMBOL, Tokens
+from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS
 from bessemer.text.ngram_places import (
-    Words,
+    Compared,
     all_places,
     compare_ngrams,
     count_equal,
@@ -23,7 +24,6 @@ from bessemer.text.ngram_places import (
     most_frequent,
     num_chars_of,
 )
-from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS
 
 _MAX_NGRAM_WORDS = max(DUPLICATE_NGRAM_WORDS)
 _DOT, _ELLIPSIS, _HASH, _NEWLINE, _CARRIAGE_RETURN = 0x2E, 0x2026, 0x23, 0x0A, 0x0D
@@ -43,7 +43,7 @@ GOPHER_COUNTS = np.dtype(
 
 @kernel
 def count_words(
-    text: Text, tokens: Tokens, num_tokens: int, tables: Tables, words: Words, out: np.void
+    text: Text, tokens: Tokens, num_tokens: int, tables: Tables, words: Compared, out: np.void
 ) -> int:
     """Fill in the words of the text and what is counted in them; return their number."""
     num_words = real_words = real_word_chars = alpha_words = 0
@@ -136,7 +136,7 @@ def _ends_with_ellipsis(text: Text, begin: int, end: int) -> bool:
 
 @kernel
 def count_repeats(
-    text: Text, num_chars: int, num_newlines: int, tables: Tables, words: Words, out: np.void
+    text: Text, num_chars: int, num_newlines: int, tables: Tables, words: Compared, out: np.void
 ) -> None:
     """Count lines (parted at runs of line feeds) and paragraphs that occurred before.
 
@@ -145,7 +145,9 @@ def count_repeats(
     """
     num_pieces = _part(text, 0, num_chars, num_newlines, 1, tables, words)
     out["pieces"] = num_pieces
-    out["dup_pieces"], out["dup_piece_chars"] = count_equal(words, num_pieces)
+    out["dup_pieces"], out["dup_piece_chars"] = count_equal(
+        words.keys, words.sizes, num_pieces, words
+    )
     begin, end = 0, num_chars
     while begin < end and np.int64(text.kinds[begin]) & SPACE:
         begin += 1
@@ -153,7 +155,7 @@ def count_repeats(
         end -= 1
     num_paras = _part(text, begin, end, num_newlines, 2, tables, words)
     out["paras"] = num_paras
-    out["dup_paras"], out["dup_para_chars"] = count_equal(words, num_paras)
+    out["dup_paras"], out["dup_para_chars"] = count_equal(words.keys, words.sizes, num_paras, words)
 
 
 @kernel
@@ -164,7 +166,7 @@ def _part(
     num_newlines: int,
     min_run: int,
     tables: Tables,
-    out: Words,
+    out: Compared,
 ) -> int:
     """Write hash and length of each part between runs of line feeds; return their number."""
     num_parts = 0
@@ -187,7 +189,7 @@ def _part(
 
 
 @kernel
-def count_ngrams(words: Words, num_words: int, out_chars: npt.NDArray[np.int64]) -> None:
+def count_ngrams(words: Compared, num_words: int, out_chars: npt.NDArray[np.int64]) -> None:
     """Write into `out_chars[n]` the characters that datatrove counts of n-grams, n from 2 to 10.
 
     Of 2 to 4 words: length (with a space between words) times count of the most frequent n-gram,
@@ -209,7 +211,7 @@ def count_ngrams(words: Words, num_words: int, out_chars: npt.NDArray[np.int64])
 
 
 @kernel
-def _walk(words: Words, num_places: int, n: int) -> int:
+def _walk(words: Compared, num_places: int, n: int) -> int:
     """Characters of the n-grams that the walk met before; what occurs once it cannot meet again."""
     num_chars = 0
     walked = 0

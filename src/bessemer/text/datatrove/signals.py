@@ -31,9 +31,9 @@ from bessemer.text.datatrove.gopher import (
 )
 from bessemer.text.datatrove.tables import Tables, tables
 from bessemer.text.datatrove.tokens import empty_tokens, find_tokens
-from bessemer.text.ngram_places import empty_words
-from bessemer.text.quality import share
-from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
+from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
+from bessemer.text.ngram_places import empty_compared
+from bessemer.text.shares import share
 
 _GOPHER = {
     "word_count@datatrove": "words that are not punctuation alone",
@@ -169,7 +169,7 @@ def _count(
     limit = longest_bytes + 1
     text, line = empty_text(limit), empty_line(limit)
     tokens = empty_tokens(limit)
-    words = empty_words(limit)
+    words = empty_compared(limit)
     suffixes = np.empty(limit, np.int32)
     for document in range(len(offsets) - 1):
         num_chars, num_newlines = read_text(

@@ -17,7 +17,7 @@ from bessemer.text import characters
 from bessemer.text.buffers import Bools, Bytes, Codes, Hashes, read_only
 from bessemer.text.characters import NUM_CODE_POINTS, class_table
 from bessemer.text.datatrove.rolling import hash_text, powers
-from bessemer.text.quality import STOP_WORDS
+from bessemer.text.gopher import STOP_WORDS
 
 # Classes of characters, bits of one table over all code points (uint32).
 PREFIX = 1 << 0  # cut off the front of a chunk of text by spaCy

@@ -1,7 +1,7 @@
 """Gopher's measures as DCLM takes them.
 
 Definitions are those of mlfoundations/dclm at 361714b, baselines/mappers/filters/content_filters.py
-with the settings of baselines_configs/dclm_baseline_refinedweb.yaml. Words are parted in three
+with the settings of baselines_configs/dclm_baseline_refinedweb.yaml. Compared are parted in three
 ways: the number of words by ASCII white space (fastText's tokenizer), what is measured of words by
 white space (str.split), n-grams by the boundaries of Unicode. Lines and paragraphs are stripped,
 empty ones left out; of what is repeated the first occurrence counts as well.
@@ -14,16 +14,16 @@ import numpy.typing as npt
 
 from bessemer.text.buffers import Hashes, Integer, kernel
 from bessemer.text.dclm.decoded import Text
+from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS
 from bessemer.text.hashing import SEED, extend, finish
 from bessemer.text.ngram_places import (
-    Words,
+    Compared,
     all_places,
     compare_ngrams,
     go_on,
     keep_repeated,
     num_chars_of,
 )
-from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS
 from bessemer.text.string_classes import ALNUM, ALPHA, BLANK
 
 _FIRST_DUPLICATE_WORDS = min(DUPLICATE_NGRAM_WORDS)
@@ -94,7 +94,7 @@ def count_words(text: Text, num_chars: int, stop_words: Hashes, out: np.void) ->
 
 @kernel
 def find_parts(
-    text: Text, num_chars: int, min_newlines: int, words: Words
+    text: Text, num_chars: int, min_newlines: int, words: Compared
 ) -> tuple[int, int, int, int]:
     """Fill in hash and length (`keys`, `sizes`) of the parts between runs of line feeds, stripped.
 
@@ -133,7 +133,7 @@ def find_parts(
 
 
 @kernel
-def count_ngrams(words: Words, num_words: int, out_chars: npt.NDArray[np.int64]) -> None:
+def count_ngrams(words: Compared, num_words: int, out_chars: npt.NDArray[np.int64]) -> None:
     """Write into `out_chars[n]` the characters that DCLM counts of n-grams, n from 2 to 10.
 
     Of 2 to 4 words: length times occurrences of the most frequent n-gram, of equals the longest. Of

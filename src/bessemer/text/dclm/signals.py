@@ -28,9 +28,9 @@ from bessemer.text.dclm.gopher import (
 from bessemer.text.dclm.sentences import abbreviation_hashes, count_sentences
 from bessemer.text.dclm.words import Breaks, find_words, word_breaks
 from bessemer.text.dolma.gopher import count_equal_lines, stop_word_hashes
-from bessemer.text.ngram_places import empty_words
-from bessemer.text.quality import share
-from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
+from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
+from bessemer.text.ngram_places import empty_compared
+from bessemer.text.shares import share
 from bessemer.text.string_classes import string_classes
 
 _GOPHER = {
@@ -150,7 +150,7 @@ def _count(
     out_c4: npt.NDArray[np.void],
 ) -> None:
     text = empty_text(longest_bytes)
-    words = empty_words(longest_bytes + 1)
+    words = empty_compared(longest_bytes + 1)
     for document in range(len(offsets) - 1):
         gopher, c4 = out_gopher[document], out_c4[document]
         num_chars = read_text(data, offsets[document], offsets[document + 1], classes, text)

@@ -1,4 +1,4 @@
-"""Words between the boundaries of Unicode, of which DCLM makes its n-grams.
+"""Compared between the boundaries of Unicode, of which DCLM makes its n-grams.
 
 Definition: the default word boundaries of Unicode 16.0 (UAX 29, section 4.1.1), as the package
 uniseg has them, which DCLM calls. A unit between two boundaries is a word if its first character is
@@ -19,7 +19,7 @@ from bessemer.text.buffers import Integer, kernel, read_only
 from bessemer.text.characters import NUM_CODE_POINTS
 from bessemer.text.dclm.decoded import Text
 from bessemer.text.hashing import SEED, extend, finish
-from bessemer.text.ngram_places import Words
+from bessemer.text.ngram_places import Compared
 from bessemer.text.string_classes import ALNUM
 
 Breaks: TypeAlias = npt.NDArray[np.uint16]
@@ -81,7 +81,7 @@ def word_breaks() -> Breaks:
 
 
 @kernel
-def find_words(text: Text, num_chars: int, breaks: Breaks, out: Words) -> tuple[int, int]:
+def find_words(text: Text, num_chars: int, breaks: Breaks, out: Compared) -> tuple[int, int]:
     """Fill in hash and length of the words; return their number and their characters."""
     num_words = word_chars = 0
     state = SEED

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from bessemer.text.buffers import Bytes, Counts, Hashes, Integer, kernel, read_only
 from bessemer.text.characters import decode
+from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS, STOP_WORDS
 from bessemer.text.hashing import SEED, extend, finish, first_equal, hash_ascii
 from bessemer.text.ngram_places import (
-    Words,
+    Compared,
     all_places,
     compare_ngrams,
     go_on,
@@ -25,8 +26,6 @@ from bessemer.text.ngram_places import (
     most_frequent,
     num_chars_of,
 )
-from bessemer.text.quality import STOP_WORDS
-from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS
 from bessemer.text.string_classes import ALPHA, BLANK
 
 _FIRST_DUPLICATE_WORDS = min(DUPLICATE_NGRAM_WORDS)
@@ -58,7 +57,7 @@ def count_words_and_lines(
     end: int,
     classes: Bytes,
     stop_words: Hashes,
-    words: Words,
+    words: Compared,
     out: np.void,
 ) -> tuple[int, int]:
     """Fill in words (`hashes`, `num_chars`) and lines (`keys`, `sizes`) of bytes `begin` to `end`.
@@ -143,7 +142,7 @@ def twice_median(sizes: Counts, num_words: int, scratch: Counts) -> int:
 
 
 @kernel
-def count_equal_lines(words: Words, num_lines: int) -> tuple[int, int]:
+def count_equal_lines(words: Compared, num_lines: int) -> tuple[int, int]:
     """How many lines have an equal elsewhere in the text, and their characters."""
     for line in range(num_lines):
         words.positions[line] = line
@@ -161,7 +160,7 @@ def count_equal_lines(words: Words, num_lines: int) -> tuple[int, int]:
 
 @kernel
 def count_ngrams(
-    words: Words,
+    words: Compared,
     num_words: int,
     word_chars: int,
     out_repeated: npt.NDArray[np.int64],

@@ -32,9 +32,9 @@ from bessemer.text.dolma.gopher import (
     stop_word_hashes,
     twice_median,
 )
-from bessemer.text.ngram_places import empty_words
-from bessemer.text.quality import share
-from bessemer.text.repetition import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
+from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
+from bessemer.text.ngram_places import empty_compared
+from bessemer.text.shares import share
 from bessemer.text.string_classes import string_classes
 
 _GOPHER = {
@@ -132,7 +132,7 @@ def _count(
     out_ngrams: npt.NDArray[np.int64],
     out_c4: npt.NDArray[np.void],
 ) -> None:
-    words = empty_words(longest_bytes + 1)
+    words = empty_compared(longest_bytes + 1)
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
         count_phrases(data, begin, end, out_c4[document])
