@@ -21,9 +21,9 @@ from bessemer.core.manifest import StageResult
 from bessemer.core.schema import CLUSTER, DROP
 from bessemer.core.storage import SCRATCH, read_table, write_table
 from bessemer.curate.clusters import KEPT, choose_keepers, find_components
-from bessemer.curate.exact_dedup import count_before_and_after
 from bessemer.curate.ledger import (
     conserve_drops,
+    count_by_source,
     decision,
     list_shards,
     read_survivors,
@@ -86,7 +86,7 @@ def fuzzy(
     write_by_shard(ingest, folder, rows)
     return StageResult(
         conservation=conserve_drops(
-            sources, [count_before_and_after(ingest, ledgers, folder, shards)], folder
+            sources, [_count_before_and_after(ingest, ledgers, folder, shards)], folder
         ),
         summary={
             "num_candidates": num_candidates,
@@ -261,6 +261,18 @@ def _cluster_table(ranked: np.ndarray, component: np.ndarray, keeper: np.ndarray
         },
         schema=CLUSTER,
     ).sort_by("doc_id")
+
+
+def _count_before_and_after(
+    ingest: Path, ledgers: Sequence[Path], folder: Path, shards: Sequence[str]
+) -> dict[str, Any]:
+    """Documents and bytes by source, without and with the decisions of the stage in `folder`."""
+    columns = ["doc_id", "source", "num_bytes"]
+    found = {}
+    for name, folders in (("before", ledgers), ("after", [*ledgers, folder])):
+        parts = [read_survivors(ingest, folders, shard, columns) for shard in shards]
+        found[name] = count_by_source(pa.concat_tables(parts))
+    return found
 
 
 def _pick(table: pa.Table, doc_ids: np.ndarray) -> pa.Table:

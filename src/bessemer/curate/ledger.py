@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from bessemer.core.layout import DECISIONS, DOCUMENTS, SHARD_RANGES
 from bessemer.core.manifest import Conservation
@@ -43,6 +44,24 @@ def decision(
     return row | {"stage": stage, "rule": rule, "action": action, "num_bytes": num_bytes} | rest
 
 
+def drops(documents: pa.Table, stage: str, rule: str, **rest: np.ndarray) -> pa.Table:
+    """Ledger rows (DECISION) that drop documents, given with doc_id, source and num_bytes.
+
+    `rest` are more columns; what is not given is null.
+    """
+    num_rows = len(documents)
+    given = {name: documents[name] for name in ("doc_id", "source", "num_bytes")} | rest
+    given |= {
+        name: pa.repeat(pa.scalar(value), num_rows)
+        for name, value in {"stage": stage, "rule": rule, "action": DROP, "decisive": True}.items()
+    }
+    columns = [
+        given[field.name] if field.name in given else pa.nulls(num_rows, field.type)
+        for field in DECISION
+    ]
+    return pa.table(columns, names=DECISION.names).cast(DECISION)
+
+
 def write_decisions(
     folder: Path, shard: str, rows: Sequence[dict[str, Any]], table: pa.Table | None = None
 ) -> None:
@@ -58,6 +77,11 @@ def write_decisions(
     if (np.diff(doc_ids) < 0).any():
         everything = everything.take(np.argsort(doc_ids, kind="stable"))
     write_table(folder / DECISIONS / shard, everything)
+
+
+def count_rows(ingest: Path) -> int:
+    """Documents of all shards, by the footers of their files."""
+    return sum(pq.read_metadata(path).num_rows for path in (ingest / DOCUMENTS).glob("*.parquet"))
 
 
 def lost_doc_ids(folders: Iterable[Path], shard: str) -> np.ndarray:
