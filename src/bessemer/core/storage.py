@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,16 @@ def write_table(path: Path, table: pa.Table, row_group_rows: int = 1 << 16) -> N
             row_group_size=row_group_rows,
             write_page_checksum=True,
         )
+
+
+def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """Write tables below each other into one Parquet file, as they come; else as `write_table`."""
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for table in tables:
+            writer.write_table(table.combine_chunks())
 
 
 @contextmanager

@@ -13,10 +13,20 @@ from numba import njit
 KEPT = -1
 
 
-@njit(cache=True, nogil=True)
 def find_components(num_nodes: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """int64 label of each node: the smallest node of its connected component (union-find)."""
+    """int64 label of each node: the smallest node of its connected component."""
     parent = np.arange(num_nodes)
+    join_edges(parent, left, right)
+    labels: np.ndarray = settle(parent)
+    return labels
+
+
+@njit(cache=True, nogil=True)
+def join_edges(parent: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+    """Join the components of both ends of each edge, in place (union-find).
+
+    `parent` (int64) begins as each node's own number; parents are smaller than children.
+    """
     for edge in range(left.size):
         a, b = left[edge], right[edge]
         while parent[a] != a:
@@ -29,7 +39,12 @@ def find_components(num_nodes: int, left: np.ndarray, right: np.ndarray) -> np.n
             parent[b] = a
         else:
             parent[a] = b
-    for node in range(num_nodes):  # parents are smaller than children: one pass settles all
+
+
+@njit(cache=True, nogil=True)
+def settle(parent: np.ndarray) -> np.ndarray:
+    """Make each node's parent the smallest node of its component, in place; return them."""
+    for node in range(len(parent)):  # parents are smaller than children: one pass settles all
         parent[node] = parent[parent[node]]
     return parent
 

@@ -1,13 +1,16 @@
 """Stage `fuzzy`: near-duplicates by MinHash-LSH, each pair verified by true Jaccard similarity.
 
-Signatures are made per shard; documents that share a band are candidate pairs (a DuckDB join);
-the word-shingle sets of each pair are compared; pairs that reach `min_jaccard` make the clusters.
-The longest document is best, then the smallest doc_id. Output: the ledger, and `clusters.parquet`.
+Documents that share a band of their signatures are candidate pairs (near_pairs); their sets of word
+shingles are compared, and pairs that reach `min_jaccard` make the clusters (near_verify). The
+longest document is best, then the smallest doc_id. Output: the ledger, and `clusters.parquet`.
+
+Every task holds a shard or a part of the corpus; what is held of all at once is the ids of
+documents that are in a pair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,45 +21,32 @@ from bessemer.config.data import FuzzyConfig
 from bessemer.core.keyed import derive_key
 from bessemer.core.layout import CLUSTERS, DOCUMENTS
 from bessemer.core.manifest import StageResult
-from bessemer.core.schema import CLUSTER, DROP
-from bessemer.core.storage import SCRATCH, read_table, write_table
-from bessemer.curate.clusters import KEPT, choose_keepers, find_components
+from bessemer.core.schema import CLUSTER
+from bessemer.core.storage import SCRATCH, write_tables
 from bessemer.curate.ledger import (
-    conserve_drops,
-    count_by_source,
-    decision,
+    count_rows,
+    count_shard,
+    drops,
     list_shards,
     read_survivors,
-    shard_name,
-    shard_of,
-    write_by_shard,
+    shard_ranges,
+    sum_shards,
+    write_decisions,
 )
-from bessemer.engine.relations import query, relations
+from bessemer.curate.near_pairs import BAND_ROW_BYTES, pair_part, sign_shard
+from bessemer.curate.near_verify import (
+    find_candidate_components,
+    place_documents,
+    place_pairs,
+    verify_part,
+)
+from bessemer.engine.shuffle import count_parts, read_range
 from bessemer.engine.tasks import Engine, Task
-from bessemer.text.minhash import band_hashes, jaccard, shingles, signatures
+from bessemer.text.minhash import band_hashes, shingles, signatures
 
 STAGE = "fuzzy"
 RULE = "near_duplicate"
-_PAIRS_PER_DOC = 64  # within one bucket; a template page shares its band with thousands
-
-_CANDIDATES = f"""
-    WITH ranked AS (
-        SELECT doc_id, band, hash,
-               row_number() OVER (PARTITION BY band, hash ORDER BY doc_id) AS place
-        FROM bands
-    )
-    SELECT DISTINCT a.doc_id AS "left", b.doc_id AS "right"
-    FROM ranked a JOIN ranked b
-      ON a.band = b.band AND a.hash = b.hash
-     AND a.place < b.place AND a.place <= {_PAIRS_PER_DOC}
-    ORDER BY 1, 2
-"""
-_PASSED_OVER = f"""
-    SELECT coalesce(sum((docs - {_PAIRS_PER_DOC}) * (docs - {_PAIRS_PER_DOC} - 1) // 2), 0)::BIGINT
-           AS pairs
-    FROM (SELECT count(*) AS docs FROM bands GROUP BY band, hash)
-    WHERE docs > {_PAIRS_PER_DOC}
-"""
+_SHINGLE_BYTES = 8
 
 
 def fuzzy(
@@ -70,214 +60,204 @@ def fuzzy(
 ) -> StageResult:
     """Drop documents that are nearly equal to a better one that is kept."""
     shards = list_shards(ingest / DOCUMENTS)
-    pairs, similarity = _empty_pairs()
-    num_passed_over = 0
+    common = {"ingest": ingest, "ledgers": tuple(ledgers)}
+    found = _Found(folder)
     if config.enabled:
-        bands = _sign(ingest, ledgers, config, seed, shards, folder, engine)
-        with relations(folder, engine.workers) as connection:
-            candidates = query(connection, _CANDIDATES, {"bands": bands})
-            num_passed_over = query(connection, _PASSED_OVER, {"bands": bands})["pairs"][0].as_py()
-        pairs, similarity = _verify(ingest, candidates, config, folder, engine)
-    num_candidates = len(pairs)
-    is_similar = similarity >= config.min_jaccard
-    pairs, similarity = pairs[is_similar], similarity[is_similar]
-    rows, clusters = _decide(ingest, ledgers, shards, pairs, similarity, config)
-    write_table(folder / CLUSTERS, clusters)
-    write_by_shard(ingest, folder, rows)
+        found = _find(common, config, derive_key(seed, STAGE), shards, folder, engine)
+    write_tables(folder / CLUSTERS, found.clusters(shard_ranges(ingest)), CLUSTER)
+    counts = engine.map(
+        "ledger",
+        folder,
+        [
+            Task(
+                key=f"decide-{_stem(shard)}",
+                function=decide_shard,
+                arguments={
+                    **common,
+                    "folder": folder,
+                    "shard": shard,
+                    "runs": found.runs("drops"),
+                    "min_jaccard": config.min_jaccard,
+                },
+            )
+            for shard in shards
+        ],
+    )
     return StageResult(
-        conservation=conserve_drops(
-            sources, [_count_before_and_after(ingest, ledgers, folder, shards)], folder
-        ),
+        conservation=sum_shards(sources, counts),
         summary={
-            "num_candidates": num_candidates,
-            "num_verified": len(pairs),
-            "num_passed_over": num_passed_over,  # for want of room in buckets, band by band
+            "num_candidates": found.num_candidates,
+            "num_verified": found.num_verified,
+            "num_passed_over": found.num_passed_over,  # for want of room in buckets, band by band
         },
     )
 
 
-def sign_shard(
+class _Found:
+    """What was found, in runs of so many parts."""
+
+    def __init__(self, folder: Path, num_parts: int = 0) -> None:
+        self._folder, self._num_parts = folder, num_parts
+        self.num_candidates = self.num_verified = self.num_passed_over = 0
+
+    def runs(self, name: str) -> list[Path]:
+        """The runs of one table, by part."""
+        return [_part(self._folder, name, part) for part in range(self._num_parts)]
+
+    def clusters(self, ranges: Sequence[tuple[int, int]]) -> Iterator[pa.Table]:
+        """The rows of the table of clusters, by doc_id."""
+        for first, last in ranges if self._num_parts else ():
+            yield read_range(self.runs("clusters"), first, last)
+
+
+def decide_shard(
     ingest: Path,
     ledgers: Sequence[Path],
-    config: FuzzyConfig,
-    seed: int,
-    shard: str,
     folder: Path,
+    shard: str,
+    runs: Sequence[Path],
+    min_jaccard: float,
 ) -> dict[str, Any]:
-    """Band hashes of one shard's surviving documents, into the stage's scratch folder."""
-    table = read_survivors(ingest, ledgers, shard, ["doc_id", "text"])
-    offsets, hashes = shingles(table["text"].combine_chunks(), config.words_per_shingle)
-    num_hashes = config.num_bands * config.rows_per_band
-    bands = band_hashes(
-        signatures(offsets, hashes, num_hashes, seed=derive_key(seed, STAGE)), config.num_bands
-    )
-    has_words = np.flatnonzero(np.diff(offsets))  # without a word a document is like no other
-    doc_ids = table["doc_id"].to_numpy()[has_words]
-    write_table(
-        folder / SCRATCH / "bands" / shard,
-        pa.table(
-            {
-                "doc_id": np.repeat(doc_ids, config.num_bands),
-                "band": np.tile(np.arange(config.num_bands, dtype=np.int16), len(doc_ids)),
-                "hash": bands[has_words].reshape(-1),
-            }
-        ),
-    )
-    return {"docs": len(doc_ids)}
-
-
-def verify_pairs(
-    ingest: Path, pairs: Path, words_per_shingle: int, shards: Sequence[str], out: Path
-) -> dict[str, Any]:
-    """True Jaccard similarity (float64) of the pairs in one file, written to `out`."""
-    table = read_table(pairs)
-    left, right = table["left"].to_numpy(), table["right"].to_numpy()
-    wanted = np.unique(np.concatenate([left, right]))
-    documents = pa.concat_tables(
-        [_pick(read_table(ingest / DOCUMENTS / s, ["doc_id", "text"]), wanted) for s in shards]
-    ).sort_by("doc_id")
-    offsets, hashes = shingles(documents["text"].combine_chunks(), words_per_shingle)
+    """Write the ledger of one shard from the runs of all parts."""
+    documents = read_survivors(ingest, ledgers, shard, ["doc_id", "source", "num_bytes"])
     doc_ids = documents["doc_id"].to_numpy()
-    similarity = jaccard(
-        offsets, hashes, np.searchsorted(doc_ids, left), np.searchsorted(doc_ids, right)
-    )
-    write_table(out, pa.table({"jaccard": similarity}))
-    return {"pairs": len(similarity)}
+    table = None
+    if len(doc_ids) and runs:
+        found = read_range(runs, doc_ids[0], doc_ids[-1])
+        table = drops(
+            documents.take(np.searchsorted(doc_ids, found["doc_id"].to_numpy())),
+            STAGE,
+            RULE,
+            value=found["value"].to_numpy(),
+            bound=np.full(len(found), min_jaccard),
+            evidence_doc_id=found["keeper"].to_numpy(),
+        )
+    write_decisions(folder, shard, [], table)
+    return count_shard(documents, folder, shard)
 
 
-def _sign(
-    ingest: Path,
-    ledgers: Sequence[Path],
+def _find(
+    common: dict[str, Any],
     config: FuzzyConfig,
-    seed: int,
+    key: int,
     shards: Sequence[str],
     folder: Path,
     engine: Engine,
-) -> pa.Table:
-    """Band hashes of all surviving documents."""
+) -> _Found:
     tiny_offsets, tiny_hashes = shingles(pa.array(["a"], pa.large_string()), 1)
     band_hashes(signatures(tiny_offsets, tiny_hashes, 1, seed=0), 1)  # compile before the workers
-    common = {"ingest": ingest, "ledgers": ledgers, "config": config, "seed": seed}
-    tasks = [
-        Task(
-            key=f"sign-{shard.removesuffix('.parquet')}",
-            function=sign_shard,
-            arguments={**common, "shard": shard, "folder": folder},
-        )
-        for shard in shards
-    ]
-    engine.map(STAGE, folder, tasks)
-    return pa.concat_tables([read_table(folder / SCRATCH / "bands" / shard) for shard in shards])
-
-
-def _verify(
-    ingest: Path, candidates: pa.Table, config: FuzzyConfig, folder: Path, engine: Engine
-) -> tuple[np.ndarray, np.ndarray]:
-    """The candidate pairs and their similarity; a task per pair of shards."""
-    if not len(candidates):
-        return _empty_pairs()
-    pairs = np.stack([candidates["left"].to_numpy(), candidates["right"].to_numpy()], axis=1)
-    shards = shard_of(ingest, pairs)  # same shape as pairs
-    order = np.lexsort((pairs[:, 1], pairs[:, 0], shards[:, 1], shards[:, 0]))
-    pairs, shards = pairs[order], shards[order]
-    cuts = np.flatnonzero(np.any(np.diff(shards, axis=0) != 0, axis=1)) + 1
-    tasks, outputs = [], []
-    for block, both in zip(np.split(pairs, cuts), np.split(shards, cuts), strict=True):
-        name = f"{both[0, 0]:05d}-{both[0, 1]:05d}"
-        source = folder / SCRATCH / "pairs" / f"{name}.parquet"
-        outputs.append(folder / SCRATCH / "jaccard" / f"{name}.parquet")
-        write_table(source, pa.table({"left": block[:, 0], "right": block[:, 1]}))
-        tasks.append(
+    num_docs = count_rows(common["ingest"])
+    num_band_parts = count_parts(num_docs * config.num_bands * BAND_ROW_BYTES)
+    bands = [_file(folder, "bands", shard) for shard in shards]
+    signed = engine.map(
+        STAGE,
+        folder,
+        [
             Task(
-                key=f"verify-{name}",
-                function=verify_pairs,
+                key=f"sign-{_stem(shard)}",
+                function=sign_shard,
                 arguments={
-                    "ingest": ingest,
-                    "pairs": source,
-                    "words_per_shingle": config.words_per_shingle,
-                    "shards": [shard_name(shard) for shard in np.unique(both[0]).tolist()],
-                    "out": outputs[-1],
+                    **common,
+                    "config": config,
+                    "key": key,
+                    "shard": shard,
+                    "num_parts": num_band_parts,
+                    "out": out,
                 },
             )
-        )
-    engine.map("verify", folder, tasks)
-    similarity = np.concatenate([read_table(path)["jaccard"].to_numpy() for path in outputs])
-    return pairs, similarity
-
-
-def _decide(
-    ingest: Path,
-    ledgers: Sequence[Path],
-    shards: Sequence[str],
-    pairs: np.ndarray,
-    similarity: np.ndarray,
-    config: FuzzyConfig,
-) -> tuple[list[dict[str, Any]], pa.Table]:
-    """Ledger rows of the documents to drop, and the table of clusters."""
-    in_pairs = np.unique(pairs)
-    columns = ["doc_id", "source", "num_bytes"]
-    documents = pa.concat_tables(
-        [_pick(read_survivors(ingest, ledgers, shard, columns), in_pairs) for shard in shards]
-    ).sort_by([("num_bytes", "descending"), ("doc_id", "ascending")])
-    ranked = documents["doc_id"].to_numpy()  # node -> doc_id, best first
-    by_id = np.argsort(ranked)
-    nodes = by_id[np.searchsorted(ranked, pairs, sorter=by_id)].astype(np.int64)
-    left, right = np.ascontiguousarray(nodes[:, 0]), np.ascontiguousarray(nodes[:, 1])
-    component = find_components(len(ranked), left, right)
-    keeper = choose_keepers(len(ranked), left, right)
-    measured = {
-        (min(a, b), max(a, b)): score
-        for a, b, score in zip(left.tolist(), right.tolist(), similarity.tolist(), strict=True)
-    }
-    sources, sizes = documents["source"].to_pylist(), documents["num_bytes"].to_pylist()
-    rows = [
-        decision(
-            doc_id=int(ranked[node]),
-            source=sources[node],
-            stage=STAGE,
-            rule=RULE,
-            action=DROP,
-            num_bytes=sizes[node],
-            value=measured[int(keeper[node]), node],
-            bound=config.min_jaccard,
-            evidence_doc_id=int(ranked[keeper[node]]),
-        )
-        for node in np.flatnonzero(keeper != KEPT).tolist()
-    ]
-    return rows, _cluster_table(ranked, component, keeper)
-
-
-def _cluster_table(ranked: np.ndarray, component: np.ndarray, keeper: np.ndarray) -> pa.Table:
-    """One row per clustered document, by doc_id; a cluster is named by its smallest doc_id."""
-    smallest = np.full(len(ranked), np.iinfo(np.int64).max)
-    np.minimum.at(smallest, component, ranked)
-    num_docs = np.bincount(component, minlength=len(ranked))
-    return pa.table(
-        {
-            "doc_id": ranked,
-            "cluster_id": smallest[component],
-            "cluster_docs": num_docs[component].astype(np.int32),
-            "is_keeper": keeper == KEPT,
-        },
-        schema=CLUSTER,
-    ).sort_by("doc_id")
-
-
-def _count_before_and_after(
-    ingest: Path, ledgers: Sequence[Path], folder: Path, shards: Sequence[str]
-) -> dict[str, Any]:
-    """Documents and bytes by source, without and with the decisions of the stage in `folder`."""
-    columns = ["doc_id", "source", "num_bytes"]
-    found = {}
-    for name, folders in (("before", ledgers), ("after", [*ledgers, folder])):
-        parts = [read_survivors(ingest, folders, shard, columns) for shard in shards]
-        found[name] = count_by_source(pa.concat_tables(parts))
+            for shard, out in zip(shards, bands, strict=True)
+        ],
+    )
+    pairs = [_part(folder, "pairs", part, ".parquet") for part in range(num_band_parts)]
+    paired = engine.map(
+        "pairs",
+        folder,
+        [
+            Task(
+                key=f"pair-{part:05d}",
+                function=pair_part,
+                arguments={"bands": bands, "part": part, "out": out},
+            )
+            for part, out in enumerate(pairs)
+        ],
+    )
+    components = folder / SCRATCH / "components.arrow"
+    engine.map(
+        "components",
+        folder,
+        [
+            Task(
+                key="components",
+                function=find_candidate_components,
+                arguments={"pairs": pairs, "out": components},
+            )
+        ],
+    )
+    num_parts = count_parts(sum(each["shingles"] for each in signed) * _SHINGLE_BYTES)
+    placed = [_file(folder, "documents", shard) for shard in shards]
+    parted = [_part(folder, "parted", part) for part in range(num_band_parts)]
+    into = {"components": components, "num_parts": num_parts}
+    engine.map(
+        "documents",
+        folder,
+        [
+            *(
+                Task(
+                    key=f"place-{_stem(shard)}",
+                    function=place_documents,
+                    arguments={
+                        **common,
+                        **into,
+                        "words_per_shingle": config.words_per_shingle,
+                        "shard": shard,
+                        "out": out,
+                    },
+                )
+                for shard, out in zip(shards, placed, strict=True)
+            ),
+            *(
+                Task(
+                    key=f"part-{part:05d}",
+                    function=place_pairs,
+                    arguments={**into, "pairs": source, "out": out},
+                )
+                for part, (source, out) in enumerate(zip(pairs, parted, strict=True))
+            ),
+        ],
+    )
+    verified = engine.map(
+        "verify",
+        folder,
+        [
+            Task(
+                key=f"verify-{part:05d}",
+                function=verify_part,
+                arguments={
+                    "documents": placed,
+                    "pairs": parted,
+                    "part": part,
+                    "min_jaccard": config.min_jaccard,
+                    "drops": _part(folder, "drops", part),
+                    "clusters": _part(folder, "clusters", part),
+                },
+            )
+            for part in range(num_parts)
+        ],
+    )
+    found = _Found(folder, num_parts)
+    found.num_candidates = sum(each["candidates"] for each in verified)
+    found.num_verified = sum(each["verified"] for each in verified)
+    found.num_passed_over = sum(each["passed_over"] for each in paired)
     return found
 
 
-def _pick(table: pa.Table, doc_ids: np.ndarray) -> pa.Table:
-    return table.filter(np.isin(table["doc_id"].to_numpy(), doc_ids))
+def _stem(shard: str) -> str:
+    return shard.removesuffix(".parquet")
 
 
-def _empty_pairs() -> tuple[np.ndarray, np.ndarray]:
-    return np.empty((0, 2), np.int64), np.empty(0, np.float64)
+def _file(folder: Path, name: str, shard: str) -> Path:
+    return folder / SCRATCH / name / f"{_stem(shard)}.arrow"
+
+
+def _part(folder: Path, name: str, part: int, suffix: str = ".arrow") -> Path:
+    return folder / SCRATCH / name / f"{part:05d}{suffix}"

@@ -210,6 +210,12 @@ def shard_of(ingest: Path, doc_ids: np.ndarray) -> np.ndarray:
     return shards
 
 
+def shard_ranges(ingest: Path) -> list[tuple[int, int]]:
+    """First and last doc_id of each shard, in order."""
+    table = read_table(ingest / SHARD_RANGES, columns=["first_doc_id", "last_doc_id"])
+    return [(row["first_doc_id"], row["last_doc_id"]) for row in table.to_pylist()]
+
+
 def write_by_shard(ingest: Path, folder: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write ledger rows of a stage that worked on all shards at once, each to its shard."""
     shards = shard_of(ingest, np.array([row["doc_id"] for row in rows], np.int64)).tolist()

@@ -1,0 +1,170 @@
+"""Which pairs are near-duplicates: the sets of shingles are compared, and the best is kept.
+
+Pairs that may be chain documents together; each such component is verified in one place, with all
+its pairs and the shingles of its documents, so that no part needs another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bessemer.core.keyed import derive_key, hash_indices
+from bessemer.core.schema import CLUSTER
+from bessemer.core.storage import read_table
+from bessemer.curate.clusters import (
+    KEPT,
+    choose_keepers,
+    find_components,
+    join_edges,
+    settle,
+)
+from bessemer.curate.ledger import read_survivors
+from bessemer.engine.shuffle import gather, read_range, scatter, write_run
+from bessemer.text.minhash import jaccard, shingles
+
+_KEY = derive_key("part of a component")
+
+
+def find_candidate_components(pairs: Sequence[Path], out: Path) -> dict[str, Any]:
+    """Write the component of each document that is in a pair: its smallest doc_id.
+
+    In memory are the ids alone, and the pairs of one file.
+    """
+    nodes = np.empty(0, np.int64)
+    for path in pairs:
+        nodes = np.union1d(nodes, np.concatenate(_columns(path)))
+    parent = np.arange(len(nodes))
+    for path in pairs:
+        left, right = (np.searchsorted(nodes, column) for column in _columns(path))
+        join_edges(parent, left, right)
+    write_run(out, pa.table({"doc_id": nodes, "component": nodes[settle(parent)]}))
+    return {"docs": len(nodes)}
+
+
+def place_documents(
+    ingest: Path,
+    ledgers: Sequence[Path],
+    words_per_shingle: int,
+    shard: str,
+    components: Path,
+    num_parts: int,
+    out: Path,
+) -> dict[str, Any]:
+    """Part the shingles of one shard's documents that are in a pair, by their components."""
+    table = read_survivors(ingest, ledgers, shard, ["doc_id", "text", "num_bytes"])
+    doc_ids = table["doc_id"].to_numpy()
+    first, last = (doc_ids[0], doc_ids[-1]) if len(doc_ids) else (0, -1)
+    known = read_range([components], first, last)
+    table = table.filter(np.isin(doc_ids, known["doc_id"].to_numpy()))
+    offsets, hashes = shingles(table["text"].combine_chunks(), words_per_shingle)
+    rows = pa.table(
+        {
+            "doc_id": table["doc_id"],
+            "num_bytes": table["num_bytes"],
+            "shingles": pa.LargeListArray.from_arrays(offsets, hashes),
+        }
+    )
+    scatter(out, rows, hash_indices(_KEY, known["component"].to_numpy()), num_parts)
+    return {"docs": len(rows)}
+
+
+def place_pairs(pairs: Path, components: Path, num_parts: int, out: Path) -> dict[str, Any]:
+    """Part the pairs of one file by their components."""
+    table = read_table(pairs)
+    left = table["left"].to_numpy()
+    known = read_range([components], 0, np.iinfo(np.int64).max - 1)
+    place = np.searchsorted(known["doc_id"].to_numpy(), left)
+    key = hash_indices(_KEY, known["component"].to_numpy()[place])
+    scatter(out, table, key, num_parts)
+    return {"pairs": len(left)}
+
+
+def verify_part(
+    documents: Sequence[Path],
+    pairs: Sequence[Path],
+    part: int,
+    min_jaccard: float,
+    drops: Path,
+    clusters: Path,
+) -> dict[str, Any]:
+    """Compare the pairs of one part; write whom it drops for whom, and its clusters (CLUSTER)."""
+    table = gather(documents, part).combine_chunks()
+    order = np.argsort(table["doc_id"].to_numpy())
+    table = table.take(order).combine_chunks()
+    candidates = gather(pairs, part)
+    ends = np.stack([candidates["left"].to_numpy(), candidates["right"].to_numpy()], axis=1)
+    ends = np.unique(ends, axis=0)
+    doc_ids = table["doc_id"].to_numpy()
+    places = np.searchsorted(doc_ids, ends)
+    sets = pa.concat_arrays(table["shingles"].chunks) if len(table) else None
+    similarity = np.empty(0, np.float64)
+    if sets is not None:
+        offsets, hashes = sets.offsets.to_numpy(), sets.values.to_numpy()
+        similarity = jaccard(offsets, hashes, places[:, 0].copy(), places[:, 1].copy())
+    is_similar = similarity >= min_jaccard
+    kept_ends, similarity = ends[is_similar], similarity[is_similar]
+    in_pairs = np.isin(doc_ids, kept_ends)
+    _decide(
+        doc_ids[in_pairs],
+        table["num_bytes"].to_numpy()[in_pairs],
+        kept_ends,
+        similarity,
+        drops,
+        clusters,
+    )
+    return {"candidates": len(ends), "verified": len(kept_ends)}
+
+
+def _decide(
+    doc_ids: np.ndarray,
+    num_bytes: np.ndarray,
+    pairs: np.ndarray,
+    similarity: np.ndarray,
+    drops: Path,
+    clusters: Path,
+) -> None:
+    """The longest document is best, then the smallest doc_id."""
+    ranked = doc_ids[np.lexsort((doc_ids, -num_bytes))]  # node -> doc_id, best first
+    by_id = np.argsort(ranked)
+    nodes = by_id[np.searchsorted(ranked, pairs, sorter=by_id)].astype(np.int64)
+    left, right = np.ascontiguousarray(nodes[:, 0]), np.ascontiguousarray(nodes[:, 1])
+    component = find_components(len(ranked), left, right)
+    keeper = choose_keepers(len(ranked), left, right)
+    edges = np.minimum(left, right) * len(ranked) + np.maximum(left, right)
+    in_order = np.argsort(edges)
+    dropped = by_id[keeper[by_id] != KEPT]  # nodes, by doc_id
+    wanted = keeper[dropped] * len(ranked) + dropped
+    value = similarity[in_order][np.searchsorted(edges[in_order], wanted)]
+    write_run(
+        drops,
+        pa.table(
+            {
+                "doc_id": ranked[dropped],
+                "keeper": ranked[keeper[dropped]],
+                "value": value,
+            }
+        ),
+    )
+    smallest = np.full(len(ranked), np.iinfo(np.int64).max)
+    np.minimum.at(smallest, component, ranked)
+    num_docs = np.bincount(component, minlength=len(ranked))
+    table = pa.table(
+        {
+            "doc_id": ranked,
+            "cluster_id": smallest[component],
+            "cluster_docs": num_docs[component].astype(np.int32),
+            "is_keeper": keeper == KEPT,
+        },
+        schema=CLUSTER,
+    )
+    write_run(clusters, table.take(by_id))
+
+
+def _columns(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    table = read_table(path)
+    return table["left"].to_numpy(), table["right"].to_numpy()
