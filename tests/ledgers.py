@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from bessemer.core.layout import DECISIONS
+from bessemer.core.layout import DECISIONS, DOCUMENTS
 from bessemer.core.schema import DECISION
 from bessemer.core.storage import concat_tables, read_table
-from bessemer.curate.ledger import list_shards
+from bessemer.curate.ledger import list_shards, shard_name, shard_of, write_decisions
 
 
 def read_decisions(folders: Iterable[Path]) -> pa.Table:
@@ -23,3 +26,13 @@ def read_decisions(folders: Iterable[Path]) -> pa.Table:
         ],
         DECISION,
     )
+
+
+def write_by_shard(ingest: Path, folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write ledger rows of a stage that worked on all shards at once, each to its shard."""
+    shards = shard_of(ingest, np.array([row["doc_id"] for row in rows], np.int64)).tolist()
+    by_shard = defaultdict(list)
+    for row, shard in zip(rows, shards, strict=True):
+        by_shard[shard_name(shard)].append(row)
+    for shard in list_shards(ingest / DOCUMENTS):
+        write_decisions(folder, shard, by_shard[shard])

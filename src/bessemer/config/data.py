@@ -216,6 +216,9 @@ class CurateConfig(Section):
     shard_bytes: Bytes = 64 * 2**20
     """How much of the source files is read in one go, and how much text then makes a shard; work is
     shared out by the shard. A larger file is split if it is plain JSONL or Parquet."""
+    part_bytes: Bytes = 128 * 2**20
+    """How much is held at a time where documents of the whole corpus are compared: their hashes and
+    shingles are parted on disk. It changes nothing that a run makes."""
     max_rule_frac: Fraction = 0.5
     """A rule that a larger share of a source's documents breaks is warned of: more often the bound
     is wrong than the source. It changes nothing that a run makes, but for the report."""

@@ -37,11 +37,16 @@ _ROW_BYTES = 24  # a hash and a doc_id
 
 
 def exact(
-    ingest: Path, ledgers: Sequence[Path], sources: Sequence[str], folder: Path, engine: Engine
+    ingest: Path,
+    ledgers: Sequence[Path],
+    sources: Sequence[str],
+    folder: Path,
+    engine: Engine,
+    part_bytes: int = 2**27,
 ) -> StageResult:
     """Drop all but one of each group of equal documents that `ledgers` left."""
     shards = list_shards(ingest / DOCUMENTS)
-    num_parts = count_parts(count_rows(ingest) * _ROW_BYTES)
+    num_parts = count_parts(count_rows(ingest) * _ROW_BYTES, part_bytes)
     common = {"ingest": ingest, "ledgers": tuple(ledgers), "folder": folder}
     engine.map(
         STAGE,

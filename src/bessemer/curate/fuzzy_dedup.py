@@ -57,13 +57,14 @@ def fuzzy(
     seed: int,
     folder: Path,
     engine: Engine,
+    part_bytes: int = 2**27,
 ) -> StageResult:
     """Drop documents that are nearly equal to a better one that is kept."""
     shards = list_shards(ingest / DOCUMENTS)
     common = {"ingest": ingest, "ledgers": tuple(ledgers)}
     found = _Found(folder)
     if config.enabled:
-        found = _find(common, config, derive_key(seed, STAGE), shards, folder, engine)
+        found = _find(common, config, derive_key(seed, STAGE), shards, folder, engine, part_bytes)
     write_tables(folder / CLUSTERS, found.clusters(shard_ranges(ingest)), CLUSTER)
     counts = engine.map(
         "ledger",
@@ -143,11 +144,12 @@ def _find(
     shards: Sequence[str],
     folder: Path,
     engine: Engine,
+    part_bytes: int,
 ) -> _Found:
     tiny_offsets, tiny_hashes = shingles(pa.array(["a"], pa.large_string()), 1)
     band_hashes(signatures(tiny_offsets, tiny_hashes, 1, seed=0), 1)  # compile before the workers
     num_docs = count_rows(common["ingest"])
-    num_band_parts = count_parts(num_docs * config.num_bands * BAND_ROW_BYTES)
+    num_band_parts = count_parts(num_docs * config.num_bands * BAND_ROW_BYTES, part_bytes)
     bands = [_file(folder, "bands", shard) for shard in shards]
     signed = engine.map(
         STAGE,
@@ -193,7 +195,7 @@ def _find(
             )
         ],
     )
-    num_parts = count_parts(sum(each["shingles"] for each in signed) * _SHINGLE_BYTES)
+    num_parts = count_parts(sum(each["shingles"] for each in signed) * _SHINGLE_BYTES, part_bytes)
     placed = [_file(folder, "documents", shard) for shard in shards]
     parted = [_part(folder, "parted", part) for part in range(num_band_parts)]
     into = {"components": components, "num_parts": num_parts}

@@ -152,23 +152,6 @@ def sum_shards(
     )
 
 
-def conserve_drops(
-    sources: Sequence[str], results: Iterable[Mapping[str, Any]], folder: Path
-) -> tuple[Conservation, ...]:
-    """The sums of a stage that only drops and works on all shards at once.
-
-    What went in and what is left come from the documents (`before` and `after` of `results`), what
-    was dropped from the ledger in `folder`, shard by shard; so a lost document cannot hide.
-    """
-    results = list(results)
-    return sum_up(
-        sources,
-        [result["before"] for result in results],
-        [result["after"] for result in results],
-        [count_drops(folder, shard) for shard in list_shards(folder / DECISIONS)],
-    )
-
-
 def sum_up(
     sources: Sequence[str],
     before: Iterable[Counts],
@@ -214,13 +197,3 @@ def shard_ranges(ingest: Path) -> list[tuple[int, int]]:
     """First and last doc_id of each shard, in order."""
     table = read_table(ingest / SHARD_RANGES, columns=["first_doc_id", "last_doc_id"])
     return [(row["first_doc_id"], row["last_doc_id"]) for row in table.to_pylist()]
-
-
-def write_by_shard(ingest: Path, folder: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write ledger rows of a stage that worked on all shards at once, each to its shard."""
-    shards = shard_of(ingest, np.array([row["doc_id"] for row in rows], np.int64)).tolist()
-    by_shard = defaultdict(list)
-    for row, shard in zip(rows, shards, strict=True):
-        by_shard[shard_name(shard)].append(row)
-    for shard in list_shards(ingest / DOCUMENTS):
-        write_decisions(folder, shard, by_shard[shard])

@@ -20,17 +20,17 @@ import pyarrow as pa
 from bessemer.core.errors import IntegrityError
 from bessemer.core.storage import atomic_path
 
-PART_BYTES = 128 * 2**20
-"""What a part is to hold: a task sorts it, which takes a few times as much memory."""
-
 _MOST_PARTS = 1 << 12
 _REBUILD = "delete its stage's folder and run again"
 
 
-def count_parts(num_bytes: int) -> int:
-    """How many parts hold rows of `num_bytes` together: a power of two."""
+def count_parts(num_bytes: int, part_bytes: int) -> int:
+    """How many parts hold rows of `num_bytes` together, `part_bytes` each: a power of two.
+
+    A task sorts its part, which takes a few times as much memory.
+    """
     num_parts = 1
-    while num_parts < _MOST_PARTS and num_parts * PART_BYTES < num_bytes:
+    while num_parts < _MOST_PARTS and num_parts * part_bytes < num_bytes:
         num_parts *= 2
     return num_parts
 

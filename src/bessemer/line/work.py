@@ -123,7 +123,14 @@ def run_exact(work: Work) -> StageResult:
     """Drop exact duplicates."""
     from bessemer.curate.exact_dedup import exact
 
-    return exact(work.inputs["ingest"], work.ledgers, work.source_names, work.folder, work.engine)
+    return exact(
+        work.inputs["ingest"],
+        work.ledgers,
+        work.source_names,
+        work.folder,
+        work.engine,
+        work.config.curate.part_bytes,
+    )
 
 
 def run_fuzzy(work: Work) -> StageResult:
@@ -138,6 +145,7 @@ def run_fuzzy(work: Work) -> StageResult:
         work.config.run.seed,
         work.folder,
         work.engine,
+        work.config.curate.part_bytes,
     )
 
 

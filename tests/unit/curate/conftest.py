@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ledgers import read_decisions
+from tests.ledgers import read_decisions, write_by_shard
 
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.manifest import Conservation
 from bessemer.core.storage import read_table
 from bessemer.curate.ingest import ingest
 from bessemer.curate.inventory import take_inventory
-from bessemer.curate.ledger import decision, write_by_shard
+from bessemer.curate.ledger import decision
 from bessemer.engine.tasks import Engine
 
 Row = dict[str, Any]

@@ -63,14 +63,15 @@ def test_what_differs_in_a_space_or_a_case_is_not_equal(
     assert dropped(tmp_path / "exact") == []
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("workers", "part_bytes"), [(1, 2**27), (2, 2**12), (1, 2**14)])
 def test_a_large_corpus_agrees_with_a_dictionary(
-    ingest_texts: IngestTexts, tmp_path: Path, workers: int
+    ingest_texts: IngestTexts, tmp_path: Path, workers: int, part_bytes: int
 ) -> None:
     draw = random.Random(0)
     shards = [("web", [f"text {draw.randrange(1500)}" for _ in range(800)]) for _ in range(4)]
     ingested = ingest_texts(*shards)
-    result = exact(ingested, [], ["web"], tmp_path / "exact", Engine(workers=workers))
+    engine = Engine(workers=workers, runner="processes")
+    result = exact(ingested, [], ["web"], tmp_path / "exact", engine, part_bytes)
     first: dict[str, int] = {}
     expected = []
     for number, (_, texts) in enumerate(shards):

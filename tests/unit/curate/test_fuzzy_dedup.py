@@ -88,9 +88,10 @@ def brute_force(texts: dict[int, str], min_jaccard: float) -> tuple[dict[int, in
 
 def run(
     ingested: Path, folder: Path, config: FuzzyConfig = SURE, ledgers: Sequence[Path] = (),
-    engine: Engine | None = None, seed: int = 0,
+    engine: Engine | None = None, seed: int = 0, part_bytes: int = 2**27,
 ) -> dict[str, int]:  # fmt: skip
-    result = fuzzy(ingested, ledgers, ["web", "books"], config, seed, folder, engine or Engine())
+    engine = engine or Engine()
+    result = fuzzy(ingested, ledgers, ["web", "books"], config, seed, folder, engine, part_bytes)
     for sums in result.conservation:
         sums.check("fuzzy")
     return result.summary
@@ -118,6 +119,19 @@ def check(folder: Path, texts: dict[int, str], min_jaccard: float) -> dict[int, 
         dropped[doc_id] = other
     assert not set(dropped.values()) & set(dropped)
     return dropped
+
+
+@pytest.mark.parametrize("part_bytes", [2**12, 2**15])
+def test_parts_change_nothing(ingest_texts: IngestTexts, tmp_path: Path, part_bytes: int) -> None:
+    texts = make_texts(2, 40)
+    ingested = ingest_texts(("web", texts[:60]), ("web", []), ("books", texts[60:]))
+    whole = run(ingested, tmp_path / "whole", FuzzyConfig())
+    assert run(ingested, tmp_path / "parts", FuzzyConfig(), part_bytes=part_bytes) == whole
+    assert len(list((tmp_path / "parts" / ".scratch" / "drops").iterdir())) > 1
+    for path in sorted((tmp_path / "whole" / "decisions").glob("*.parquet")):
+        assert (tmp_path / "parts" / "decisions" / path.name).read_bytes() == path.read_bytes()
+    table = (tmp_path / "whole" / "clusters.parquet").read_bytes()
+    assert (tmp_path / "parts" / "clusters.parquet").read_bytes() == table
 
 
 @pytest.mark.parametrize("min_jaccard", [0.5, 0.75, 0.9, 1.0])

@@ -9,21 +9,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.ledgers import write_by_shard
 
 from bessemer.core.errors import DataError
 from bessemer.core.manifest import Conservation
 from bessemer.core.schema import DECISION
 from bessemer.core.storage import read_table
 from bessemer.curate.ledger import (
-    conserve_drops,
+    count_drops,
     decision,
     list_shards,
     lost_doc_ids,
     read_survivors,
     shard_name,
     shard_of,
+    sum_shards,
     sum_up,
-    write_by_shard,
     write_decisions,
 )
 
@@ -100,10 +101,14 @@ def test_drops_are_conserved_or_found_out(
 ) -> None:
     write_decisions(tmp_path, shard_name(0), dropped)
     results = [
-        {"before": {"web": (2, 20)}, "after": {"web": (1, 10)}},
-        {"before": {"web": [1, 10], "books": [1, 5]}, "after": {"books": [1, 5]}},
+        {"before": {"web": (2, 20)}, "after": {"web": (1, 10)}, "dropped": {}},
+        {
+            "before": {"web": [1, 10], "books": [1, 5]},
+            "after": {"books": [1, 5]},
+            "dropped": count_drops(tmp_path, shard_name(0)),
+        },
     ]
-    web, books = conserve_drops(["web", "books"], results, tmp_path)
+    web, books = sum_shards(["web", "books"], results)
     assert (web.docs_in, web.docs_out, web.bytes_in, web.bytes_out) == (3, 1, 30, 10)
     if is_sound:
         assert (web.docs_dropped, web.bytes_dropped) == (2, 20)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from bessemer.core.errors import IntegrityError
 from bessemer.engine.shuffle import (
-    PART_BYTES,
     count_parts,
     gather,
     read_range,
@@ -69,11 +68,11 @@ def test_a_range_is_what_a_sort_of_all_runs_has_there(
 
 
 def test_parts_are_a_power_of_two_and_none_is_larger_than_it_may() -> None:
-    for num_bytes in (0, 1, PART_BYTES, PART_BYTES + 1, 5 * PART_BYTES, 1000 * PART_BYTES):
-        num_parts = count_parts(num_bytes)
+    for num_bytes in (0, 1, 100, 101, 500, 100_000):
+        num_parts = count_parts(num_bytes, 100)
         assert num_parts & (num_parts - 1) == 0
-        assert num_bytes <= num_parts * PART_BYTES
-        assert num_parts == 1 or num_bytes > num_parts // 2 * PART_BYTES
+        assert num_bytes <= num_parts * 100
+        assert num_parts == 1 or num_bytes > num_parts // 2 * 100
 
 
 def test_what_is_missing_or_damaged_is_an_integrity_error(tmp_path: Path) -> None:
