@@ -24,6 +24,7 @@ from bessemer.text.minhash import band_hashes, signatures
 from bessemer.text.minhash import shingles as hash_shingles
 
 IngestTexts = Callable[..., Path]
+BOOKS = Path(__file__).parents[3] / "samples" / "books"
 
 # Two rows per band and many bands: a pair of similarity 0.5 is missed with odds of (1 - 0.5^2)^100.
 SURE = FuzzyConfig(num_bands=100, rows_per_band=2)
@@ -266,3 +267,35 @@ def test_outputs_do_not_depend_on_the_number_of_threads(
     run(ingested, tmp_path / "two", FuzzyConfig(), engine=Engine(workers=4))
     for name in ("clusters.parquet", "decisions/00000.parquet", "decisions/00001.parquet"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def planted(draw: random.Random) -> tuple[list[str], dict[int, int]]:
+    """Stretches of two books, and of half of them a copy with up to one word in ten edited; which
+    place has the copy of which."""
+    books = ["eltec-eng/ENG18702_Jenkins.txt", "eltec-eng/ENG18652_Carroll.txt"]
+    words = " ".join((BOOKS / book).read_text(encoding="utf-8") for book in books).split()
+    texts = [words[at : at + 150] for at in range(0, len(words) - 150, 150)]
+    lexicon = sorted(set(words))
+    copies = {}
+    for place in draw.sample(range(len(texts)), len(texts) // 2):
+        copy = list(texts[place])
+        for at in draw.sample(range(len(copy)), draw.randint(1, len(copy) // 10)):
+            copy[at] = draw.choice([draw.choice(lexicon), "", f"{copy[at]} {draw.choice(lexicon)}"])
+        copies[len(texts)] = place
+        texts.append(copy)
+    return [" ".join(text) for text in texts], copies
+
+
+def test_high_recall_finds_copies_with_a_tenth_of_their_words_edited(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    texts, copies = planted(random.Random(5))
+    run(ingest_texts(("books", texts)), tmp_path / "fuzzy", FuzzyConfig(setting="high-recall"))
+    pairs = {
+        tuple(sorted((row["doc_id"], row["evidence_doc_id"])))
+        for row in read_decisions([tmp_path / "fuzzy"]).to_pylist()
+    }
+    truth = {(place, copy) for copy, place in copies.items()}
+    assert len(truth) > 150
+    assert len(pairs & truth) >= 0.95 * len(truth)
+    assert len(pairs & truth) >= 0.99 * len(pairs)
