@@ -8,6 +8,7 @@ from typing import Any
 from bessemer.curate.rows import RawRow
 
 _MAX_NAMED_COLUMNS = 20
+_KEPT_BYTES = 2**20  # of a longer text, to hold it twice would cost more than to encode it again
 
 
 def text_row(text: Any, text_field: str, row: dict[str, Any], raw_bytes: int) -> RawRow:
@@ -30,7 +31,7 @@ def text_row(text: Any, text_field: str, row: dict[str, Any], raw_bytes: int) ->
     url = row.get("url", "")
     return RawRow(
         content=text,
-        encoded=data,
+        encoded=data if len(data) <= _KEPT_BYTES else None,
         raw_bytes=raw_bytes,
         url=_mended(url) if isinstance(url, str) else "",
         metadata={
