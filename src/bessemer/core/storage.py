@@ -97,33 +97,33 @@ def read_jsonl(path: Path) -> list[Any]:
 
 def write_table(path: Path, table: pa.Table, row_group_rows: int = 1 << 16) -> None:
     """Write a Parquet file (zstd, every page with its checksum); equal tables give equal bytes."""
+    write_tables(path, [table], table.schema, row_group_rows)
+
+
+def write_tables(
+    path: Path, tables: Iterable[pa.Table], schema: pa.Schema, row_group_rows: int = 1 << 16
+) -> None:
+    """Write tables below each other into one Parquet file, as they come; else as `write_table`."""
     # Texts of documents are seldom equal: to look for a dictionary of them takes a quarter of the
     # time that writing takes. What is in lists (spans, turns) has none either.
-    repetitive = [field.name for field in table.schema if not pa.types.is_large_string(field.type)]
-    with atomic_path(path) as temporary:
-        pq.write_table(
-            table.combine_chunks(),  # pages end where chunks do
-            temporary,
-            compression="zstd",
-            use_dictionary=repetitive,
-            row_group_size=row_group_rows,
-            write_page_checksum=True,
-        )
-
-
-def write_tables(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """Write tables below each other into one Parquet file, as they come; else as `write_table`."""
+    repetitive = [field.name for field in schema if not pa.types.is_large_string(field.type)]
     with (
         atomic_path(path) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
+        pq.ParquetWriter(
+            temporary,
+            schema,
+            compression="zstd",
+            use_dictionary=repetitive,
+            write_page_checksum=True,
+        ) as writer,
     ):
-        for table in tables:
-            writer.write_table(table.combine_chunks())
+        for table in tables:  # pages end where chunks do
+            writer.write_table(table.combine_chunks(), row_group_size=row_group_rows)
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Say what is wrong with a Parquet file that cannot be read, and what to do."""
+def readable(path: Path) -> Iterator[None]:
+    """Say what is wrong with a file of a table that cannot be read, and what to do."""
     try:
         yield
     except FileNotFoundError as error:
@@ -136,7 +136,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Read a Parquet file, whole or some columns; IntegrityError if it is missing or damaged."""
-    with _readable(path):
+    with readable(path):
         return pq.read_table(
             path, columns=columns, memory_map=True, page_checksum_verification=True
         )
@@ -144,8 +144,14 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
 
 def read_schema(path: Path) -> pa.Schema:
     """The columns of a Parquet file and their types; IntegrityError as `read_table`."""
-    with _readable(path):
+    with readable(path):
         return pq.read_schema(path)
+
+
+def count_rows(path: Path) -> int:
+    """The rows of a Parquet file, by its footer; IntegrityError as `read_table`."""
+    with readable(path):
+        return int(pq.read_metadata(path).num_rows)
 
 
 def read_batches(
@@ -156,7 +162,7 @@ def read_batches(
     What is in memory at a time does not grow with the file. IntegrityError as `read_table`.
     """
     with (
-        _readable(path),
+        readable(path),
         pq.ParquetFile(path, memory_map=True, page_checksum_verification=True) as file,
     ):
         groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]

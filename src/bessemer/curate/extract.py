@@ -18,8 +18,6 @@ from bessemer.curate.page import read_page
 from bessemer.curate.rows import Chapter, RawRow, too_long
 from bessemer.text.traits import ANY_TRAIT, traits_of
 
-_MAX_CHARACTER_BYTES = 4  # UTF-8, RFC 3629
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extract:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bessemer.core.layout import DECISIONS, DOCUMENTS, SHARD_RANGES
 from bessemer.core.manifest import Conservation
@@ -79,9 +78,10 @@ def write_decisions(
     write_table(folder / DECISIONS / shard, everything)
 
 
-def count_rows(ingest: Path) -> int:
-    """Documents of all shards, by the footers of their files."""
-    return sum(pq.read_metadata(path).num_rows for path in (ingest / DOCUMENTS).glob("*.parquet"))
+def content_hashes(column: pa.ChunkedArray) -> np.ndarray:
+    """The content hashes of documents as uint64 [documents, 2], the high half first."""
+    halves = np.frombuffer(b"".join(column.to_pylist()), ">u8").reshape(-1, 2)
+    return halves.astype(np.uint64)
 
 
 def lost_doc_ids(folders: Iterable[Path], shard: str) -> np.ndarray:

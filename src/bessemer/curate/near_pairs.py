@@ -15,9 +15,8 @@ import pyarrow as pa
 from numba import njit
 
 from bessemer.config.data import FuzzyConfig
-from bessemer.core.storage import write_table
 from bessemer.curate.ledger import read_survivors
-from bessemer.engine.shuffle import gather, scatter
+from bessemer.engine.shuffle import gather, scatter, write_part
 from bessemer.text.minhash import band_hashes, shingles, signatures
 
 MOST_PARTNERS = 64
@@ -59,7 +58,7 @@ def pair_part(bands: Sequence[Path], part: int, out: Path) -> dict[str, Any]:
     starts = np.flatnonzero(np.diff(bucket, prepend=~bucket[:1]) != 0)
     sizes = np.diff(starts, append=len(bucket))
     pairs = np.unique(_pairs_of_buckets(doc_id, starts, sizes), axis=0)
-    write_table(out, pa.table({"left": pairs[:, 0], "right": pairs[:, 1]}))
+    write_part(out, pa.table({"left": pairs[:, 0], "right": pairs[:, 1]}))
     left_out = np.maximum(sizes - MOST_PARTNERS, 0)
     return {"passed_over": int((left_out * (left_out - 1) // 2).sum())}
 

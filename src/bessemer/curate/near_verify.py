@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from bessemer.core.keyed import derive_key, hash_indices
 from bessemer.core.schema import CLUSTER
-from bessemer.core.storage import read_table
 from bessemer.curate.clusters import (
     KEPT,
     choose_keepers,
@@ -75,9 +74,8 @@ def place_documents(
 
 def place_pairs(pairs: Path, components: Path, num_parts: int, out: Path) -> dict[str, Any]:
     """Part the pairs of one file by their components."""
-    table = read_table(pairs)
+    table, known = gather([pairs], 0), gather([components], 0)
     left = table["left"].to_numpy()
-    known = read_range([components], 0, np.iinfo(np.int64).max - 1)
     place = np.searchsorted(known["doc_id"].to_numpy(), left)
     key = hash_indices(_KEY, known["component"].to_numpy()[place])
     scatter(out, table, key, num_parts)
@@ -93,19 +91,15 @@ def verify_part(
     clusters: Path,
 ) -> dict[str, Any]:
     """Compare the pairs of one part; write whom it drops for whom, and its clusters (CLUSTER)."""
-    table = gather(documents, part).combine_chunks()
-    order = np.argsort(table["doc_id"].to_numpy())
-    table = table.take(order).combine_chunks()
+    table = gather(documents, part).sort_by("doc_id")
     candidates = gather(pairs, part)
     ends = np.stack([candidates["left"].to_numpy(), candidates["right"].to_numpy()], axis=1)
     ends = np.unique(ends, axis=0)
     doc_ids = table["doc_id"].to_numpy()
     places = np.searchsorted(doc_ids, ends)
-    sets = pa.concat_arrays(table["shingles"].chunks) if len(table) else None
-    similarity = np.empty(0, np.float64)
-    if sets is not None:
-        offsets, hashes = sets.offsets.to_numpy(), sets.values.to_numpy()
-        similarity = jaccard(offsets, hashes, places[:, 0].copy(), places[:, 1].copy())
+    sets = table["shingles"].combine_chunks()
+    offsets, hashes = sets.offsets.to_numpy(), sets.values.to_numpy()
+    similarity = jaccard(offsets, hashes, places[:, 0].copy(), places[:, 1].copy())
     is_similar = similarity >= min_jaccard
     kept_ends, similarity = ends[is_similar], similarity[is_similar]
     in_pairs = np.isin(doc_ids, kept_ends)
@@ -145,7 +139,7 @@ def _decide(
         pa.table(
             {
                 "doc_id": ranked[dropped],
-                "keeper": ranked[keeper[dropped]],
+                "evidence_doc_id": ranked[keeper[dropped]],
                 "value": value,
             }
         ),
@@ -166,5 +160,5 @@ def _decide(
 
 
 def _columns(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    table = read_table(path)
+    table = gather([path], 0)
     return table["left"].to_numpy(), table["right"].to_numpy()

@@ -20,7 +20,13 @@ from bessemer.core.layout import CLUSTERS, DOCUMENTS, SPLITS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import HELDOUT, SPLIT, TRAIN
 from bessemer.core.storage import read_table, write_table
-from bessemer.curate.ledger import count_by_source, list_shards, read_survivors, sum_up
+from bessemer.curate.ledger import (
+    content_hashes,
+    count_by_source,
+    list_shards,
+    read_survivors,
+    sum_up,
+)
 
 STAGE = "split"
 
@@ -41,9 +47,9 @@ def split(
     everything = pa.concat_tables(tables)
     clusters = read_table(fuzzy / CLUSTERS, columns=["doc_id", "cluster_id"])
     cluster_id = _cluster_ids(everything["doc_id"].to_numpy(), clusters)
-    content = np.frombuffer(b"".join(everything["content_hash"].to_pylist()), ">u8")[::2]
+    content = content_hashes(everything["content_hash"])[:, 0]
     is_heldout = draw_heldout(
-        _smallest_of_cluster(content.astype(np.uint64), cluster_id),
+        _smallest_of_cluster(content, cluster_id),
         cluster_id,
         np.array(everything["source"].to_pylist()),
         heldout_frac,

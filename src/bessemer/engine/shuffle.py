@@ -11,17 +11,16 @@ the number of workers nor the order in which they finish can change what comes o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from bessemer.core.errors import IntegrityError
-from bessemer.core.storage import atomic_path
+from bessemer.core.storage import atomic_path, readable
 
 _MOST_PARTS = 1 << 12
-_REBUILD = "delete its stage's folder and run again"
 
 
 def count_parts(num_bytes: int, part_bytes: int) -> int:
@@ -56,9 +55,14 @@ def gather(paths: Iterable[Path], part: int) -> pa.Table:
     return pa.Table.from_batches(batches)
 
 
+def write_part(path: Path, table: pa.Table) -> None:
+    """Write `table` as the one part of a file."""
+    _write(path, [table])
+
+
 def write_run(path: Path, table: pa.Table) -> None:
     """Write `table`, which is sorted by doc_id."""
-    _write(path, [table])
+    write_part(path, table)
 
 
 def read_range(paths: Iterable[Path], first: int, last: int) -> pa.Table:
@@ -88,14 +92,7 @@ def _write(path: Path, parts: Sequence[pa.Table]) -> None:
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=part.schema))
 
 
-def _opened(path: Path) -> pa.ipc.RecordBatchFileReader:
-    try:
-        return pa.ipc.open_file(pa.memory_map(str(path)))
-    except FileNotFoundError:
-        raise IntegrityError(
-            f"{path} is missing; delete its stage's folder and run again"
-        ) from None
-    except (OSError, pa.ArrowInvalid) as error:
-        raise IntegrityError(
-            f"{path} is damaged ({error}); delete its stage's folder and run again"
-        ) from error
+@contextmanager
+def _opened(path: Path) -> Iterator[pa.ipc.RecordBatchFileReader]:
+    with readable(path), pa.ipc.open_file(pa.memory_map(str(path))) as reader:
+        yield reader

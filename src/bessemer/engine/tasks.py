@@ -9,7 +9,7 @@ they finish can change a result. Running a task twice is harmless.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -29,6 +29,19 @@ class Task:
     key: str
     function: Callable[..., Result]
     arguments: dict[str, Any]
+
+
+def tasks_of(
+    prefix: str,
+    function: Callable[..., Result],
+    common: Mapping[str, Any],
+    own: Mapping[str, Mapping[str, Any]],
+) -> list[Task]:
+    """A task for each of `own`: its key behind the prefix, its arguments beside the common ones."""
+    return [
+        Task(key=f"{prefix}-{key}", function=function, arguments={**common, **arguments})
+        for key, arguments in own.items()
+    ]
 
 
 # A runner yields (position in the list, result) in whatever order tasks finish, and raises what

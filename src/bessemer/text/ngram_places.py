@@ -39,7 +39,7 @@ def empty_compared(num_chars: int) -> Compared:
 
 @njit(cache=True, nogil=True)
 def compared_over(hashes: Hashes, num_chars: Counts) -> Compared:
-    """Compared that are found into two arrays, with scratch for comparing as many."""
+    """Words that are found into two arrays, with scratch for comparing as many."""
     most = len(hashes)
     return Compared(
         hashes,

@@ -87,3 +87,17 @@ def test_a_large_corpus_agrees_with_a_dictionary(
         for text in read_survivors(ingested, [tmp_path / "exact"], shard)["text"].to_pylist()
     ]
     assert left == list(first)
+
+
+def test_a_killed_stage_goes_on_with_no_part_of_another_size(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    texts = [f"text {number % 700}" for number in range(1400)]
+    ingested, folder = ingest_texts(("web", texts[:900]), ("web", texts[900:])), tmp_path / "exact"
+    exact(ingested, [], ["web"], folder, Engine(), part_bytes=2**12)
+    expected = dropped(folder)
+    assert len(expected) == 700
+    for written in [*folder.rglob("decide-*.json"), *folder.rglob("decisions/*.parquet")]:
+        written.unlink()
+    exact(ingested, [], ["web"], folder, Engine(), part_bytes=2**14)
+    assert dropped(folder) == expected

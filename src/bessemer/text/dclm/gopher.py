@@ -1,7 +1,7 @@
 """Gopher's measures as DCLM takes them.
 
 Definitions are those of mlfoundations/dclm at 361714b, baselines/mappers/filters/content_filters.py
-with the settings of baselines_configs/dclm_baseline_refinedweb.yaml. Compared are parted in three
+with the settings of baselines_configs/dclm_baseline_refinedweb.yaml. Words are parted in three
 ways: the number of words by ASCII white space (fastText's tokenizer), what is measured of words by
 white space (str.split), n-grams by the boundaries of Unicode. Lines and paragraphs are stripped,
 empty ones left out; of what is repeated the first occurrence counts as well.

@@ -1,4 +1,4 @@
-"""Compared between the boundaries of Unicode, of which DCLM makes its n-grams.
+"""Words between the boundaries of Unicode, of which DCLM makes its n-grams.
 
 Definition: the default word boundaries of Unicode 16.0 (UAX 29, section 4.1.1), as the package
 uniseg has them, which DCLM calls. A unit between two boundaries is a word if its first character is
