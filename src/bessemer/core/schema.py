@@ -45,6 +45,7 @@ DOCUMENT = pa.schema(
 )
 
 DROP, EDIT, QUARANTINE = "drop", "edit", "quarantine"
+NOTE = "note"  # found and told, and nothing is changed
 
 DECISION = pa.schema(
     [
@@ -52,7 +53,7 @@ DECISION = pa.schema(
         ("source", pa.string()),
         ("stage", pa.string()),
         ("rule", pa.string()),
-        ("action", pa.string()),  # drop | edit | quarantine
+        ("action", pa.string()),  # drop | edit | quarantine | note
         ("decisive", pa.bool_()),  # the one row per lost document that the sums count
         ("value", pa.float64()),  # the signal that was measured
         ("bound", pa.float64()),  # the bound that it broke

@@ -12,7 +12,7 @@ from rich.markup import escape
 from bessemer.config.timetable import Timetable, make_timetable
 from bessemer.core.ids import format_doc_id
 from bessemer.core.layout import MODEL, REPORT
-from bessemer.core.schema import EDIT
+from bessemer.core.schema import EDIT, NOTE
 from bessemer.core.units import format_bytes, format_count, format_flops, format_seconds
 from bessemer.costs.compute import count_parameters, shape_of
 from bessemer.line.explain import Explanation
@@ -321,7 +321,8 @@ def _decision_cells(row: dict[str, object]) -> tuple[str, ...]:
         evidence = f"like {format_doc_id(int(str(row['evidence_doc_id'])))}, which was kept"
     if row["action"] == EDIT:
         evidence = f"{row['num_bytes']:,} bytes: {evidence}"
-    rule = str(row["rule"]) if row["decisive"] or row["action"] == EDIT else f"({row['rule']})"
+    counts = row["decisive"] or row["action"] in (EDIT, NOTE)
+    rule = str(row["rule"]) if counts else f"({row['rule']})"
     return (
         *(str(row["stage"]), str(row["action"]), rule),
         *(_number(row["value"]), _number(row["bound"])),
