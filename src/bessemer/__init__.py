@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from bessemer.line.api import (
+        audit,
         check,
         explain,
         generate,
@@ -46,6 +47,7 @@ __all__ = [
     "Trainer",
     "TrainingError",
     "TrainingJob",
+    "audit",
     "check",
     "explain",
     "generate",

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import typer
 
 from bessemer.cli.execute import run, status
-from bessemer.cli.inquire import explain, generate, trace, whatif
+from bessemer.cli.inquire import audit, explain, generate, trace, whatif
 from bessemer.cli.prepare import check, drill, dryrun, parity, plan
 from bessemer.cli.tools import export_tokens, tokenizer_report, train_quality
 from bessemer.core.errors import BessemerError
@@ -24,7 +24,7 @@ Verb = Callable[..., None]
 VERBS: tuple[Verb, ...] = (
     *(check, plan, parity, dryrun, drill),
     *(run, status),
-    *(explain, whatif, trace, generate),
+    *(explain, audit, whatif, trace, generate),
 )
 """Under the names of their functions, in the order of the help."""
 

@@ -25,6 +25,14 @@ def explain(
     show.explanation(api.explain(target, document))
 
 
+def audit(target: Target) -> None:
+    """Write a page on near-duplicates: pairs of every similarity side by side, kept or dropped, the
+    largest clusters, and what each source lost. It can be made as soon as `fuzzy` is finished."""
+    from bessemer.line import api, show
+
+    show.audit(api.audit(target))
+
+
 def whatif(
     target: Target,
     rules: Annotated[

@@ -262,6 +262,12 @@ class CurateConfig(Section):
     max_rule_frac: Fraction = 0.5
     """A rule that a larger share of a source's documents breaks is warned of: more often the bound
     is wrong than the source. It changes nothing that a run makes, but for the report."""
+    max_source_loss_frac: Fraction = 0.5
+    """A source of whose documents a stage that looks for duplicates takes a larger share is warned
+    of: it may be repetitive, or the stage too strict. It changes nothing that a run makes."""
+    max_cluster_docs: int = Field(default=1000, ge=2)
+    """A cluster of more near-duplicates is warned of: they may be one template filled in with what
+    the source is about. It changes nothing that a run makes."""
     measure: Annotated[tuple[Family, ...], Field(strict=False)] = (
         "surface", "repetition", "lines", "code", "scripts", "urls", "language", "model",
         "datatrove", "redpajama",

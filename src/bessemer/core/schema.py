@@ -88,6 +88,15 @@ CLUSTER = pa.schema(
     ]
 )
 
+PAIR = pa.schema(  # documents that were compared; of all, some of each band of similarity
+    [
+        ("left", pa.int64()),
+        ("right", pa.int64()),
+        ("similarity", pa.float64()),
+        ("is_duplicate", pa.bool_()),
+    ]
+)
+
 TRAIN, HELDOUT = "train", "heldout"
 SIDES = (TRAIN, HELDOUT)
 

@@ -2,7 +2,8 @@
 
 Documents that share a band of their signatures are candidate pairs (near_pairs); their sets of word
 shingles are compared, and pairs that reach `min_jaccard` make the clusters (near_verify). The
-longest document is best, then the smallest doc_id. Output: the ledger, and `clusters.parquet`.
+longest document is best, then the smallest doc_id. Output: the ledger, `clusters.parquet`,
+and `pairs.parquet`, compared pairs for the audit.
 
 Every task holds a shard or a part of the corpus; what is held of all at once is the ids of
 documents that are in a pair.
@@ -10,18 +11,19 @@ documents that are in a pair.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from bessemer.config.data import FuzzyConfig
 from bessemer.core.keyed import derive_key
-from bessemer.core.layout import CLUSTERS, DOCUMENTS
+from bessemer.core.layout import CLUSTERS, DOCUMENTS, PAIRS
 from bessemer.core.manifest import StageResult
-from bessemer.core.schema import CLUSTER
-from bessemer.core.storage import write_tables
+from bessemer.core.schema import CLUSTER, PAIR
+from bessemer.core.storage import concat_tables, write_table, write_tables
 from bessemer.curate.duplicates import (
     count_documents,
     part_key,
@@ -32,12 +34,14 @@ from bessemer.curate.duplicates import (
 from bessemer.curate.ledger import list_shards, shard_ranges
 from bessemer.curate.near_pairs import BAND_ROW_BYTES, pair_part, sign_shard
 from bessemer.curate.near_verify import (
+    NUM_LARGEST,
     find_candidate_components,
     place_documents,
     place_pairs,
     verify_part,
 )
-from bessemer.engine.shuffle import count_parts, read_range
+from bessemer.curate.pair_sample import draw_pairs
+from bessemer.engine.shuffle import count_parts, gather, read_range
 from bessemer.engine.tasks import Engine, tasks_of
 from bessemer.text.minhash import band_hashes, shingles, signatures
 
@@ -51,8 +55,8 @@ class _Found(NamedTuple):
 
     drops: list[Path]
     clusters: list[Path]
-    num_candidates: int
-    num_verified: int
+    samples: list[Path]
+    verified: list[dict[str, Any]]  # what verification of each part returned
     num_passed_over: int  # for want of room in buckets, band by band
 
 
@@ -67,21 +71,36 @@ def fuzzy(
     part_bytes: int = 2**27,
 ) -> StageResult:
     """Drop documents that are nearly equal to a better one that is kept."""
-    found = _Found([], [], 0, 0, 0)
+    found = _Found([], [], [], [], 0)
     if config.enabled:
         parts = parts_folder(folder, part_bytes)
         key = derive_key(seed, STAGE)
         found = _find(ingest, ledgers, config, key, parts, engine, part_bytes)
     write_tables(folder / CLUSTERS, _clusters(found.clusters, ingest), CLUSTER)
+    samples = [gather([path], 0) for path in found.samples]
+    write_table(folder / PAIRS, draw_pairs(concat_tables(samples, PAIR)))
     told = {"runs": found.drops, "stage": STAGE, "rule": RULE, "bound": config.min_jaccard}
     return StageResult(
         conservation=write_ledger(ingest, ledgers, sources, folder, engine, **told),
-        summary={
-            "num_candidates": found.num_candidates,
-            "num_verified": found.num_verified,
-            "num_passed_over": found.num_passed_over,
-        },
+        summary=_sum_up(found.verified) | {"num_passed_over": found.num_passed_over},
     )
+
+
+def _sum_up(verified: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the parts found together: pairs by band of similarity, and the largest clusters."""
+    largest = [cluster for each in verified for cluster in each["largest_clusters"]]
+    largest.sort(key=lambda cluster: (-cluster["docs"], cluster["cluster_id"]))
+    bands = {
+        name: np.sum([each["bands"][name] for each in verified], axis=0, dtype=np.int64).tolist()
+        for name in ("compared", "verified")
+        if verified
+    }
+    return {
+        "num_candidates": sum(each["candidates"] for each in verified),
+        "num_verified": sum(each["verified"] for each in verified),
+        "bands": bands,
+        "largest_clusters": largest[:NUM_LARGEST],
+    }
 
 
 def _clusters(runs: Sequence[Path], ingest: Path) -> Iterator[pa.Table]:
@@ -139,16 +158,22 @@ def _find(
     engine.map("documents", folder, tasks + tasks_of("part", place_pairs, into, by_part))
 
     drops, clusters = of_parts("drops", num_parts), of_parts("clusters", num_parts)
+    samples = of_parts("samples", num_parts)
     common = {"documents": placed, "pairs": parted, "min_jaccard": config.min_jaccard}
     by_part = {
-        part_key(part): {"part": part, "drops": drops[part], "clusters": clusters[part]}
+        part_key(part): {
+            "part": part,
+            "drops": drops[part],
+            "clusters": clusters[part],
+            "sample": samples[part],
+        }
         for part in range(num_parts)
     }
     verified = engine.map("verify", folder, tasks_of("verify", verify_part, common, by_part))
     return _Found(
         drops,
         clusters,
-        num_candidates=sum(each["candidates"] for each in verified),
-        num_verified=sum(each["verified"] for each in verified),
+        samples,
+        verified,
         num_passed_over=sum(each["passed_over"] for each in paired),
     )

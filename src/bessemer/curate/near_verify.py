@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bessemer.core.keyed import derive_key, hash_indices
 from bessemer.core.schema import CLUSTER
@@ -23,8 +24,11 @@ from bessemer.curate.clusters import (
     settle,
 )
 from bessemer.curate.ledger import read_survivors
-from bessemer.engine.shuffle import gather, read_range, scatter, write_run
+from bessemer.curate.pair_sample import count_bands, draw_pairs
+from bessemer.engine.shuffle import gather, read_range, scatter, write_part, write_run
 from bessemer.text.minhash import jaccard, shingles
+
+NUM_LARGEST = 20  # clusters that are told one by one
 
 _KEY = derive_key("part of a component")
 
@@ -89,8 +93,10 @@ def verify_part(
     min_jaccard: float,
     drops: Path,
     clusters: Path,
+    sample: Path,
 ) -> dict[str, Any]:
-    """Compare the pairs of one part; write whom it drops for whom, and its clusters (CLUSTER)."""
+    """Compare the pairs of one part; write whom it drops for whom, its clusters (CLUSTER), and some
+    of its pairs for people to look at (PAIR)."""
     table = gather(documents, part).sort_by("doc_id")
     candidates = gather(pairs, part)
     ends = np.stack([candidates["left"].to_numpy(), candidates["right"].to_numpy()], axis=1)
@@ -101,9 +107,12 @@ def verify_part(
     offsets, hashes = sets.offsets.to_numpy(), sets.values.to_numpy()
     similarity = jaccard(offsets, hashes, places[:, 0].copy(), places[:, 1].copy())
     is_similar = similarity >= min_jaccard
+    compared = {"left": ends[:, 0], "right": ends[:, 1], "similarity": similarity}
+    write_part(sample, draw_pairs(pa.table(compared | {"is_duplicate": is_similar})))
+    bands = {"compared": count_bands(similarity), "verified": count_bands(similarity[is_similar])}
     kept_ends, similarity = ends[is_similar], similarity[is_similar]
     in_pairs = np.isin(doc_ids, kept_ends)
-    _decide(
+    largest = _decide(
         doc_ids[in_pairs],
         table["num_bytes"].to_numpy()[in_pairs],
         kept_ends,
@@ -111,7 +120,12 @@ def verify_part(
         drops,
         clusters,
     )
-    return {"candidates": len(ends), "verified": len(kept_ends)}
+    return {
+        "candidates": len(ends),
+        "verified": len(kept_ends),
+        "bands": bands,
+        "largest_clusters": largest,
+    }
 
 
 def _decide(
@@ -121,8 +135,11 @@ def _decide(
     similarity: np.ndarray,
     drops: Path,
     clusters: Path,
-) -> None:
-    """The longest document is best, then the smallest doc_id."""
+) -> list[dict[str, int]]:
+    """The longest document is best, then the smallest doc_id.
+
+    Returns the largest clusters.
+    """
     ranked = doc_ids[np.lexsort((doc_ids, -num_bytes))]  # node -> doc_id, best first
     by_id = np.argsort(ranked)
     nodes = by_id[np.searchsorted(ranked, pairs, sorter=by_id)].astype(np.int64)
@@ -155,8 +172,19 @@ def _decide(
             "is_keeper": keeper == KEPT,
         },
         schema=CLUSTER,
-    )
-    write_run(clusters, table.take(by_id))
+    ).take(by_id)
+    write_run(clusters, table)
+    return largest_clusters(table)
+
+
+def largest_clusters(clusters: pa.Table) -> list[dict[str, int]]:
+    """The clusters with most documents, the largest first: `cluster_id` and `docs`."""
+    one_each = clusters.filter(pc.equal(clusters["doc_id"], clusters["cluster_id"]))
+    by_size = one_each.sort_by([("cluster_docs", "descending"), ("cluster_id", "ascending")])
+    return [
+        {"cluster_id": row["cluster_id"], "docs": row["cluster_docs"]}
+        for row in by_size.slice(0, NUM_LARGEST).to_pylist()
+    ]
 
 
 def _columns(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -176,6 +176,17 @@ def explain(target: Path | str, document: str) -> Explanation:
     return explain_document(open_workspace(Path(target)), document)
 
 
+def audit(target: Path | str) -> Path:
+    """Write a page on the near-duplicates of a run: pairs of every similarity side by side, the
+    largest clusters, what each source lost. Returns its path, `<root>/audit.html`.
+
+    Raises DataError if the stage `fuzzy` is not finished.
+    """
+    from bessemer.line.audit import write_audit
+
+    return write_audit(open_workspace(Path(target)))
+
+
 def what_if(
     target: Path | str,
     rules: Sequence[str] = (),

@@ -94,7 +94,7 @@ def run_stages(
             if manifest is None:
                 manifest = _run_stage(workspace, stage, display, launch, anew=first is not None)
             _say(stage, manifest, reused)
-            for warning in stage.warnings(workspace.config, manifest.summary):
+            for warning in stage.warnings(workspace.config, manifest):
                 _LOG.warning("%-10s warning: %s", stage.name, warning)
             publish(workspace, stage.name)
             outcomes.append(StageOutcome(stage=stage.name, reused=reused, manifest=manifest))

@@ -187,6 +187,11 @@ def outcome(workspace: Workspace, outcomes: Sequence[StageOutcome], program: str
         console.print(f'try     {program} generate {root} "The"')
 
 
+def audit(page: Path) -> None:
+    """Where the page on near-duplicates is."""
+    make_console().print(f"audit   {_short(page)}")
+
+
 def status(workspace: Workspace) -> None:
     """One row per stage of a run."""
     table = make_table(

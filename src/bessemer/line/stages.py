@@ -6,14 +6,15 @@ The table at the end is the whole pipeline.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from bessemer.config.run import RunConfig
 from bessemer.config.timetable import make_timetable, mixed_tokens
-from bessemer.core.manifest import StageResult
+from bessemer.core.manifest import StageManifest, StageResult
 from bessemer.curate.alarms import warn_of_rules
+from bessemer.curate.duplicate_alarms import warn_of_clusters, warn_of_losses
 from bessemer.line.work import (
     LEDGERS,
     Work,
@@ -46,8 +47,8 @@ class Stage:
     settings: Callable[[RunConfig], dict[str, Any]]
     work: Callable[[Work], StageResult]
     on_all_ranks: bool = False  # under torchrun; the others are rank 0's alone
-    warnings: Callable[[RunConfig, Mapping[str, Any]], Sequence[str]] = lambda *_: ()
-    """What to warn of, from settings that do not bear on the output, and the stage's summary."""
+    warnings: Callable[[RunConfig, StageManifest], Sequence[str]] = lambda *_: ()
+    """What to warn of, from settings that do not bear on the output, and what the stage said."""
 
 
 def _plain(section: Any, *keys: str) -> dict[str, Any]:
@@ -102,6 +103,10 @@ def _rule_settings(config: RunConfig) -> dict[str, Any]:
     }
 
 
+def _warn_of_losses(config: RunConfig, told: StageManifest) -> list[str]:
+    return warn_of_losses(told.conservation, config.curate.max_source_loss_frac)
+
+
 # Words are cut by the character classes of the running Python's Unicode tables.
 _UNICODE = {"unicode": unicodedata.unidata_version}
 
@@ -137,7 +142,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("ingest", "signals"),
         settings=_rule_settings,
         work=run_rules,
-        warnings=lambda config, summary: warn_of_rules(summary, config.curate.max_rule_frac),
+        warnings=lambda config, told: warn_of_rules(told.summary, config.curate.max_rule_frac),
     ),
     Stage(
         name="mask",
@@ -152,6 +157,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("ingest", "rules", "mask"),
         settings=lambda _: {},
         work=run_exact,
+        warnings=_warn_of_losses,
     ),
     Stage(
         name="fuzzy",
@@ -163,6 +169,10 @@ STAGES: tuple[Stage, ...] = (
             **_UNICODE,
         },
         work=run_fuzzy,
+        warnings=lambda config, told: [
+            *_warn_of_losses(config, told),
+            *warn_of_clusters(told.summary, config.curate.max_cluster_docs),
+        ],
     ),
     Stage(
         name="split",

@@ -23,6 +23,7 @@ from bessemer.core.manifest import StageResult
 from bessemer.core.storage import write_text
 from bessemer.core.units import format_bytes, format_count, format_flops, format_seconds
 from bessemer.report import sentences
+from bessemer.report.audit import Audit
 from bessemer.report.charts.bars import cell_bar
 from bessemer.report.charts.lines import BASELINE_NAMES
 from bessemer.report.collect import ReportJob, collect
@@ -30,7 +31,7 @@ from bessemer.report.facts import Report
 from bessemer.report.pictures import draw
 from bessemer.report.plain import ending, visible
 
-__all__ = ["ReportJob", "render", "write_report"]
+__all__ = ["ReportJob", "render", "render_audit", "write_report"]
 
 _VERDICTS = ("underfitting", "data-limited", "healthy", "overfitting", "unstable")  # cold to hot
 
@@ -45,17 +46,27 @@ def write_report(job: ReportJob, folder: Path) -> StageResult:
 
 def render(report: Report) -> str:
     """The page; equal facts give equal bytes."""
-    script = _asset("script.js")
-    template = _environment().get_template("page.html")
-    return template.render(
+    return _fill(
+        "page.html",
         report=report,
         pictures=draw(report),
         verdicts=_VERDICTS,
-        style=_asset("style.css"),
-        script=script,
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         totals=_totals(report),
     )
+
+
+def render_audit(audit: Audit) -> str:
+    """The page on near-duplicates; equal facts give equal bytes."""
+    return _fill("audit.html", audit=audit)
+
+
+def _fill(template: str, **facts: Any) -> str:
+    """A page of our frame, with all that it needs in it."""
+    script = _asset("script.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    style = _asset("style.css")
+    page = _environment().get_template(template)
+    return page.render(style=style, script=script, script_digest=digest, **facts)
 
 
 def _environment() -> Environment:

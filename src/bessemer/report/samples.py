@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from bessemer.core.ids import format_doc_id
 from bessemer.core.keyed import derive_key, hash_indices
@@ -34,17 +33,6 @@ _EVIDENCE = f"""
     SELECT doc_id, num_bytes, value, bound, evidence, evidence_doc_id
     FROM ledger
     WHERE {_TOUCHED} AND list_contains(?, doc_id)
-    ORDER BY doc_id
-"""
-_SHARDS = """
-    SELECT DISTINCT shard
-    FROM ranges JOIN (SELECT unnest(?) AS doc_id) ON doc_id BETWEEN first_doc_id AND last_doc_id
-    ORDER BY shard
-"""
-_DOCUMENTS = """
-    SELECT doc_id, url, metadata, num_bytes, hex(content_hash) AS content_hash,
-           substr(text, 1, num_chars) AS text
-    FROM read_parquet(?) JOIN wanted USING (doc_id)
     ORDER BY doc_id
 """
 
@@ -95,19 +83,7 @@ def _read_documents(tables: Tables, rows: Sequence[Mapping[str, Any]]) -> dict[i
         for doc_id in (row["doc_id"], row["evidence_doc_id"]):
             if doc_id is not None:
                 num_chars[doc_id] = max(wanted, num_chars.get(doc_id, 0))
-    shards = tables.rows(_SHARDS, list(num_chars))
-    paths = [tables.documents / f"{row['shard']:05d}.parquet" for row in shards]
-    paths = [path for path in paths if path.exists()]
-    if not paths:
-        return {}
-    wanted_table = pa.table(
-        {"doc_id": list(num_chars), "num_chars": list(num_chars.values())},
-        schema=pa.schema([("doc_id", pa.int64()), ("num_chars", pa.int64())]),
-    )
-    tables.connection.register("wanted", wanted_table)
-    found = tables.rows(_DOCUMENTS, [str(path) for path in paths])
-    tables.connection.unregister("wanted")
-    return {row["doc_id"]: row for row in found}
+    return tables.read_documents(num_chars)
 
 
 def _sample(

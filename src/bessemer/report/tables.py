@@ -22,6 +22,18 @@ from bessemer.core.schema import DECISION, SHARD_RANGE, SOURCE_FILE
 from bessemer.curate.ledger import shard_name
 from bessemer.engine.relations import relations
 
+_SHARDS = """
+    SELECT DISTINCT shard
+    FROM ranges JOIN (SELECT unnest(?) AS doc_id) ON doc_id BETWEEN first_doc_id AND last_doc_id
+    ORDER BY shard
+"""
+_DOCUMENTS = """
+    SELECT doc_id, source, url, metadata, num_bytes, hex(content_hash) AS content_hash,
+           substr(text, 1, num_chars) AS text
+    FROM read_parquet(?) JOIN wanted USING (doc_id)
+    ORDER BY doc_id
+"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tables:
@@ -39,6 +51,22 @@ class Tables:
     def stream(self, sql: str, *values: Any) -> pa.RecordBatchReader:
         """The result of `sql`, batch by batch."""
         return pa.RecordBatchReader.from_stream(self.connection.sql(sql, params=list(values)))
+
+    def read_documents(self, num_chars: Mapping[int, int]) -> dict[int, dict[str, Any]]:
+        """doc_id -> document (`_DOCUMENTS`) with so many characters of its text, of those named."""
+        shards = self.rows(_SHARDS, list(num_chars))
+        paths = [self.documents / shard_name(row["shard"]) for row in shards]
+        paths = [path for path in paths if path.exists()]
+        if not paths:
+            return {}
+        wanted = pa.table(
+            {"doc_id": list(num_chars), "num_chars": list(num_chars.values())},
+            schema=pa.schema([("doc_id", pa.int64()), ("num_chars", pa.int64())]),
+        )
+        self.connection.register("wanted", wanted)
+        found = self.rows(_DOCUMENTS, [str(path) for path in paths])
+        self.connection.unregister("wanted")
+        return {row["doc_id"]: row for row in found}
 
 
 @contextmanager

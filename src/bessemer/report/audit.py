@@ -1,0 +1,219 @@
+"""The audit: what was compared and dropped as near-duplicates, for people to judge with their eyes.
+
+Pairs of each band of similarity side by side, duplicates and others; the largest clusters, and what
+their addresses have in common; what each source lost. Reads the files of a run, whose stages up to
+`fuzzy` are finished.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bessemer.core.ids import format_doc_id
+from bessemer.core.layout import CLUSTERS, PAIRS
+from bessemer.core.manifest import Conservation, StageManifest
+from bessemer.core.storage import read_table
+from bessemer.curate.pair_sample import NUM_BANDS
+from bessemer.report.facts import Piece
+from bessemer.report.plain import beginning, condensed
+from bessemer.report.tables import Tables, open_tables
+from bessemer.report.words import compare
+
+_COMPARED_CHARS = 200_000  # of either side
+_SHOWN_CHARS = 420
+_MEMBERS = 200  # of a cluster, whose addresses are compared
+
+_DROPPED = "SELECT DISTINCT doc_id FROM ledger WHERE stage = 'fuzzy' AND list_contains(?, doc_id)"
+_MEMBERS_OF = """
+    SELECT cluster_id, doc_id, is_keeper FROM read_parquet(?) WHERE list_contains(?, cluster_id)
+    QUALIFY row_number() OVER (PARTITION BY cluster_id ORDER BY is_keeper DESC, doc_id) <= ?
+    ORDER BY cluster_id, is_keeper DESC, doc_id
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Side:
+    """One document of a pair, from shortly before the first difference on."""
+
+    doc_id: str  # file:row
+    source: str
+    url: str
+    num_bytes: int
+    is_dropped: bool
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """Two documents that were compared."""
+
+    similarity: float
+    is_duplicate: bool
+    skipped_words: int  # equal words before what is shown
+    left: Side
+    right: Side
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Band:
+    """Pairs whose similarity is at least `low` and below `high`."""
+
+    low: float
+    high: float
+    num_compared: int
+    num_duplicates: int
+    pairs: tuple[Pair, ...]  # some of them, drawn by a keyed hash
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cluster:
+    """Many near-duplicates of each other."""
+
+    cluster_id: str  # file:row of its first document
+    docs: int
+    kept_docs: int | None  # None: not all were looked at
+    sources: tuple[str, ...]
+    address: str  # how the addresses of its documents begin, as far as all are alike
+    text: str  # the beginning of the document that is kept
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceLoss:
+    """What one source lost to duplicates, exact and near ones."""
+
+    source: str
+    docs: int
+    exact_docs: int
+    near_docs: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audit:
+    """Everything that the page shows."""
+
+    name: str
+    bound: float  # similarity from which on a pair is one of duplicates
+    alarms: tuple[str, ...]
+    sources: tuple[SourceLoss, ...]
+    bands: tuple[Band, ...]  # the most similar first
+    clusters: tuple[Cluster, ...]  # the largest first
+
+
+def collect_audit(
+    name: str,
+    bound: float,
+    alarms: Sequence[str],
+    folders: Mapping[str, Path],
+    manifests: Mapping[str, StageManifest],
+    scratch: Path,
+) -> Audit:
+    """The facts of the page, from the stages `ingest` to `fuzzy`; DuckDB spills below `scratch`."""
+    summary = manifests["fuzzy"].summary
+    with open_tables(folders, scratch) as tables:
+        return Audit(
+            name=name,
+            bound=bound,
+            alarms=tuple(alarms),
+            sources=tuple(
+                _loss(exact, near)
+                for exact, near in zip(
+                    manifests["exact"].conservation, manifests["fuzzy"].conservation, strict=True
+                )
+            ),
+            bands=_bands(tables, read_table(folders["fuzzy"] / PAIRS).to_pylist(), summary),
+            clusters=_clusters(tables, folders["fuzzy"] / CLUSTERS, summary["largest_clusters"]),
+        )
+
+
+def _loss(exact: Conservation, near: Conservation) -> SourceLoss:
+    return SourceLoss(
+        source=exact.source,
+        docs=exact.docs_in,
+        exact_docs=exact.docs_dropped,
+        near_docs=near.docs_dropped,
+    )
+
+
+def _bands(
+    tables: Tables, pairs: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]
+) -> tuple[Band, ...]:
+    ids = {pair[side] for pair in pairs for side in ("left", "right")}
+    documents = tables.read_documents(dict.fromkeys(sorted(ids), _COMPARED_CHARS))
+    dropped = {row["doc_id"] for row in tables.rows(_DROPPED, sorted(ids))}
+    counts = summary["bands"]
+    bands = []
+    for number in reversed(range(NUM_BANDS)):
+        low, high = number / NUM_BANDS, (number + 1) / NUM_BANDS
+        mine = [
+            pair
+            for pair in pairs
+            if low <= pair["similarity"] and (pair["similarity"] < high or number == NUM_BANDS - 1)
+        ]
+        if counts and counts["compared"][number]:
+            bands.append(
+                Band(
+                    low=low,
+                    high=high,
+                    num_compared=counts["compared"][number],
+                    num_duplicates=counts["verified"][number],
+                    pairs=tuple(_pair(pair, documents, dropped) for pair in mine),
+                )
+            )
+    return tuple(bands)
+
+
+def _pair(
+    pair: Mapping[str, Any], documents: Mapping[int, Mapping[str, Any]], dropped: set[int]
+) -> Pair:
+    left, right = documents[pair["left"]], documents[pair["right"]]
+    found = compare(left["text"], right["text"])
+    return Pair(
+        similarity=pair["similarity"],
+        is_duplicate=pair["is_duplicate"],
+        skipped_words=found.skipped_words,
+        left=_side(left, found.left, dropped),
+        right=_side(right, found.right, dropped),
+    )
+
+
+def _side(document: Mapping[str, Any], pieces: tuple[Piece, ...], dropped: set[int]) -> Side:
+    return Side(
+        doc_id=format_doc_id(document["doc_id"]),
+        source=document["source"],
+        url=document["url"] or "",
+        num_bytes=document["num_bytes"],
+        is_dropped=document["doc_id"] in dropped,
+        pieces=pieces,
+    )
+
+
+def _clusters(
+    tables: Tables, path: Path, largest: Sequence[Mapping[str, int]]
+) -> tuple[Cluster, ...]:
+    wanted = [cluster["cluster_id"] for cluster in largest]
+    rows = tables.rows(_MEMBERS_OF, str(path), wanted, _MEMBERS) if wanted else []
+    documents = tables.read_documents({row["doc_id"]: 4 * _SHOWN_CHARS for row in rows})
+    clusters = []
+    for cluster in largest:
+        members = [row for row in rows if row["cluster_id"] == cluster["cluster_id"]]
+        texts = [documents[row["doc_id"]] for row in members]
+        urls = [text["url"] or "" for text in texts]
+        address = os.path.commonprefix(urls)  # noqa: RUF071  (characters, not folders)
+        shown, _ = beginning(condensed(texts[0]["text"]), _SHOWN_CHARS)
+        clusters.append(
+            Cluster(
+                cluster_id=format_doc_id(cluster["cluster_id"]),
+                docs=cluster["docs"],
+                kept_docs=sum(row["is_keeper"] for row in members)
+                if cluster["docs"] <= _MEMBERS
+                else None,
+                sources=tuple(sorted({text["source"] for text in texts})),
+                address=address,
+                text=shown,
+            )
+        )
+    return tuple(clusters)

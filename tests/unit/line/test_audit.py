@@ -1,0 +1,75 @@
+"""The audit shows compared pairs on both sides of the bound, as they were decided."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from tests.conftest import prose
+
+from bessemer.core.errors import DataError
+from bessemer.core.events import Silent
+from bessemer.core.storage import read_table
+from bessemer.line.api import audit
+from bessemer.line.runner import run_stages
+from bessemer.line.workspace import plan_workspace
+
+
+def write_run(folder: Path) -> Path:
+    """A page in 60 versions that differ in a word, one that shares half of it, hostile ones."""
+    base = prose(7, 90).replace("\n", " ")
+    half = " ".join([*base.split()[:60], *prose(8, 60).split()])
+    evil = f"</div><script>alert(1)</script> {prose(9, 80)}"
+    texts = [f"{base} version {version}" for version in range(60)]
+    texts += [half, evil, f"{evil} more", *(prose(seed) for seed in range(20, 60))]
+    rows = [
+        {"text": text, "url": f"https://x.org/docs/{place}"} for place, text in enumerate(texts)
+    ]
+    (folder / "pages.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = folder / "run.toml"
+    path.write_text(
+        '[run]\nname = "audited"\nroot = "out"\n'
+        '[[source]]\nname = "web"\nkind = "web"\npath = "pages.jsonl"\npresets = ["none"]\n'
+        "[curate]\nmeasure = []\nmax_cluster_docs = 50\n"
+        '[curate.fuzzy]\nsetting = "high-recall"\nmin_jaccard = 0.75\n'
+        '[model]\nsize = "12m"\n'
+        "[train]\nseq_len = 64\nglobal_batch_tokens = 640\ntotal_tokens = 6400\n"
+        '[cluster.engine]\nrunner = "inline"\n'
+    )
+    return path
+
+
+def test_pairs_are_shown_as_they_were_decided(tmp_path: Path) -> None:
+    run_file = write_run(tmp_path)
+    with pytest.raises(DataError, match="stage 'ingest' of this run is not finished"):
+        audit(run_file)
+    workspace = plan_workspace(run_file)
+    run_stages(workspace, Silent(), last="fuzzy")
+    page = audit(run_file)
+    assert page == tmp_path / "out" / "audit.html"
+    html = page.read_text()
+    pairs = read_table(workspace.folder("fuzzy") / "pairs.parquet").to_pylist()
+    shown = re.findall(r"<code>(\d\.\d{3})</code><span class=\"\w+\">(no )?duplicates", html)
+    assert sorted((float(s), not no) for s, no in shown) == sorted(
+        (round(pair["similarity"], 3), pair["is_duplicate"]) for pair in pairs
+    )
+    assert {pair["is_duplicate"] for pair in pairs} == {True, False}
+    assert all(pair["is_duplicate"] == (pair["similarity"] >= 0.75) for pair in pairs)
+    assert "60 documents, 1 kept" in html
+    assert "all begin https://x.org/docs/" in html
+    assert "60 documents are near-duplicates of each other" in html  # the alarm
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert html.count("<script") == 1
+
+
+def test_a_run_without_near_duplicates_has_an_audit(tmp_path: Path) -> None:
+    run_file = write_run(tmp_path)
+    rows = [json.dumps({"text": prose(seed)}) + "\n" for seed in range(5)]
+    (tmp_path / "pages.jsonl").write_text("".join(rows))
+    run_stages(plan_workspace(run_file), Silent(), last="fuzzy")
+    html = audit(run_file).read_text()
+    assert "No two documents are near-duplicates." in html
+    assert "none were compared" in html
