@@ -28,6 +28,12 @@ _SHOWN_CHARS = 420
 _MEMBERS = 200  # of a cluster, whose addresses are compared
 
 _DROPPED = "SELECT DISTINCT doc_id FROM ledger WHERE stage = 'fuzzy' AND list_contains(?, doc_id)"
+_OVERLAPS = """
+    SELECT ledger.source AS loser, ranges.source AS keeper, count(*) AS docs
+    FROM ledger JOIN ranges ON evidence_doc_id BETWEEN first_doc_id AND last_doc_id
+    WHERE stage IN ('exact', 'fuzzy') AND decisive
+    GROUP BY loser, keeper
+"""
 _MEMBERS_OF = """
     SELECT cluster_id, doc_id, is_keeper FROM read_parquet(?) WHERE list_contains(?, cluster_id)
     QUALIFY row_number() OVER (PARTITION BY cluster_id ORDER BY is_keeper DESC, doc_id) <= ?
@@ -89,6 +95,7 @@ class SourceLoss:
     docs: int
     exact_docs: int
     near_docs: int
+    lost_to: Mapping[str, int]  # source -> documents for which one of that source stays
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,12 +121,13 @@ def collect_audit(
     """The facts of the page, from the stages `ingest` to `fuzzy`; DuckDB spills below `scratch`."""
     summary = manifests["fuzzy"].summary
     with open_tables(folders, scratch) as tables:
+        overlaps = tables.rows(_OVERLAPS)
         return Audit(
             name=name,
             bound=bound,
             alarms=tuple(alarms),
             sources=tuple(
-                _loss(exact, near)
+                _loss(exact, near, overlaps)
                 for exact, near in zip(
                     manifests["exact"].conservation, manifests["fuzzy"].conservation, strict=True
                 )
@@ -129,12 +137,15 @@ def collect_audit(
         )
 
 
-def _loss(exact: Conservation, near: Conservation) -> SourceLoss:
+def _loss(
+    exact: Conservation, near: Conservation, overlaps: Sequence[Mapping[str, Any]]
+) -> SourceLoss:
     return SourceLoss(
         source=exact.source,
         docs=exact.docs_in,
         exact_docs=exact.docs_dropped,
         near_docs=near.docs_dropped,
+        lost_to={row["keeper"]: row["docs"] for row in overlaps if row["loser"] == exact.source},
     )
 
 

@@ -73,3 +73,19 @@ def test_a_run_without_near_duplicates_has_an_audit(tmp_path: Path) -> None:
     html = audit(run_file).read_text()
     assert "No two documents are near-duplicates." in html
     assert "none were compared" in html
+
+
+def test_overlaps_of_sources_are_counted(tmp_path: Path) -> None:
+    run_file = write_run(tmp_path)
+    rows = [json.dumps({"text": prose(seed)}) + "\n" for seed in (20, 21, 22, 90, 90)]
+    (tmp_path / "notes.jsonl").write_text("".join(rows))
+    source = (
+        '[[source]]\nname = "notes"\nkind = "books"\npath = "notes.jsonl"\npresets = ["none"]\n'
+    )
+    run_file.write_text(run_file.read_text().replace("[curate]\n", f"{source}[curate]\n", 1))
+    run_stages(plan_workspace(run_file), Silent(), last="fuzzy")
+    html = audit(run_file).read_text()
+    cells = re.findall(
+        r'<th scope="row">(\w+)</th><td class="n">(\S+)</td><td class="n">(\S+)</td></tr>', html
+    )
+    assert cells == [("web", "60", "·"), ("notes", "3", "1")]  # 59 versions and the hostile page
