@@ -128,6 +128,13 @@ def _rules(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
                 yield Fault(f"{where}.sources", f"no source {name!r}; sources: {', '.join(names)}")
 
 
+def _lines(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
+    for name in curate.lines.sources:
+        if name not in names:
+            what = f"no source {name!r}; sources: {', '.join(names)}"
+            yield Fault("curate.lines.sources", what)
+
+
 def _tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
     given = tokenizer.model_fields_set
     special = tokenizer.special_tokens
@@ -292,6 +299,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("source_names", "mix"), _mix),
     (("source_names", "train"), _phase_weights),
     (("source_names", "curate"), _rules),
+    (("source_names", "curate"), _lines),
     (("curate",), _languages),
     (("tokenizer",), _tokenizer),
     (("model",), _model_dims),

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bessemer.config.base import Bytes, Fraction, Name, Section, Strings
 from bessemer.config.kinds import Kind
+from bessemer.config.lines import LinesConfig
 
 Format = Literal[
     "auto", "jsonl", "csv", "tsv", "parquet", "text", "markdown", "html", "warc", "epub", "tar"
@@ -279,6 +280,7 @@ class CurateConfig(Section):
     urls: UrlsConfig = UrlsConfig()
     pii: PiiConfig = PiiConfig()
     fuzzy: FuzzyConfig = FuzzyConfig()
+    lines: LinesConfig = LinesConfig()
     language: LanguageConfig = LanguageConfig()
     quality: QualityConfig | None = None
 

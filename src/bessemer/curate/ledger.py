@@ -48,12 +48,18 @@ def drops(documents: pa.Table, stage: str, rule: str, **rest: np.ndarray) -> pa.
 
     `rest` are more columns; what is not given is null.
     """
+    return decisions(documents, stage, rule, DROP, **rest)
+
+
+def decisions(
+    documents: pa.Table, stage: str, rule: str, action: str, **rest: np.ndarray | pa.Array
+) -> pa.Table:
+    """The same for any action. A column of `rest` may take the place of one of the documents'."""
     num_rows = len(documents)
     given = {name: documents[name] for name in ("doc_id", "source", "num_bytes")} | rest
-    given |= {
-        name: pa.repeat(pa.scalar(value), num_rows)
-        for name, value in {"stage": stage, "rule": rule, "action": DROP, "decisive": True}.items()
-    }
+    same = {"stage": stage, "rule": rule, "action": action}
+    same |= {"decisive": action in (DROP, QUARANTINE)}
+    given |= {name: pa.repeat(pa.scalar(value), num_rows) for name, value in same.items()}
     columns = [
         given[field.name] if field.name in given else pa.nulls(num_rows, field.type)
         for field in DECISION

@@ -6,6 +6,7 @@ import re
 from functools import cache
 
 from bessemer.curate.edits import Edit, Place, change
+from bessemer.curate.licence_terms import COPYRIGHT, LICENCE
 from bessemer.curate.url_lists import file_extension
 from bessemer.text.comment_syntax import SYNTAXES, UNKNOWN, syntaxes_of
 
@@ -20,13 +21,7 @@ _BLOCK_SIGNS = (("/*", "*/"), ("<!--", "-->"), ("(*", "*)"), ("{-", "-}"))
 _LINE_SIGNS = ("//",)
 # But with these, as headings, lists and rules.
 _DOUBTFUL_SIGNS = ("#", "--", ";", "%")
-_TERMS = re.compile(
-    r"\bcopyright\b|\(c\)\s*\d{4}|©\s*\d{4}|SPDX-License-Identifier|\blicen[sc]ed (?:under|to)\b|"
-    r"\bpermission is hereby granted\b|\ball rights reserved\b|\bredistribution and use\b|"
-    r"\bGNU (?:Lesser |Affero )?General Public\b|\bpublic domain\b|@licen[sc]e\b|"
-    r"\b(?:Apache|MIT|BSD|Mozilla Public) Licen[sc]e\b",
-    re.I,
-)
+_TERMS = re.compile(f"{COPYRIGHT}|{LICENCE}", re.I)
 
 
 def cut_licence_header(text: str, url: str = "") -> tuple[str, tuple[Edit, ...]]:

@@ -25,6 +25,7 @@ from bessemer.line.work import (
     run_export,
     run_fuzzy,
     run_ingest,
+    run_lines,
     run_mask,
     run_mix,
     run_pack,
@@ -173,6 +174,13 @@ STAGES: tuple[Stage, ...] = (
             *_warn_of_losses(config, told),
             *warn_of_clusters(told.summary, config.curate.max_cluster_docs),
         ],
+    ),
+    Stage(
+        name="lines",
+        version=1,
+        inputs=("ingest", "rules", "mask", "exact", "fuzzy"),
+        settings=lambda config: {**_plain(config.curate.lines), **_UNICODE},
+        work=run_lines,
     ),
     Stage(
         name="split",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 # Stages after ingest whose decisions drop documents or ask for edits.
-LEDGERS = ("rules", "mask", "exact", "fuzzy")
+LEDGERS = ("rules", "mask", "exact", "fuzzy", "lines")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +143,23 @@ def run_fuzzy(work: Work) -> StageResult:
         work.source_names,
         work.config.curate.fuzzy,
         work.config.run.seed,
+        work.folder,
+        work.engine,
+        work.config.curate.part_bytes,
+    )
+
+
+def run_lines(work: Work) -> StageResult:
+    """Cut what other documents say in the same words."""
+    from bessemer.curate.line_dedup import compared_sources, lines
+
+    config = work.config.curate.lines
+    return lines(
+        work.inputs["ingest"],
+        work.ledgers,
+        work.source_names,
+        config,
+        compared_sources(work.config.source, config),
         work.folder,
         work.engine,
         work.config.curate.part_bytes,
