@@ -57,8 +57,8 @@ def decisions(
     """The same for any action. A column of `rest` may take the place of one of the documents'."""
     num_rows = len(documents)
     given = {name: documents[name] for name in ("doc_id", "source", "num_bytes")} | rest
-    same = {"stage": stage, "rule": rule, "action": action}
-    same |= {"decisive": action in (DROP, QUARANTINE)}
+    is_decisive = action in (DROP, QUARANTINE)
+    same = {"stage": stage, "rule": rule, "action": action, "decisive": is_decisive}
     given |= {name: pa.repeat(pa.scalar(value), num_rows) for name, value in same.items()}
     columns = [
         given[field.name] if field.name in given else pa.nulls(num_rows, field.type)

@@ -14,6 +14,6 @@ LICENCE = (
 )
 CLAUSES = (
     r"\bthis permission notice\b|\bwithout warrant(?:y|ies) of any kind\b|"
-    r"\bcreative commons\b|\bterms of (?:the|this) [\w ,.-]{0,40}licen[sc]e\b"
+    r"\bcreative commons\b|\b(?:under|terms of) (?:the|this|an?) [\w ,.()-]{0,60}licen[sc]e\b"
 )
 """More of what the paragraphs of a licence say, beside those that name it."""

@@ -116,8 +116,10 @@ def count_part(
     return {
         "distinct": len(starts),
         "repeated": len(frequent),
-        "distinct_by_source": _count(source[in_source], sources),
-        "repeated_by_source": _count(source[is_repeat[line]], sources),
+        "by_source": {
+            "distinct": _count(source[in_source], sources),
+            "repeated": _count(source[is_repeat[line]], sources),
+        },
         "most_frequent": np.stack([column[best] for column in told], axis=1).tolist(),
     }
 
@@ -184,12 +186,13 @@ def choose_part(
     names = ("doc_id", "place", "keeper")
     write_run(out, pa.table([column[order] for column in columns], names=names))
     source = _source_of(ingest, doc_id, sources)
-    return {
-        "cut": _count(source[goes & ~is_lost], sources),
-        "kept": _count(source[is_kept], sources),
-        "protected": _count(source[~goes & ~is_kept & ~is_lost], sources),
-        "dropped": _count(source[is_lost], sources),
+    fates = {
+        "cut": goes & ~is_lost,
+        "kept": is_kept,
+        "protected": ~goes & ~is_kept & ~is_lost,
+        "dropped": is_lost,
     }
+    return {"by_source": {name: _count(source[mask], sources) for name, mask in fates.items()}}
 
 
 def _differs(values: np.ndarray) -> np.ndarray:

@@ -13,9 +13,11 @@ documents that are dropped.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,7 +33,7 @@ from bessemer.curate.line_counts import NUM_SHOWN, choose_part, count_part, scan
 from bessemer.curate.line_ledger import decide_shard
 from bessemer.engine.shuffle import count_parts
 from bessemer.engine.tasks import Engine, Result, tasks_of
-from bessemer.text.line_units import find_units
+from bessemer.text.line_units import find_units, spans_of_cuts
 
 STAGE = "lines"
 
@@ -58,109 +60,130 @@ def lines(
     part_bytes: int = 2**27,
 ) -> StageResult:
     """Cut what is repeated in the documents of the sources `compared`; the others lose nothing."""
-    parts = parts_folder(folder, part_bytes)
     ranges = read_table(ingest / SHARD_RANGES, ["shard", "source"]).to_pylist()
-    sources_of = {shard_name(row["shard"]): row["source"] for row in ranges}
+    source_of = {shard_name(row["shard"]): row["source"] for row in ranges}
     shards = list_shards(ingest / DOCUMENTS)
-    mine = [shard for shard in shards if sources_of[shard] in compared]
-    common = {"ingest": ingest, "ledgers": tuple(ledgers)}
-
-    def of_shards(name: str) -> dict[str, Path]:
-        return {shard: parts / name / f"{shard_key(shard)}.arrow" for shard in mine}
-
-    # A row of what is compared takes about as much as a line does.
-    num_parts = count_parts(_count_bytes(ingest, mine), part_bytes) if mine else 0
-
-    def of_parts(name: str) -> list[Path]:
-        return [parts / name / f"{part_key(part)}.arrow" for part in range(num_parts)]
-
-    rows, sizes, lost = of_shards("rows"), of_shards("sizes"), of_shards("lost")
-    repeats, cuts, chosen = of_parts("repeats"), of_parts("cuts"), of_parts("chosen")
-    told = {"ingest": ingest, "sources": tuple(compared), "config": config}
-    if mine:  # compiled before the workers would
-        find_units(pa.array(["a"], pa.large_string()), paragraphs=False, words=True)
-    by_shard = {
-        shard_key(shard): {"shard": shard, "out": rows[shard], "sizes": sizes[shard]}
-        for shard in mine
-    }
-    tasks = tasks_of(
-        "scan", scan_shard, {**common, "config": config, "num_parts": num_parts}, by_shard
-    )
-    scanned = engine.map(STAGE, parts, tasks)
-    by_part = {
-        part_key(part): {"part": part, "repeats": repeats[part], "cuts": cuts[part]}
-        for part in range(num_parts)
-    }
-    tasks = tasks_of("count", count_part, {**told, "rows": list(rows.values())}, by_part)
-    counted = engine.map("counts", parts, tasks)
-    by_shard = {shard_key(shard): {"sizes": sizes[shard], "out": lost[shard]} for shard in mine}
-    weighed = {"cuts": cuts, "max_cut_frac": config.max_cut_frac}
-    engine.map("weights", parts, tasks_of("weigh", weigh_shard, weighed, by_shard))
-    by_part = {
-        part_key(part): {"repeats": repeats[part], "out": chosen[part]} for part in range(num_parts)
-    }
-    tasks = tasks_of("choose", choose_part, {**told, "lost": list(lost.values())}, by_part)
-    fates = engine.map("copies", parts, tasks)
-
-    frequent = _most_frequent(counted)
-    shown = {
-        shard: [(first, place) for _, _, first, place in frequent if low <= first <= high]
-        for shard, (low, high) in zip(sources_of, shard_ranges(ingest), strict=True)
-    }
+    mine = {shard: source_of[shard] for shard in shards if source_of[shard] in compared}
+    parts = parts_folder(folder, part_bytes)
+    documents = {"ingest": ingest, "ledgers": tuple(ledgers)}
+    found = _Found({}, [], [], [], [])
+    if mine:
+        found = _find(documents, config, mine, compared, parts, engine, part_bytes)
+    frequent = _most_frequent(found.counted)
     own = {
         shard_key(shard): {
             "shard": shard,
-            "lost": lost.get(shard),
-            "shown": shown[shard],
+            "lost": found.lost.get(shard),
+            "shown": [(doc, place) for _, _, doc, place in frequent if first <= doc <= last],
         }
-        for shard in shards
+        for shard, (first, last) in zip(shards, shard_ranges(ingest), strict=True)
     }
-    told = {**common, "folder": folder, "config": config, "chosen": chosen}
-    # Of their own for each size of parts, as what they are told of is.
+    told = {**documents, "folder": folder, "config": config, "chosen": found.chosen}
     decided = engine.map("ledger", parts, tasks_of("decide", decide_shard, told, own))
-    texts = {(first, place): text for each in decided for first, place, text in each["shown"]}
-    by_source: dict[str, Counter[str]] = {name: Counter() for name in compared}
-    for shard, each in zip(mine, scanned, strict=True):
-        by_source[sources_of[shard]].update(each)
-    for results, names in ((counted, ("distinct", "repeated")), (fates, _FATES)):
-        suffix = "_by_source" if results is counted else ""
-        for name in names:
-            for result in results:
-                for source, count in result[name + suffix].items():
-                    by_source[source][name] += count
-    return StageResult(
-        conservation=sum_shards(sources, decided),
-        summary={
-            "distinct": sum(each["distinct"] for each in counted),
-            "repeated": sum(each["repeated"] for each in counted),
-            "sources": {name: dict(counts) for name, counts in by_source.items()},
+    texts = {(doc, place): text for each in decided for doc, place, text in each["shown"]}
+    summary: dict[str, Any] = {}
+    if config.enabled:
+        summary = {
+            "distinct": sum(each["distinct"] for each in found.counted),
+            "repeated": sum(each["repeated"] for each in found.counted),
+            "sources": _sum_up(found, mine, compared),
             "most_frequent": [
                 {
-                    "text": texts[first, place],
-                    "docs": docs,
-                    "copies": copies,
-                    "doc_id": format_doc_id(first),
+                    "text": texts[doc, place],
+                    "docs": num_docs,
+                    "copies": num_copies,
+                    "doc_id": format_doc_id(doc),
                 }
-                for docs, copies, first, place in frequent
+                for num_docs, num_copies, doc, place in frequent
             ],
         }
-        if config.enabled
-        else {},
-    )
+    return StageResult(conservation=sum_shards(sources, decided), summary=summary)
 
 
-_FATES = ("cut", "kept", "protected", "dropped")
+class _Found(NamedTuple):
+    """Where is written what goes, and what the tasks of each step told."""
+
+    lost: dict[str, Path]  # shard -> its documents that are dropped
+    chosen: list[Path]  # the lines that go, part by part
+    scanned: list[Result]  # by the shard
+    counted: list[Result]  # by the part
+    fates: list[Result]  # by the part
 
 
-def _count_bytes(ingest: Path, shards: Sequence[str]) -> int:
+def _find(
+    documents: dict[str, Any],
+    config: LinesConfig,
+    shards: Mapping[str, str],
+    compared: Sequence[str],
+    folder: Path,
+    engine: Engine,
+    part_bytes: int,
+) -> _Found:
+    """Scan, count, weigh, choose; `shards` are those of the compared sources, with the source."""
+    # Compiled before the workers would.
+    tiny = pa.array(["a"], pa.large_string())
+    places = find_units(tiny, paragraphs=False, words=True).places
+    spans_of_cuts(tiny, places, np.ones(1, np.bool_))
+    ingest = documents["ingest"]
+    # A row of a line takes about as much as the line does.
+    num_parts = count_parts(_count_bytes(ingest, shards), part_bytes)
+
+    def of_shards(name: str) -> dict[str, Path]:
+        return {shard: folder / name / f"{shard_key(shard)}.arrow" for shard in shards}
+
+    def of_parts(name: str) -> list[Path]:
+        return [folder / name / f"{part_key(part)}.arrow" for part in range(num_parts)]
+
+    rows, sizes, lost = of_shards("rows"), of_shards("sizes"), of_shards("lost")
+    repeats, cuts, chosen = of_parts("repeats"), of_parts("cuts"), of_parts("chosen")
+    common = {**documents, "config": config, "num_parts": num_parts}
+    own = {
+        shard_key(shard): {"shard": shard, "out": rows[shard], "sizes": sizes[shard]}
+        for shard in shards
+    }
+    scanned = engine.map(STAGE, folder, tasks_of("scan", scan_shard, common, own))
+
+    told = {"ingest": ingest, "sources": tuple(compared), "config": config}
+    common = {**told, "rows": list(rows.values())}
+    own = {
+        part_key(part): {"part": part, "repeats": repeats[part], "cuts": cuts[part]}
+        for part in range(num_parts)
+    }
+    counted = engine.map("counts", folder, tasks_of("count", count_part, common, own))
+
+    common = {"cuts": cuts, "max_cut_frac": config.max_cut_frac}
+    own = {shard_key(shard): {"sizes": sizes[shard], "out": lost[shard]} for shard in shards}
+    engine.map("weights", folder, tasks_of("weigh", weigh_shard, common, own))
+
+    common = {**told, "lost": list(lost.values())}
+    own = {
+        part_key(part): {"repeats": repeats[part], "out": chosen[part]} for part in range(num_parts)
+    }
+    fates = engine.map("copies", folder, tasks_of("choose", choose_part, common, own))
+    return _Found(lost, chosen, scanned, counted, fates)
+
+
+def _count_bytes(ingest: Path, shards: Iterable[str]) -> int:
     """Bytes of all documents of these shards."""
-    columns = (
-        read_table(ingest / DOCUMENTS / shard, ["num_bytes"])["num_bytes"] for shard in shards
-    )
-    return sum(pc.sum(column).as_py() or 0 for column in columns)
+    tables = (read_table(ingest / DOCUMENTS / shard, ["num_bytes"]) for shard in shards)
+    return sum(pc.sum(table["num_bytes"]).as_py() or 0 for table in tables)
 
 
 def _most_frequent(counted: Sequence[Result]) -> list[list[int]]:
-    """Of all parts the lines in most documents; then those with most copies, then the first ones."""
+    """Of the lines of all parts those in most documents; of these, with most copies; the first."""
     rows = [row for each in counted for row in each["most_frequent"]]
     return sorted(rows, key=lambda row: (-row[0], -row[1], *row[2:]))[:NUM_SHOWN]
+
+
+def _sum_up(
+    found: _Found, shards: Mapping[str, str], compared: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Counts of lines by source: how many there are, and what became of those repeated."""
+    sums = {source: Counter[str]() for source in compared}
+    for source, each in zip(shards.values(), found.scanned, strict=True):
+        sums[source].update(each)
+    for each in found.counted + found.fates:
+        for name, counts in each["by_source"].items():
+            for source, count in counts.items():
+                sums[source][name] += count
+    return {source: dict(counts) for source, counts in sums.items()}

@@ -14,9 +14,9 @@ from bessemer.core.schema import DECISION, DROP, EDIT, NOTE
 from bessemer.core.storage import concat_tables
 from bessemer.curate.edited import EditedShard, read_edited
 from bessemer.curate.ledger import count_shard, decisions, read_survivors, write_decisions
-from bessemer.curate.line_counts import units_of
 from bessemer.engine.shuffle import gather, read_range
-from bessemer.text.line_units import Units, spans_of_cuts
+from bessemer.text.buffers import utf8_buffers
+from bessemer.text.line_units import find_places, spans_of_cuts
 
 STAGE = "lines"
 RULE = "repeated_lines"
@@ -72,7 +72,8 @@ class _Cuts:
         self._documents = edited.documents.take(rows)
         self._doc_ids = self._documents["doc_id"].to_numpy()
         self._texts = self._documents["text"].combine_chunks()
-        self._units: Units = units_of(self._texts, config)
+        self._offsets, self._data = utf8_buffers(self._texts)
+        self._units = find_places(self._texts, paragraphs=config.unit == "paragraph")
         document = np.searchsorted(self._doc_ids, found["doc_id"].to_numpy())
         self._unit = self._units.offsets[document] + found["place"].to_numpy()
         self._first, self._num_cut = (
@@ -130,10 +131,9 @@ class _Cuts:
         }
 
     def _beginning(self, index: int, place: int, num_chars: int) -> str:
-        unit = self._units.offsets[index] + place
-        text = self._texts[index].as_py().encode()
-        line = text[self._units.starts[unit] : self._units.stops[unit]].decode()
-        return line.strip()[:num_chars]
+        unit, text = self._units.offsets[index] + place, self._offsets[index]
+        line = self._data[text + self._units.starts[unit] : text + self._units.stops[unit]]
+        return line.tobytes().decode().strip()[:num_chars]
 
 
 def _lists(offsets: np.ndarray, spans: np.ndarray) -> pa.Array:

@@ -1,8 +1,9 @@
-"""Lines and paragraphs that are never cut, though other documents have them, too."""
+"""Lines and paragraphs that are never cut, though other documents have them, too.
+
+Terms of licences are searched for by Arrow's RE2, to which letters beyond ASCII bound a word.
+"""
 
 from __future__ import annotations
-
-import re
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +14,7 @@ from bessemer.curate.licence_terms import CLAUSES, COPYRIGHT, LICENCE
 from bessemer.text.buffers import Bools
 from bessemer.text.line_units import HEADING, JOINED, Units
 
-_LICENCE = re.compile(f"{LICENCE}|{CLAUSES}", re.I)
-_COPYRIGHT = re.compile(COPYRIGHT, re.I)
-# Where these stand is Python's to say: to Arrow's RE2, letters beyond ASCII bound a word.
-_ANYWHERE = _LICENCE.pattern.replace(r"\b", "")
+_LICENCE = f"{LICENCE}|{CLAUSES}"
 
 
 def protected_units(texts: pa.Array, units: Units, config: LinesConfig) -> Bools:
@@ -28,27 +26,48 @@ def protected_units(texts: pa.Array, units: Units, config: LinesConfig) -> Bools
     if "headings" in config.protect:
         found |= units.traits & HEADING != 0
     if "licences" in config.protect:
-        speaks = pc.match_substring_regex(texts, _ANYWHERE, ignore_case=True)
-        for row in np.flatnonzero(speaks.to_numpy(zero_copy_only=False)).tolist():
-            first, last = units.offsets[row], units.offsets[row + 1]
-            starts, stops = units.starts[first:last], units.stops[first:last]
-            found[first:last] |= _states_licence(texts[row].as_py().encode(), starts, stops)
+        for row, states in zip(*_licence_paragraphs(texts, units), strict=True):
+            own = slice(units.offsets[row], units.offsets[row + 1])
+            found[own] |= states[_paragraphs(units.starts[own], units.stops[own])]
     return found
 
 
-def _states_licence(text: bytes, starts: np.ndarray, stops: np.ndarray) -> Bools:
-    """Which units of a text are in a paragraph that states a licence, or in a copyright notice
-    right before or behind one."""
-    if not len(starts):
-        return np.zeros(0, np.bool_)
-    paragraph = np.cumsum(np.concatenate([[0], starts[1:] > stops[:-1]]))
-    begins = starts[np.searchsorted(paragraph, np.arange(paragraph[-1] + 1))]
-    ends = [*begins[1:].tolist(), int(stops[-1])]
-    told = [text[a:b].decode() for a, b in zip(begins.tolist(), ends, strict=True)]
-    states = [bool(_LICENCE.search(each)) for each in told]
-    beside = [
-        any(states[max(0, place - 1) : place + 2]) and _COPYRIGHT.search(each) is not None
-        for place, each in enumerate(told)
-    ]
-    found: Bools = (np.array(states) | np.array(beside))[paragraph]
+def _licence_paragraphs(texts: pa.Array, units: Units) -> tuple[list[int], list[Bools]]:
+    """Which texts speak of licences, and of each which paragraphs state one, or are a copyright
+    notice right before or behind one that does."""
+    rows = np.flatnonzero(_speaks(texts, _LICENCE)).tolist()
+    told: list[str] = []
+    ends = []
+    for row in rows:
+        own = slice(units.offsets[row], units.offsets[row + 1])
+        starts, stops = units.starts[own], units.stops[own]
+        first = np.searchsorted(_paragraphs(starts, stops), np.arange(len(starts)))
+        begins = starts[first[first < len(starts)]].tolist()
+        text = texts[row].as_py().encode()
+        bounds = zip(begins, [*begins[1:], stops[-1]], strict=True)
+        told += (text[begin:end].decode() for begin, end in bounds)
+        ends.append(len(told))
+    paragraphs = pa.array(told, pa.large_string())
+    states, owns = _speaks(paragraphs, _LICENCE), _speaks(paragraphs, COPYRIGHT)
+    found = []
+    for begin, end in zip([0, *ends], ends, strict=False):
+        here = states[begin:end]
+        around = here.copy()
+        around[1:] |= here[:-1]
+        around[:-1] |= here[1:]
+        found.append(here | (around & owns[begin:end]))
+    return rows, found
+
+
+def _speaks(texts: pa.Array, pattern: str) -> Bools:
+    found: Bools = pc.match_substring_regex(texts, pattern, ignore_case=True).to_numpy(
+        zero_copy_only=False
+    )
     return found
+
+
+def _paragraphs(starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """The number of the paragraph that each unit of a text is in (int64)."""
+    is_apart = np.zeros(len(starts), np.int64)
+    is_apart[1:] = starts[1:] > stops[:-1]
+    return np.cumsum(is_apart)

@@ -386,8 +386,8 @@ def test_headings_and_licences_are_protected_by_settings(tmp_path: Path) -> None
 
 def test_no_sentence_is_broken_between_paragraphs(tmp_path: Path) -> None:
     texts = [
-        f"{name} begins this way.\n\nThe sentence that all pages have goes on\n\nacross a blank line "
-        f"of the page.\n\nAnother paragraph of all\npages stands here.\n\n{name} ends so."
+        f"{name} begins this way.\n\nThe sentence that all pages have goes on\n\nacross a blank "
+        f"line of the page.\n\nAnother paragraph of all\npages stands here.\n\n{name} ends so."
         for name in ("Anna", "Berta")
     ]
     ingested = write_shards(tmp_path / "ingest", ("web", texts))

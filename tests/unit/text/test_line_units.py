@@ -1,4 +1,4 @@
-"""Lines and paragraphs with keys, by hand and against a twin of strings; and spans that cut them."""
+"""Lines and paragraphs with keys, by hand and against a twin; and spans that cut them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from bessemer.text.line_units import (
     JOINED,
     MAX_TITLE_WORDS,
     Units,
+    find_places,
     find_units,
     spans_of_cuts,
 )
@@ -78,8 +79,8 @@ def twin_unit(
     underline = lines[1] if len(lines) == 2 else ""
     if not paragraphs and behind is not None and behind[0][0] == group[-1][1]:
         underline = behind[0][2]
-    starts_low = [each[0][2][0].islower() or each[0][2][0].istitle() and not each[0][2][0].isupper()
-                  for each in groups]  # fmt: skip
+    initials = [each[0][2][0] for each in groups]
+    starts_low = [c.islower() or (c.istitle() and not c.isupper()) for c in initials]
     return Twin(
         group[0][0],
         group[-1][1],
@@ -156,6 +157,17 @@ def test_twin_on_random_texts(texts: list[str]) -> None:
         assert_like_twin(texts, find_units(pa.array(texts, pa.large_string()), **way), **way)
 
 
+@SETTINGS
+@given(st.lists(PAGES | TEXTS, max_size=4), st.booleans())
+def test_places_alone_are_the_same(texts: list[str], paragraphs: bool) -> None:
+    array = pa.array(texts, pa.large_string())
+    places = find_places(array, paragraphs=paragraphs)
+    for found, column in zip(
+        places, find_units(array, paragraphs=paragraphs, words=True).places, strict=True
+    ):
+        assert found.tolist() == column.tolist()
+
+
 def test_what_counts_as_equal() -> None:
     def keys(*lines: str, **way: bool) -> int:
         units = find_units(pa.array(lines, pa.large_string()), paragraphs=False, **way)
@@ -183,7 +195,7 @@ def test_a_paragraph_wrapped_otherwise_has_the_same_words() -> None:
 
 def cut(text: str, is_cut: list[bool], *, paragraphs: bool = False) -> str:
     array = pa.array(["other", text], pa.large_string()).slice(1)
-    units = find_units(array, paragraphs=paragraphs, words=True)
+    units = find_places(array, paragraphs=paragraphs)
     offsets, starts, stops = spans_of_cuts(array, units, np.array(is_cut, np.bool_))
     assert offsets.tolist() == [0, len(starts)]
     data, parts, done = text.encode(), [], 0
