@@ -323,7 +323,8 @@ def document_trace(found: DocumentTrace) -> None:
 def _decision_cells(row: dict[str, object]) -> tuple[str, ...]:
     evidence = row["evidence"] or ""
     if row["evidence_doc_id"] is not None:
-        evidence = f"like {format_doc_id(int(str(row['evidence_doc_id'])))}, which was kept"
+        other = format_doc_id(int(str(row["evidence_doc_id"])))
+        evidence = f"kept in {other}: {evidence}" if evidence else f"like {other}, which was kept"
     if row["action"] == EDIT:
         evidence = f"{row['num_bytes']:,} bytes: {evidence}"
     counts = row["decisive"] or row["action"] in (EDIT, NOTE)

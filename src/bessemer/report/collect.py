@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,11 +42,12 @@ from bessemer.report.facts import (
     PackingRow,
     Report,
     Source,
-    StageRow,
     Training,
     Writing,
 )
+from bessemer.report.lineage import tell_stage
 from bessemer.report.losses import count_losses, make_balances, make_gates
+from bessemer.report.repeats import tell_repeats
 from bessemer.report.rules import count_rules
 from bessemer.report.samples import draw_samples, fit_samples
 from bessemer.report.signals import count_languages, make_histograms
@@ -120,6 +119,7 @@ def collect(job: ReportJob, scratch: Path) -> Report:
         max_rule_frac=max_rule_frac,
         histograms=histograms,
         num_hidden_histograms=num_hidden,
+        repeats=tell_repeats(manifests["lines"]),
         mix=_mix(folders["mix"]),
         packing=_packing(folders["pack"], job.config["train"].get("packing", "concat")),
         training=_training(job, manifests["train"].summary),
@@ -129,7 +129,7 @@ def collect(job: ReportJob, scratch: Path) -> Report:
         writings=tuple(
             Writing(kind=kinds.get(row["source"], ""), **row) for row in diagnosis["samples"]
         ),
-        stages=tuple(_stage(manifest) for manifest in manifests.values()),
+        stages=tuple(tell_stage(manifest) for manifest in manifests.values()),
         parity=_parity(folders),
     )
 
@@ -256,26 +256,3 @@ def _parity(folders: Mapping[str, Path]) -> dict[str, float]:
     path = folders["export"] / PARITY
     found: dict[str, float] = read_json(path) if path.exists() else {}
     return found
-
-
-def _stage(manifest: StageManifest) -> StageRow:
-    # The list of source files is a table of its own (files.parquet), and may be millions long.
-    settings = {
-        name: f"{len(value):,} files" if name == "files" and isinstance(value, list) else value
-        for name, value in manifest.settings.items()
-    }
-    return StageRow(
-        name=manifest.stage,
-        version=manifest.version,
-        fingerprint=manifest.fingerprint,
-        inputs=tuple(manifest.inputs),
-        num_files=len(manifest.files),
-        num_bytes=sum(file.num_bytes for file in manifest.files),
-        outputs_digest=manifest.outputs_digest(),
-        started=manifest.started,
-        seconds=manifest.seconds,
-        peak_bytes=manifest.peak_bytes,
-        commit=manifest.commit,
-        argv=shlex.join(manifest.argv),
-        settings=json.dumps(settings, indent=2, ensure_ascii=False),
-    )

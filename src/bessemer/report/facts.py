@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bessemer.core.manifest import Conservation
+from bessemer.report.lineage import StageRow
+from bessemer.report.repeats import Repeats
 
 MARKUP, UNACCOUNTED = "markup", "unaccounted"  # actions beside drop, edit and quarantine
 
@@ -305,25 +307,6 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StageRow:
-    """One finished stage: its identity, its outputs and what it cost."""
-
-    name: str
-    version: int
-    fingerprint: str
-    inputs: tuple[str, ...]
-    num_files: int
-    num_bytes: int
-    outputs_digest: str
-    started: str
-    seconds: float
-    peak_bytes: int
-    commit: str | None
-    argv: str
-    settings: str  # JSON
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """Everything that a report shows."""
 
@@ -340,6 +323,7 @@ class Report:
     max_rule_frac: float
     histograms: tuple[Histogram, ...]
     num_hidden_histograms: int
+    repeats: Repeats | None  # lines; None: they were not compared
     mix: tuple[MixRow, ...]
     packing: tuple[PackingRow, ...]
     training: Training

@@ -90,7 +90,8 @@ def _sample(
     row: Mapping[str, Any], reason: Reason, documents: Mapping[int, dict[str, Any]]
 ) -> Sample:
     document = documents.get(row["doc_id"])  # None for a quarantined one: it never was a text
-    keeper = documents.get(row["evidence_doc_id"])
+    # Where there is text as evidence, the other document has that in common, and may have no more.
+    keeper = documents.get(row["evidence_doc_id"]) if row["evidence"] is None else None
     kept: Kept | None = None
     pieces: tuple[Piece, ...] = ()
     if document is not None and keeper is not None:

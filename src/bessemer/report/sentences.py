@@ -22,6 +22,8 @@ FRESH_EPOCHS = 4.0  # up to here a repetition is nearly as good as fresh text (a
 _RULE_NAMES = {
     "exact_duplicate": "exact duplicate",
     "near_duplicate": "near-duplicate",
+    "repeated_lines": "lines of other documents",
+    "repeated_lines_frac": "mostly lines of other documents",
     MARKUP: "mark-up",
     UNACCOUNTED: "not accounted for",
 }
@@ -43,6 +45,8 @@ def tell_bound(loss: Loss) -> str:
         return f"Jaccard similarity of at least {format_number(bound)} to a document that is kept"
     if reason.rule == "exact_duplicate":
         return "the same bytes as an earlier document"
+    if reason.rule == "repeated_lines_frac" and bound is not None:
+        return f"more than {bound:.0%} of the text would be cut"
     if reason.action == MARKUP:
         return "tags, container framing, encoding: never text"
     if bound is None:

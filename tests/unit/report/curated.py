@@ -16,7 +16,7 @@ from bessemer.core.manifest import Conservation
 from bessemer.core.schema import DECISION, DOCUMENT, SHARD_RANGE, SOURCE_FILE, SPLIT
 from bessemer.core.storage import write_table
 
-LEDGERS = ("ingest", "rules", "mask", "exact", "fuzzy")
+LEDGERS = ("ingest", "rules", "mask", "exact", "fuzzy", "lines")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Doc:
     """One document, and what becomes of it. `like` is the row (same source) it duplicates."""
 
     text: str
-    fate: str = "train"  # train | heldout | rules | exact | fuzzy | quarantine
+    fate: str = "train"  # train | heldout | rules | exact | fuzzy | lines | quarantine
     rule: str = "word_count"
     value: float | None = 3.0
     bound: float | None = 50.0
@@ -161,6 +161,9 @@ def _decisions(
     if stage == "fuzzy" and doc.fate == "fuzzy":
         found = {"value": 0.9, "bound": 0.75, "evidence_doc_id": keeper}
         return [drop | {"rule": "near_duplicate"} | found]
+    if stage == "lines" and doc.fate == "lines":
+        found = {"value": 0.8, "bound": 0.5, "evidence_doc_id": keeper, "evidence": "Home - About"}
+        return [drop | {"rule": "repeated_lines_frac"} | found]
     return []
 
 
@@ -181,7 +184,7 @@ def _sums(source: str, docs: Sequence[Doc]) -> dict[str, Conservation]:
             bytes_markup=sum(doc.markup for doc in left),
         )
     }
-    for stage in ("signals", "rules", "mask", "exact", "fuzzy", "split", "encode"):
+    for stage in ("signals", "rules", "mask", "exact", "fuzzy", "lines", "split", "encode"):
         stay = [doc for doc in left if doc.fate != stage]
         lost = [doc for doc in left if doc.fate == stage]
         sums[stage] = Conservation(

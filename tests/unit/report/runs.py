@@ -29,7 +29,8 @@ INPUTS = {
     "mask": ("ingest", "rules"),
     "exact": ("ingest", "rules", "mask"),
     "fuzzy": ("ingest", "rules", "mask", "exact"),
-    "split": ("ingest", "rules", "mask", "exact", "fuzzy"),
+    "lines": ("ingest", "rules", "mask", "exact", "fuzzy"),
+    "split": ("ingest", "rules", "mask", "exact", "fuzzy", "lines"),
     "tokenizer": ("ingest", "split"),
     "encode": ("ingest", "split", "tokenizer"),
     "pack": ("encode",),
@@ -38,6 +39,10 @@ INPUTS = {
     "train": ("tokenizer", "encode", "mix", "baselines"),
     "diagnose": ("train",),
     "export": ("train",),
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "ingest": {"files": [1, 2, 3]},
+    "lines": {"unit": "line", "max_docs": 1, "action": "cut"},
 }
 
 
@@ -57,6 +62,7 @@ class Run:
     samples_per_rule: int = 3
     price_per_hour: float | None = None
     is_given: bool = False  # the rules stand in the run file
+    lines: Mapping[str, Any] | None = None  # what that stage counted; None: it was not enabled
 
 
 def rules_summary(run: Run) -> dict[str, Any]:
@@ -106,7 +112,7 @@ def write_run(root: Path, run: Run) -> ReportJob:
             version=1,
             fingerprint=hashlib.md5(stage.encode()).hexdigest()[:16],
             inputs={name: hashlib.md5(name.encode()).hexdigest()[:16] for name in inputs},
-            settings={"files": [1, 2, 3]} if stage == "ingest" else {"seed": 1},
+            settings=SETTINGS.get(stage, {"seed": 1}),
             files=record_files(folders[stage], ("metrics",)),
             conservation=tuple(sums.get(stage, ())),
             summary=summaries.get(stage, {}),
@@ -227,6 +233,7 @@ def _write_rest(folders: Mapping[str, Path], run: Run) -> dict[str, dict[str, An
     trained = {"num_parameters": parameters, "steps": 10, "tokens_seen": 640, "num_ranks": 1}
     return {
         "rules": rules_summary(run),
+        "lines": dict(run.lines or {}),
         "split": sides,
         "train": trained
         | {"device": "cpu", "matmul_flops": 1e9, "interventions": run.interventions},

@@ -71,6 +71,7 @@ def test_gates_lead_from_raw_files_to_what_is_kept(report: Report) -> None:
         ("mask", 5, 5, 65, 65),
         ("exact", 5, 4, 65, 47),
         ("fuzzy", 4, 3, 47, 30),
+        ("lines", 3, 3, 30, 30),
     ]
     assert [loss.reason.action for loss in web.gates[0].losses] == [
         MARKUP, "quarantine", "edit",
@@ -82,10 +83,10 @@ def test_gates_lead_from_raw_files_to_what_is_kept(report: Report) -> None:
 
 
 def test_accounts_are_added_up_again(report: Report) -> None:
-    assert len(report.balances) == 8 * 2
+    assert len(report.balances) == 9 * 2
     assert all(balance.holds for balance in report.balances)
     ledgers = {balance.stage for balance in report.balances if balance.ledger_holds is not None}
-    assert ledgers == {"ingest", "rules", "mask", "exact", "fuzzy"}
+    assert ledgers == {"ingest", "rules", "mask", "exact", "fuzzy", "lines"}
 
 
 def test_a_stage_that_lies_is_found_out(job: ReportJob, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_the_page_says_what_happened(html: str) -> None:
 
 def test_money_is_told_only_if_there_is_a_price(tmp_path: Path) -> None:
     text = Page(make(tmp_path, Run(sources=RUN.sources, price_per_hour=36.0))).text
-    assert "$1.35 at $36 per hour" in text  # 135 seconds of all stages
+    assert "$1.52 at $36 per hour" in text  # 152 seconds of all stages
 
 
 def test_what_the_guard_noticed_is_told(tmp_path: Path) -> None:
