@@ -26,7 +26,17 @@ def rows_of(folder: Path) -> list[dict[str, object]]:
 def test_every_stage_of_a_finished_run_adds_up(finished_run: Path) -> None:
     workspace = plan_workspace(finished_run)
     kept: dict[str, tuple[int, int]] = {}
-    for stage in ("ingest", "signals", "rules", "mask", "exact", "fuzzy", "split", "encode"):
+    for stage in (
+        "ingest",
+        "signals",
+        "rules",
+        "mask",
+        "exact",
+        "fuzzy",
+        "lines",
+        "split",
+        "encode",
+    ):
         manifest = workspace.manifest(stage)
         assert manifest is not None
         assert [sums.source for sums in manifest.conservation] == ["notes", "pages", "tools"]
@@ -49,7 +59,7 @@ def test_every_document_has_exactly_one_fate(finished_run: Path) -> None:
     kept = [row["doc_id"] for row in rows_of(workspace.folder("split") / SPLITS)]
     lost = [
         row["doc_id"]
-        for stage in ("rules", "mask", "exact", "fuzzy")
+        for stage in ("rules", "mask", "exact", "fuzzy", "lines")
         for row in rows_of(workspace.folder(stage) / DECISIONS)
         if row["decisive"]
     ]

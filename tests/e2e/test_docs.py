@@ -163,7 +163,7 @@ def test_the_demo_shows_what_it_promises(
     workspace = status(quick[0])
     sums = {
         stage: {row.source: row for row in workspace.manifest(stage).conservation}
-        for stage in ("ingest", "rules", "mask", "exact", "fuzzy")
+        for stage in ("ingest", "rules", "mask", "exact", "fuzzy", "lines")
     }
     assert sums["ingest"]["web"].docs_in == 223
     assert sums["ingest"]["books"].bytes_edited > 80_000  # frames of Project Gutenberg

@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pytest
@@ -252,6 +254,49 @@ def test_shards_and_parts_change_nothing(tmp_path: Path, num_shards: int, part_b
     actions = [row[1] for row in decided(folder)]
     assert actions.count("drop") > 5
     assert actions.count("edit") > 20
+
+
+class Dying:
+    """A display that ends the run as a task is done, the one of that number."""
+
+    def __init__(self, num_tasks: int) -> None:
+        self.num_tasks = num_tasks
+
+    @contextmanager
+    def bar(self, title: str, total: int, done: int = 0) -> Iterator[Self]:
+        yield self
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        self.num_tasks -= amount
+        if self.num_tasks == 0:
+            raise KeyboardInterrupt
+
+
+def test_a_stage_ended_after_any_task_goes_on_to_the_same(tmp_path: Path) -> None:
+    texts = corpus(2, 30)
+    shards = (("web", texts[:15]), ("more", ["own text"]), ("web", texts[15:]))
+    ingested = write_shards(tmp_path / "ingest", *shards)
+    config, names = settings_of(max_cut_frac=0.4), ["web", "more"]
+    options = {"sources": names, "compared": ["web"]}
+    expected = run(ingested, tmp_path / "whole", config, part_bytes=2**11, **options)
+    assert decided(tmp_path / "whole")
+    folder = tmp_path / "ended"
+    num_ends = 0
+    for number in count(1):
+        engine = Engine(display=Dying(1 + number % 3))
+        # After some ends with parts of another size: these are not mixed up.
+        part_bytes = 2**13 if number % 5 == 0 else 2**11
+        try:
+            result = lines(
+                *(ingested, [], names, config, ["web"], folder, engine), part_bytes=part_bytes
+            )
+        except KeyboardInterrupt:
+            num_ends += 1
+            continue
+        break
+    assert num_ends > 8
+    assert result == expected
+    assert decided(folder) == decided(tmp_path / "whole")
 
 
 def test_a_copy_is_kept_when_the_first_document_is_dropped(tmp_path: Path) -> None:
