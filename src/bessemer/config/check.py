@@ -135,6 +135,13 @@ def _lines(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
             yield Fault("curate.lines.sources", what)
 
 
+def _compared(sources: tuple[SourceConfig, ...], curate: CurateConfig) -> Iterator[Fault]:
+    compares_pages = curate.lines.enabled and not curate.lines.sources
+    if compares_pages and not any(source.kind == "web" for source in sources):
+        what = 'is for sources of kind "web", and there are none; name others in sources'
+        yield Fault("curate.lines.enabled", what)
+
+
 def _tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
     given = tokenizer.model_fields_set
     special = tokenizer.special_tokens
@@ -300,6 +307,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("source_names", "train"), _phase_weights),
     (("source_names", "curate"), _rules),
     (("source_names", "curate"), _lines),
+    (("source", "curate"), _compared),
     (("curate",), _languages),
     (("tokenizer",), _tokenizer),
     (("model",), _model_dims),

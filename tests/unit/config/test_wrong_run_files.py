@@ -181,6 +181,14 @@ ONE_FAULT = [
         'curate.rule=[{name="word_count", min=9, sources=["web", "wbe"]}]',
         "curate.rule[0].sources: no source 'wbe'; sources: web, books",
     ),
+    (
+        'curate.lines.sources=["wbe"]',
+        "curate.lines.sources: no source 'wbe'; sources: web, books",
+    ),
+    (
+        'curate.lines.protect=["titles"]',
+        "curate.lines.protect[0]: should be 'headings' or 'licences' (got 'titles')",
+    ),
     # Dimensions and batches that do not divide.
     ("model.hidden_dim=66", "model.hidden_dim: 66 is not a multiple of num_heads (4)"),
     (
@@ -574,6 +582,17 @@ def test_one_source_in_single_brackets_is_told_the_double_ones(tmp_path: Path) -
     assert faults_of(tmp_path, text=text)[0] == (
         "source: is a list of tables: write [[source]] instead of [source]"
     )
+
+
+def test_lines_to_compare_must_be_somewhere(tmp_path: Path) -> None:
+    text = RIGHT.replace('kind = "web"', 'kind = "papers"')
+    assert faults_of(tmp_path, "curate.lines.enabled=true") == []
+    assert faults_of(tmp_path, "curate.lines.enabled=true", text=text) == [
+        'curate.lines.enabled: is for sources of kind "web", and there are none; name others in '
+        "sources"
+    ]
+    named = ("curate.lines.enabled=true", 'curate.lines.sources=["web"]')
+    assert faults_of(tmp_path, *named, text=text) == []
 
 
 def test_no_source_and_no_section_are_told(tmp_path: Path) -> None:
