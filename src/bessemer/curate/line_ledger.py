@@ -76,10 +76,8 @@ class _Cuts:
         self._units = find_places(self._texts, paragraphs=config.unit == "paragraph")
         document = np.searchsorted(self._doc_ids, found["doc_id"].to_numpy())
         self._unit = self._units.offsets[document] + found["place"].to_numpy()
-        self._first, self._num_cut = (
-            np.searchsorted(document, np.arange(len(rows))),
-            np.bincount(document, minlength=len(rows)),
-        )
+        self._first = np.searchsorted(document, np.arange(len(rows)))  # row of `found`
+        self._num_cut = np.bincount(document, minlength=len(rows))
         self._place, self._keeper = found["place"].to_numpy(), found["keeper"].to_numpy()
 
     def edits(self, dropped: np.ndarray) -> pa.Table:
