@@ -128,6 +128,15 @@ def _rules(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
                 yield Fault(f"{where}.sources", f"no source {name!r}; sources: {', '.join(names)}")
 
 
+def _source_priority(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
+    for name, count in Counter(curate.source_priority).items():
+        if name not in names:
+            what = f"no source {name!r}; sources: {', '.join(names)}"
+            yield Fault("curate.source_priority", what)
+        if count > 1:
+            yield Fault("curate.source_priority", f"{name!r} is given {count} times; once will do")
+
+
 def _tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
     given = tokenizer.model_fields_set
     special = tokenizer.special_tokens
@@ -292,6 +301,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("source_names", "mix"), _mix),
     (("source_names", "train"), _phase_weights),
     (("source_names", "curate"), _rules),
+    (("source_names", "curate"), _source_priority),
     (("curate",), _languages),
     (("tokenizer",), _tokenizer),
     (("model",), _model_dims),

@@ -275,6 +275,9 @@ class CurateConfig(Section):
     """Families of signals that are measured whether a rule bounds one or not, for `bessemer whatif`
     and for rules that are still to come. A family with a bounded signal is always measured; with
     `[]` nothing else is, which takes a fraction of the time."""
+    source_priority: Strings = ()
+    """Names of sources, best first: of documents that are alike and as good and as long, the one
+    from the earlier is kept. Sources not named come behind these, in the order of the run file."""
     rule: Annotated[tuple[RuleConfig, ...], Field(strict=False)] = ()
     urls: UrlsConfig = UrlsConfig()
     pii: PiiConfig = PiiConfig()

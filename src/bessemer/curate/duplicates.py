@@ -1,12 +1,14 @@
-"""What both stages of duplicates share: where parts of the corpus lie, and the ledger from runs."""
+"""What both stages of duplicates share: where parts of the corpus lie, and tables and the ledger
+from runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from bessemer.core.layout import DOCUMENTS
 from bessemer.core.manifest import Conservation
@@ -16,6 +18,7 @@ from bessemer.curate.ledger import (
     drops,
     list_shards,
     read_survivors,
+    shard_ranges,
     sum_shards,
     write_decisions,
 )
@@ -42,6 +45,12 @@ def part_key(part: int) -> str:
 def count_documents(ingest: Path) -> int:
     """Documents of all shards, dropped ones included."""
     return sum(count_rows(ingest / DOCUMENTS / shard) for shard in list_shards(ingest / DOCUMENTS))
+
+
+def rows_of_runs(runs: Sequence[Path], ingest: Path) -> Iterator[pa.Table]:
+    """The rows of runs of all parts, by doc_id, a shard's at a time; nothing if there is no run."""
+    for first, last in shard_ranges(ingest) if runs else ():
+        yield read_range(runs, first, last)
 
 
 def write_ledger(

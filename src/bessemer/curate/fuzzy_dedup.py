@@ -11,7 +11,7 @@ documents that are in a pair.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,10 +28,11 @@ from bessemer.curate.duplicates import (
     count_documents,
     part_key,
     parts_folder,
+    rows_of_runs,
     shard_key,
     write_ledger,
 )
-from bessemer.curate.ledger import list_shards, shard_ranges
+from bessemer.curate.ledger import list_shards
 from bessemer.curate.near_pairs import BAND_ROW_BYTES, pair_part, sign_shard
 from bessemer.curate.near_verify import (
     NUM_LARGEST,
@@ -41,7 +42,7 @@ from bessemer.curate.near_verify import (
     verify_part,
 )
 from bessemer.curate.pair_sample import draw_pairs
-from bessemer.engine.shuffle import count_parts, gather, read_range
+from bessemer.engine.shuffle import count_parts, gather
 from bessemer.engine.tasks import Engine, tasks_of
 from bessemer.text.minhash import band_hashes, shingles, signatures
 
@@ -76,7 +77,7 @@ def fuzzy(
         parts = parts_folder(folder, part_bytes)
         key = derive_key(seed, STAGE)
         found = _find(ingest, ledgers, config, key, parts, engine, part_bytes)
-    write_tables(folder / CLUSTERS, _clusters(found.clusters, ingest), CLUSTER)
+    write_tables(folder / CLUSTERS, rows_of_runs(found.clusters, ingest), CLUSTER)
     samples = [gather([path], 0) for path in found.samples]
     write_table(folder / PAIRS, draw_pairs(concat_tables(samples, PAIR)))
     told = {"runs": found.drops, "stage": STAGE, "rule": RULE, "bound": config.min_jaccard}
@@ -101,12 +102,6 @@ def _sum_up(verified: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "bands": bands,
         "largest_clusters": largest[:NUM_LARGEST],
     }
-
-
-def _clusters(runs: Sequence[Path], ingest: Path) -> Iterator[pa.Table]:
-    """The rows of the table of clusters, by doc_id, a shard's at a time."""
-    for first, last in shard_ranges(ingest) if runs else ():
-        yield read_range(runs, first, last)
 
 
 def _find(

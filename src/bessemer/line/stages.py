@@ -107,6 +107,14 @@ def _warn_of_losses(config: RunConfig, told: StageManifest) -> list[str]:
     return warn_of_losses(told.conservation, config.curate.max_source_loss_frac)
 
 
+def _priority_settings(config: RunConfig) -> dict[str, Any]:
+    """The order of sources as it comes about, given or not."""
+    from bessemer.curate.keepers import order_sources
+
+    names = [source.name for source in config.source]
+    return {"source_priority": list(order_sources(names, config.curate.source_priority))}
+
+
 # Words are cut by the character classes of the running Python's Unicode tables.
 _UNICODE = {"unicode": unicodedata.unidata_version}
 
@@ -153,9 +161,9 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="exact",
-        version=1,
+        version=2,
         inputs=("ingest", "rules", "mask"),
-        settings=lambda _: {},
+        settings=_priority_settings,
         work=run_exact,
         warnings=_warn_of_losses,
     ),

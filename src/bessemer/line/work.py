@@ -130,6 +130,7 @@ def run_exact(work: Work) -> StageResult:
         work.folder,
         work.engine,
         work.config.curate.part_bytes,
+        work.config.curate.source_priority,
     )
 
 
