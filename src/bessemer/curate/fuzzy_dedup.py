@@ -1,9 +1,9 @@
-"""Stage `fuzzy`: near-duplicates by MinHash-LSH, each pair verified by true Jaccard similarity.
+"""Stage `fuzzy`: near-duplicates by MinHash-LSH, each pair verified by its shingles.
 
-Documents that share a band of their signatures are candidate pairs (near_pairs); their sets of word
-shingles are compared, and pairs that reach `min_jaccard` make the clusters (near_verify). The
-longest document is best, then the smallest doc_id. Output: the ledger, `clusters.parquet`,
-and `pairs.parquet`, compared pairs for the audit.
+Documents that share a band of their signatures are candidate pairs (near_pairs); their sets of
+shingles of words or characters are compared, and pairs that reach `min_similarity` make the
+clusters (near_verify). Who of them is kept is told in keepers. Output: the ledger,
+`clusters.parquet`, and `pairs.parquet`, compared pairs for the audit.
 
 Every task holds a shard or a part of the corpus; what is held of all at once is the ids of
 documents that are in a pair.
@@ -32,8 +32,15 @@ from bessemer.curate.duplicates import (
     shard_key,
     write_ledger,
 )
+from bessemer.curate.keepers import order_sources
 from bessemer.curate.ledger import list_shards
-from bessemer.curate.near_pairs import BAND_ROW_BYTES, pair_part, sign_shard
+from bessemer.curate.near_pairs import (
+    BAND_ROW_BYTES,
+    bands_of,
+    pair_part,
+    shingle_sets,
+    sign_shard,
+)
 from bessemer.curate.near_verify import (
     NUM_LARGEST,
     find_candidate_components,
@@ -44,10 +51,9 @@ from bessemer.curate.near_verify import (
 from bessemer.curate.pair_sample import draw_pairs
 from bessemer.engine.shuffle import count_parts, gather
 from bessemer.engine.tasks import Engine, tasks_of
-from bessemer.text.minhash import band_hashes, shingles, signatures
 
 STAGE = "fuzzy"
-RULE = "near_duplicate"
+RULES = {"jaccard": "near_duplicate", "containment": "contained"}  # by what verifies a pair
 _SHINGLE_BYTES = 8
 
 
@@ -70,19 +76,26 @@ def fuzzy(
     folder: Path,
     engine: Engine,
     part_bytes: int = 2**27,
+    source_priority: Sequence[str] = (),
+    signals: Path | None = None,
 ) -> StageResult:
-    """Drop documents that are nearly equal to a better one that is kept."""
+    """Drop documents that are nearly equal to a better one that is kept, or contained in one.
+
+    `signals` is the folder of that stage, if it has scores of a quality model.
+    """
     found = _Found([], [], [], [], 0)
     if config.enabled:
         parts = parts_folder(folder, part_bytes)
-        key = derive_key(seed, STAGE)
-        found = _find(ingest, ledgers, config, key, parts, engine, part_bytes)
+        signing = {"config": config, "key": derive_key(seed, STAGE), "signals": signals}
+        signing |= {"best_first": order_sources(sources, source_priority)}
+        found = _find(ingest, ledgers, config, signing, parts, engine, part_bytes)
     write_tables(folder / CLUSTERS, rows_of_runs(found.clusters, ingest), CLUSTER)
     samples = [gather([path], 0) for path in found.samples]
     write_table(folder / PAIRS, draw_pairs(concat_tables(samples, PAIR)))
-    told = {"runs": found.drops, "stage": STAGE, "rule": RULE, "bound": config.min_jaccard}
+    told = {"stage": STAGE, "rule": RULES[config.verify], "bound": config.min_similarity}
+    sums = write_ledger(ingest, ledgers, sources, folder, engine, runs=found.drops, **told)
     return StageResult(
-        conservation=write_ledger(ingest, ledgers, sources, folder, engine, **told),
+        conservation=sums,
         summary=_sum_up(found.verified) | {"num_passed_over": found.num_passed_over},
     )
 
@@ -108,14 +121,14 @@ def _find(
     ingest: Path,
     ledgers: Sequence[Path],
     config: FuzzyConfig,
-    key: int,
+    signing: dict[str, Any],
     folder: Path,
     engine: Engine,
     part_bytes: int,
 ) -> _Found:
     """Sign, pair, join to components, bring their shingles together, verify."""
-    tiny_offsets, tiny_hashes = shingles(pa.array(["a"], pa.large_string()), 1)
-    band_hashes(signatures(tiny_offsets, tiny_hashes, 1, seed=0), 1)  # compile before the workers
+    tiny = shingle_sets(pa.array(["a"], pa.large_string()), config)
+    bands_of(*tiny, config, key=0)  # compile before the workers
     shards = list_shards(ingest / DOCUMENTS)
     documents = {"ingest": ingest, "ledgers": tuple(ledgers)}
 
@@ -125,17 +138,23 @@ def _find(
     def of_parts(name: str, num_parts: int) -> list[Path]:
         return [folder / name / f"{part_key(part)}.arrow" for part in range(num_parts)]
 
-    def by_shard(outputs: Sequence[Path]) -> dict[str, dict[str, Any]]:
-        both = zip(shards, outputs, strict=True)
-        return {shard_key(shard): {"shard": shard, "out": out} for shard, out in both}
+    def by_shard(**own: Sequence[Path]) -> dict[str, dict[str, Any]]:
+        """Arguments of the tasks of shards: a file of each for every name."""
+        return {
+            shard_key(shard): {"shard": shard} | {name: files[at] for name, files in own.items()}
+            for at, shard in enumerate(shards)
+        }
 
     num_band_bytes = count_documents(ingest) * config.num_bands * BAND_ROW_BYTES
     num_band_parts = count_parts(num_band_bytes, part_bytes)
-    bands, pairs = of_shards("bands"), of_parts("pairs", num_band_parts)
-    common = {**documents, "config": config, "key": key, "num_parts": num_band_parts}
-    signed = engine.map(STAGE, folder, tasks_of("sign", sign_shard, common, by_shard(bands)))
+    bands, ranked = of_shards("bands"), of_shards("ranked")
+    pairs = of_parts("pairs", num_band_parts)
+    common = {**documents, **signing, "num_parts": num_band_parts}
+    tasks = tasks_of("sign", sign_shard, common, by_shard(bands=bands, ranked=ranked))
+    signed = engine.map(STAGE, folder, tasks)
+    common = {"bands": bands, "ranked": ranked, "containers_first": config.verify == "containment"}
     by_part = {part_key(part): {"part": part, "out": out} for part, out in enumerate(pairs)}
-    paired = engine.map("pairs", folder, tasks_of("pair", pair_part, {"bands": bands}, by_part))
+    paired = engine.map("pairs", folder, tasks_of("pair", pair_part, common, by_part))
 
     components = folder / "components.arrow"
     own = {"components": {"pairs": pairs, "out": components}}
@@ -144,17 +163,17 @@ def _find(
     num_parts = count_parts(sum(each["shingles"] for each in signed) * _SHINGLE_BYTES, part_bytes)
     placed, parted = of_shards("documents"), of_parts("parted", num_band_parts)
     into = {"components": components, "num_parts": num_parts}
-    common = {**documents, **into, "words_per_shingle": config.words_per_shingle}
+    common = {**documents, **into, "config": config}
     by_part = {
         part_key(part): {"pairs": source, "out": out}
         for part, (source, out) in enumerate(zip(pairs, parted, strict=True))
     }
-    tasks = tasks_of("place", place_documents, common, by_shard(placed))
+    tasks = tasks_of("place", place_documents, common, by_shard(ranked=ranked, out=placed))
     engine.map("documents", folder, tasks + tasks_of("part", place_pairs, into, by_part))
 
     drops, clusters = of_parts("drops", num_parts), of_parts("clusters", num_parts)
     samples = of_parts("samples", num_parts)
-    common = {"documents": placed, "pairs": parted, "min_jaccard": config.min_jaccard}
+    common = {"documents": placed, "pairs": parted, "config": config}
     by_part = {
         part_key(part): {
             "part": part,

@@ -20,6 +20,16 @@ from bessemer.curate.quality_model import QUALITY_SIGNAL
 
 NO_SCORE = np.float32(-np.inf)
 
+RANKED = pa.schema(  # what the order is by
+    [
+        ("doc_id", pa.int64()),
+        ("num_shingles", pa.int64()),
+        ("score", pa.float32()),
+        ("num_bytes", pa.int64()),
+        ("source_place", pa.int32()),
+    ]
+)
+
 
 def order_sources(sources: Sequence[str], source_priority: Sequence[str]) -> tuple[str, ...]:
     """All sources, best first: those with a priority, then the others as the run file has them."""
@@ -46,8 +56,14 @@ def read_scores(signals: Path | None, shard: str, doc_ids: np.ndarray) -> np.nda
     return np.where(np.isnan(scores), NO_SCORE, scores)
 
 
-def order_best_first(
-    doc_id: np.ndarray, score: np.ndarray, num_bytes: np.ndarray, source_place: np.ndarray
-) -> np.ndarray:
-    """int64 places of documents, the best one's first."""
-    return np.lexsort((doc_id, source_place, -num_bytes, -score))
+def order_best_first(documents: pa.Table, containers_first: bool = False) -> np.ndarray:
+    """int64 places of documents (RANKED), the best one's first.
+
+    `containers_first` is for documents of which one may contain the other: then the one with more
+    shingles is better whatever its score, for an excerpt has not what it was taken from.
+    """
+    column = {name: documents[name].to_numpy() for name in documents.column_names}
+    keys = [column["doc_id"], column["source_place"], -column["num_bytes"], -column["score"]]
+    if containers_first:
+        keys.append(-column["num_shingles"])
+    return np.lexsort(keys)

@@ -1,4 +1,5 @@
-"""Which pairs are near-duplicates: the sets of shingles are compared, and the best is kept.
+"""Which pairs are near-duplicates: the sets of shingles are compared, and the best is kept
+(curate/keepers.py).
 
 Pairs that may be chain documents together; each such component is verified in one place, with all
 its pairs and the shingles of its documents, so that no part needs another.
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bessemer.config.data import FuzzyConfig
 from bessemer.core.keyed import derive_key, hash_indices
 from bessemer.core.schema import CLUSTER
 from bessemer.curate.clusters import (
@@ -23,10 +25,12 @@ from bessemer.curate.clusters import (
     join_edges,
     settle,
 )
+from bessemer.curate.keepers import RANKED, order_best_first
 from bessemer.curate.ledger import read_survivors
+from bessemer.curate.near_pairs import shingle_sets
 from bessemer.curate.pair_sample import count_bands, draw_pairs
 from bessemer.engine.shuffle import gather, read_range, scatter, write_part, write_run
-from bessemer.text.minhash import jaccard, shingles
+from bessemer.text.minhash import containment, jaccard
 
 NUM_LARGEST = 20  # clusters that are told one by one
 
@@ -52,26 +56,22 @@ def find_candidate_components(pairs: Sequence[Path], out: Path) -> dict[str, Any
 def place_documents(
     ingest: Path,
     ledgers: Sequence[Path],
-    words_per_shingle: int,
+    config: FuzzyConfig,
     shard: str,
+    ranked: Path,
     components: Path,
     num_parts: int,
     out: Path,
 ) -> dict[str, Any]:
     """Part the shingles of one shard's documents that are in a pair, by their components."""
-    table = read_survivors(ingest, ledgers, shard, ["doc_id", "text", "num_bytes"])
+    table = read_survivors(ingest, ledgers, shard, ["doc_id", "text"])
     doc_ids = table["doc_id"].to_numpy()
     first, last = (doc_ids[0], doc_ids[-1]) if len(doc_ids) else (0, -1)
     known = read_range([components], first, last)
-    table = table.filter(np.isin(doc_ids, known["doc_id"].to_numpy()))
-    offsets, hashes = shingles(table["text"].combine_chunks(), words_per_shingle)
-    rows = pa.table(
-        {
-            "doc_id": table["doc_id"],
-            "num_bytes": table["num_bytes"],
-            "shingles": pa.LargeListArray.from_arrays(offsets, hashes),
-        }
-    )
+    is_paired = np.isin(doc_ids, known["doc_id"].to_numpy())
+    offsets, hashes = shingle_sets(table["text"].filter(is_paired).combine_chunks(), config)
+    sets = pa.LargeListArray.from_arrays(offsets, hashes)
+    rows = gather([ranked], 0).filter(is_paired).append_column("shingles", sets)
     scatter(out, rows, hash_indices(_KEY, known["component"].to_numpy()), num_parts)
     return {"docs": len(rows)}
 
@@ -89,15 +89,16 @@ def place_pairs(pairs: Path, components: Path, num_parts: int, out: Path) -> dic
 def verify_part(
     documents: Sequence[Path],
     pairs: Sequence[Path],
+    config: FuzzyConfig,
     part: int,
-    min_jaccard: float,
     drops: Path,
     clusters: Path,
     sample: Path,
 ) -> dict[str, Any]:
     """Compare the pairs of one part; write whom it drops for whom, its clusters (CLUSTER), and some
     of its pairs for people to look at (PAIR)."""
-    table = gather(documents, part).sort_by("doc_id")
+    table = gather(documents, part)
+    table = table.take(np.argsort(table["doc_id"].to_numpy())).combine_chunks()
     candidates = gather(pairs, part)
     ends = np.stack([candidates["left"].to_numpy(), candidates["right"].to_numpy()], axis=1)
     ends = np.unique(ends, axis=0)
@@ -105,21 +106,16 @@ def verify_part(
     places = np.searchsorted(doc_ids, ends)
     sets = table["shingles"].combine_chunks()
     offsets, hashes = sets.offsets.to_numpy(), sets.values.to_numpy()
-    similarity = jaccard(offsets, hashes, places[:, 0].copy(), places[:, 1].copy())
-    is_similar = similarity >= min_jaccard
+    measure = jaccard if config.verify == "jaccard" else containment
+    similarity = measure(offsets, hashes, places[:, 0].copy(), places[:, 1].copy())
+    is_similar = similarity >= config.min_similarity
     compared = {"left": ends[:, 0], "right": ends[:, 1], "similarity": similarity}
     write_part(sample, draw_pairs(pa.table(compared | {"is_duplicate": is_similar})))
     bands = {"compared": count_bands(similarity), "verified": count_bands(similarity[is_similar])}
     kept_ends, similarity = ends[is_similar], similarity[is_similar]
-    in_pairs = np.isin(doc_ids, kept_ends)
-    largest = _decide(
-        doc_ids[in_pairs],
-        table["num_bytes"].to_numpy()[in_pairs],
-        kept_ends,
-        similarity,
-        drops,
-        clusters,
-    )
+    ranked = table.select(RANKED.names).filter(np.isin(doc_ids, kept_ends))
+    order = order_best_first(ranked, containers_first=config.verify == "containment")
+    largest = _decide(ranked["doc_id"].to_numpy()[order], kept_ends, similarity, drops, clusters)
     return {
         "candidates": len(ends),
         "verified": len(kept_ends),
@@ -129,18 +125,12 @@ def verify_part(
 
 
 def _decide(
-    doc_ids: np.ndarray,
-    num_bytes: np.ndarray,
-    pairs: np.ndarray,
-    similarity: np.ndarray,
-    drops: Path,
-    clusters: Path,
+    ranked: np.ndarray, pairs: np.ndarray, similarity: np.ndarray, drops: Path, clusters: Path
 ) -> list[dict[str, int]]:
-    """The longest document is best, then the smallest doc_id.
+    """Write what follows of similar `pairs` of documents; `ranked` are their ids, best first.
 
     Returns the largest clusters.
     """
-    ranked = doc_ids[np.lexsort((doc_ids, -num_bytes))]  # node -> doc_id, best first
     by_id = np.argsort(ranked)
     nodes = by_id[np.searchsorted(ranked, pairs, sorter=by_id)].astype(np.int64)
     left, right = np.ascontiguousarray(nodes[:, 0]), np.ascontiguousarray(nodes[:, 1])

@@ -169,10 +169,11 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="fuzzy",
-        version=1,
-        inputs=("ingest", "rules", "mask", "exact"),
+        version=2,
+        inputs=("ingest", "signals", "rules", "mask", "exact"),
         settings=lambda config: {
             "seed": config.run.seed,
+            **_priority_settings(config),
             **_plain(config.curate.fuzzy),
             **_UNICODE,
         },

@@ -138,15 +138,18 @@ def run_fuzzy(work: Work) -> StageResult:
     """Drop near duplicates."""
     from bessemer.curate.fuzzy_dedup import fuzzy
 
+    curate = work.config.curate
     return fuzzy(
         work.inputs["ingest"],
         work.ledgers,
         work.source_names,
-        work.config.curate.fuzzy,
+        curate.fuzzy,
         work.config.run.seed,
         work.folder,
         work.engine,
-        work.config.curate.part_bytes,
+        curate.part_bytes,
+        curate.source_priority,
+        work.inputs["signals"] if curate.quality else None,
     )
 
 

@@ -24,7 +24,7 @@ from bessemer.report.losses import lost_docs
 from bessemer.report.sentences import name_rule
 
 NUM_SOURCE_COLORS, NUM_RULE_COLORS = 6, 6
-_OWN_COLORS = {"exact_duplicate": "l-exact", "near_duplicate": "l-near"}
+_OWN_COLORS = {"exact_duplicate": "l-exact", "near_duplicate": "l-near", "contained": "l-near"}
 _ACTION_COLORS = {
     MARKUP: "l-markup",
     EDIT: "l-edit",

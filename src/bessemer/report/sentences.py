@@ -22,6 +22,7 @@ FRESH_EPOCHS = 4.0  # up to here a repetition is nearly as good as fresh text (a
 _RULE_NAMES = {
     "exact_duplicate": "exact duplicate",
     "near_duplicate": "near-duplicate",
+    "contained": "contained in another",
     MARKUP: "mark-up",
     UNACCOUNTED: "not accounted for",
 }
@@ -41,8 +42,10 @@ def tell_bound(loss: Loss) -> str:
         )
     if reason.rule == "near_duplicate" and bound is not None:
         return f"Jaccard similarity of at least {format_number(bound)} to a document that is kept"
+    if reason.rule == "contained" and bound is not None:
+        return f"at least {bound:.0%} of its shingles stand in a document that is kept"
     if reason.rule == "exact_duplicate":
-        return "the same bytes as an earlier document"
+        return "the same bytes as a document that is kept"
     if reason.action == MARKUP:
         return "tags, container framing, encoding: never text"
     if bound is None:

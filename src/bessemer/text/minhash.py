@@ -106,7 +106,10 @@ def jaccard(
     Raises ValueError if left and right differ in length or name a document that is not there.
     """
     num_shared, num_left, num_right = _count_pairs(offsets, hashes, left, right)
-    return num_shared / np.maximum(num_left + num_right - num_shared, 1)
+    similarity: npt.NDArray[np.float64] = num_shared / np.maximum(
+        num_left + num_right - num_shared, 1
+    )
+    return similarity
 
 
 def containment(
@@ -121,7 +124,8 @@ def containment(
     those of `jaccard`.
     """
     num_shared, num_left, num_right = _count_pairs(offsets, hashes, left, right)
-    return num_shared / np.maximum(np.minimum(num_left, num_right), 1)
+    share: npt.NDArray[np.float64] = num_shared / np.maximum(np.minimum(num_left, num_right), 1)
+    return share
 
 
 def _count_pairs(
