@@ -34,13 +34,9 @@ from bessemer.curate.duplicates import (
 )
 from bessemer.curate.keepers import order_sources
 from bessemer.curate.ledger import list_shards
-from bessemer.curate.near_pairs import (
-    BAND_ROW_BYTES,
-    bands_of,
-    pair_part,
-    shingle_sets,
-    sign_shard,
-)
+from bessemer.curate.near_curve import collision_curve, measure_curve
+from bessemer.curate.near_pairs import BAND_ROW_BYTES, pair_part, sign_shard
+from bessemer.curate.near_signatures import bands_of, shingle_sets
 from bessemer.curate.near_verify import (
     NUM_LARGEST,
     find_candidate_components,
@@ -65,6 +61,7 @@ class _Found(NamedTuple):
     samples: list[Path]
     verified: list[dict[str, Any]]  # what verification of each part returned
     num_passed_over: int  # for want of room in buckets, band by band
+    points: list[dict[str, float]]  # measured of the collision curve
 
 
 def fuzzy(
@@ -83,7 +80,7 @@ def fuzzy(
 
     `signals` is the folder of that stage, if it has scores of a quality model.
     """
-    found = _Found([], [], [], [], 0)
+    found = _Found([], [], [], [], 0, [])
     if config.enabled:
         parts = parts_folder(folder, part_bytes)
         signing = {"config": config, "key": derive_key(seed, STAGE), "signals": signals}
@@ -96,7 +93,9 @@ def fuzzy(
     sums = write_ledger(ingest, ledgers, sources, folder, engine, runs=found.drops, **told)
     return StageResult(
         conservation=sums,
-        summary=_sum_up(found.verified) | {"num_passed_over": found.num_passed_over},
+        summary=_sum_up(found.verified)
+        | {"num_passed_over": found.num_passed_over}
+        | {"collision_curve": collision_curve(config), "collision_points": found.points},
     )
 
 
@@ -145,13 +144,17 @@ def _find(
             for at, shard in enumerate(shards)
         }
 
-    num_band_bytes = count_documents(ingest) * config.num_bands * BAND_ROW_BYTES
+    num_documents = count_documents(ingest)
+    num_band_bytes = num_documents * config.num_bands * BAND_ROW_BYTES
     num_band_parts = count_parts(num_band_bytes, part_bytes)
     bands, ranked = of_shards("bands"), of_shards("ranked")
     pairs = of_parts("pairs", num_band_parts)
-    common = {**documents, **signing, "num_parts": num_band_parts}
-    tasks = tasks_of("sign", sign_shard, common, by_shard(bands=bands, ranked=ranked))
-    signed = engine.map(STAGE, folder, tasks)
+    sample = of_shards("sample")
+    common = {**documents, **signing, "num_parts": num_band_parts, "num_documents": num_documents}
+    own = by_shard(bands=bands, ranked=ranked, sample=sample)
+    signed = engine.map(STAGE, folder, tasks_of("sign", sign_shard, common, own))
+    common = {"samples": sample, "config": config, "key": signing["key"]}
+    [curve] = engine.map("curve", folder, tasks_of("measure", measure_curve, common, {"curve": {}}))
     common = {"bands": bands, "ranked": ranked, "containers_first": config.verify == "containment"}
     by_part = {part_key(part): {"part": part, "out": out} for part, out in enumerate(pairs)}
     paired = engine.map("pairs", folder, tasks_of("pair", pair_part, common, by_part))
@@ -190,4 +193,5 @@ def _find(
         samples,
         verified,
         num_passed_over=sum(each["passed_over"] for each in paired),
+        points=curve["points"],
     )

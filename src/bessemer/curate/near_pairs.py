@@ -19,28 +19,15 @@ from numba import njit
 
 from bessemer.config.data import FuzzyConfig
 from bessemer.curate.keepers import RANKED, order_best_first, read_scores, source_places
-from bessemer.curate.ledger import read_survivors
+from bessemer.curate.ledger import content_hashes, read_survivors
+from bessemer.curate.near_curve import sample_texts
+from bessemer.curate.near_signatures import bands_of, shingle_sets
 from bessemer.engine.shuffle import gather, look_up, scatter, write_part, write_run
-from bessemer.text.buffers import Hashes, Offsets
-from bessemer.text.character_shingles import character_shingles
-from bessemer.text.minhash import band_hashes, shingles, signatures
 
 MOST_PARTNERS = 64
 """Documents of a bucket that are compared with all others in it."""
 
 BAND_ROW_BYTES = 16  # a hash and a doc_id
-
-
-def shingle_sets(texts: pa.Array | pa.ChunkedArray, config: FuzzyConfig) -> tuple[Offsets, Hashes]:
-    """The sets of shingles of texts, as `minhash.shingles` returns them."""
-    make = shingles if config.shingle_unit == "words" else character_shingles
-    return make(texts, config.shingle_size)
-
-
-def bands_of(offsets: Offsets, hashes: Hashes, config: FuzzyConfig, key: int) -> Hashes:
-    """uint64 [sets, bands]: the band hashes of sets of shingles; `key` draws the hash functions."""
-    num_hashes = config.num_bands * config.rows_per_band
-    return band_hashes(signatures(offsets, hashes, num_hashes, seed=key), config.num_bands)
 
 
 def sign_shard(
@@ -52,14 +39,18 @@ def sign_shard(
     signals: Path | None,
     shard: str,
     num_parts: int,
+    num_documents: int,
     bands: Path,
     ranked: Path,
+    sample: Path,
 ) -> dict[str, Any]:
-    """Part the band hashes of one shard's surviving documents; write what they are ranked by.
+    """Part the band hashes of one shard's surviving documents; write what they are ranked by, and
+    some of their texts (of `num_documents` in all shards) for the curve.
 
     Scores are those of `signals`, if it is given; sources rank as in `best_first`.
     """
-    table = read_survivors(ingest, ledgers, shard, ["doc_id", "text", "source", "num_bytes"])
+    columns = ["doc_id", "text", "content_hash", "source", "num_bytes"]
+    table = read_survivors(ingest, ledgers, shard, columns)
     offsets, hashes = shingle_sets(table["text"].combine_chunks(), config)
     num_shingles = np.diff(offsets)
     made = bands_of(offsets, hashes, config, key)
@@ -77,6 +68,8 @@ def sign_shard(
         "source_place": source_places(table["source"], best_first),
     }
     write_run(ranked, pa.table(about, schema=RANKED))
+    content = content_hashes(table["content_hash"])[:, 0]
+    write_part(sample, sample_texts(table["text"], content, num_documents))
     return {"docs": len(has_any), "shingles": len(hashes)}
 
 

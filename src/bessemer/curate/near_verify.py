@@ -27,7 +27,7 @@ from bessemer.curate.clusters import (
 )
 from bessemer.curate.keepers import RANKED, order_best_first
 from bessemer.curate.ledger import read_survivors
-from bessemer.curate.near_pairs import shingle_sets
+from bessemer.curate.near_signatures import shingle_sets
 from bessemer.curate.pair_sample import count_bands, draw_pairs
 from bessemer.engine.shuffle import gather, read_range, scatter, write_part, write_run
 from bessemer.text.minhash import containment, jaccard

@@ -57,6 +57,7 @@ class Run:
     samples_per_rule: int = 3
     price_per_hour: float | None = None
     is_given: bool = False  # the rules stand in the run file
+    collisions: Mapping[str, Any] | None = None  # what the stage `fuzzy` says
 
 
 def rules_summary(run: Run) -> dict[str, Any]:
@@ -227,6 +228,7 @@ def _write_rest(folders: Mapping[str, Path], run: Run) -> dict[str, dict[str, An
     trained = {"num_parameters": parameters, "steps": 10, "tokens_seen": 640, "num_ranks": 1}
     return {
         "rules": rules_summary(run),
+        "fuzzy": {} if run.collisions is None else run.collisions,
         "split": sides,
         "train": trained
         | {"device": "cpu", "matmul_flops": 1e9, "interventions": run.interventions},
