@@ -24,10 +24,12 @@ from bessemer.curate.near_curve import sample_texts
 from bessemer.curate.near_signatures import bands_of, shingle_sets
 from bessemer.engine.shuffle import gather, look_up, scatter, write_part, write_run
 
-MOST_PARTNERS = 64
-"""Documents of a bucket that are compared with all others in it."""
+MOST_PARTNERS, FEWEST_PARTNERS, BUCKET_PAIRS = 64, 16, 2**18
+"""Bounds on the documents of a bucket that are compared with all others in it (`num_partners`)."""
 
 BAND_ROW_BYTES = 16  # a hash and a doc_id
+
+_PAIRS_AT_A_TIME = 1 << 23  # 64 MiB of keys
 
 
 def sign_shard(
@@ -88,10 +90,22 @@ def pair_part(
         rank = _rank(doc_id[crowded], ranked, containers_first)
         best_first = crowded[np.lexsort((rank, bucket[crowded]))]
         doc_id[crowded] = doc_id[best_first]
-    pairs = np.unique(_pairs_of_buckets(doc_id, starts, sizes), axis=0)
-    write_part(out, pa.table({"left": pairs[:, 0], "right": pairs[:, 1]}))
-    left_out = np.maximum(sizes - MOST_PARTNERS, 0)
+    nodes, node = np.unique(doc_id, return_inverse=True)
+    partners = num_partners(sizes)
+    left, right = np.divmod(_pair_keys(node, starts, sizes, partners, len(nodes)), len(nodes) or 1)
+    write_part(out, pa.table({"left": nodes[left], "right": nodes[right]}))
+    left_out = np.maximum(sizes - partners, 0)
     return {"passed_over": int((left_out * (left_out - 1) // 2).sum())}
+
+
+def num_partners(sizes: np.ndarray) -> np.ndarray:
+    """int64: of buckets of so many documents, how many are compared with all others in it.
+
+    Fewer of larger ones, so that a bucket has BUCKET_PAIRS pairs, or FEWEST_PARTNERS times its
+    documents if that is more: time is linear in documents.
+    """
+    found: np.ndarray = np.clip(BUCKET_PAIRS // sizes, FEWEST_PARTNERS, MOST_PARTNERS)
+    return found
 
 
 def _rank(doc_ids: np.ndarray, ranked: Sequence[Path], containers_first: bool) -> np.ndarray:
@@ -104,21 +118,45 @@ def _rank(doc_ids: np.ndarray, ranked: Sequence[Path], containers_first: bool) -
     return found
 
 
+def _pair_keys(
+    node: np.ndarray, starts: np.ndarray, sizes: np.ndarray, partners: np.ndarray, num_nodes: int
+) -> np.ndarray:
+    """int64 keys (smaller node * num_nodes + larger node) of the pairs of all buckets, sorted, each
+    once. Documents that share many bands are in as many buckets, so pairs are made of some buckets
+    at a time."""
+    firsts = np.minimum(partners, sizes)
+    ends = np.cumsum(firsts * sizes - firsts * (firsts + 1) // 2)
+    keys = np.empty(0, np.int64)
+    begin = 0
+    while begin < len(starts):
+        before = ends[begin - 1] if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, before + _PAIRS_AT_A_TIME, side="right")))
+        some = slice(begin, end)
+        made = _pairs_of_buckets(
+            node, starts[some], sizes[some], firsts[some], num_nodes, ends[end - 1] - before
+        )
+        keys = np.union1d(keys, made)
+        begin = end
+    return keys
+
+
 @njit(cache=True, nogil=True)
-def _pairs_of_buckets(doc_id: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """int64 pairs (the smaller id first) of the documents of each bucket: the first ones with all
-    that follow them."""
-    num_pairs = 0
-    for bucket in range(len(starts)):
-        for place in range(min(sizes[bucket], MOST_PARTNERS)):
-            num_pairs += sizes[bucket] - 1 - place
-    pairs = np.empty((num_pairs, 2), np.int64)
+def _pairs_of_buckets(
+    node: np.ndarray,
+    starts: np.ndarray,
+    sizes: np.ndarray,
+    firsts: np.ndarray,
+    num_nodes: int,
+    num_pairs: int,
+) -> np.ndarray:
+    """Keys of pairs of the first documents of each bucket with all that follow them."""
+    keys = np.empty(num_pairs, np.int64)
     filled = 0
     for bucket in range(len(starts)):
         end = starts[bucket] + sizes[bucket]
-        for first in range(starts[bucket], min(end, starts[bucket] + MOST_PARTNERS)):
+        for first in range(starts[bucket], starts[bucket] + firsts[bucket]):
             for second in range(first + 1, end):
-                pairs[filled, 0] = min(doc_id[first], doc_id[second])
-                pairs[filled, 1] = max(doc_id[first], doc_id[second])
+                a, b = node[first], node[second]
+                keys[filled] = min(a, b) * num_nodes + max(a, b)
                 filled += 1
-    return pairs
+    return keys

@@ -100,10 +100,12 @@ def verify_part(
     table = gather(documents, part)
     table = table.take(np.argsort(table["doc_id"].to_numpy())).combine_chunks()
     candidates = gather(pairs, part)
-    ends = np.stack([candidates["left"].to_numpy(), candidates["right"].to_numpy()], axis=1)
-    ends = np.unique(ends, axis=0)
     doc_ids = table["doc_id"].to_numpy()
-    places = np.searchsorted(doc_ids, ends)
+    left, right = (np.searchsorted(doc_ids, candidates[name]) for name in ("left", "right"))
+    # A pair that shares bands of several parts was told by each of them.
+    keys = np.unique(left * len(doc_ids) + right)
+    places = np.stack(np.divmod(keys, len(doc_ids) or 1), axis=1)
+    ends = doc_ids[places]
     sets = table["shingles"].combine_chunks()
     offsets, hashes = sets.offsets.to_numpy(), sets.values.to_numpy()
     measure = jaccard if config.verify == "jaccard" else containment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +12,11 @@ from pathlib import Path
 
 from tests.ledgers import read_decisions
 
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.data import CurateConfig, FuzzyConfig, SourceConfig
 from bessemer.core.storage import read_table
 from bessemer.curate.fuzzy_dedup import fuzzy
+from bessemer.curate.ingest import ingest
+from bessemer.curate.inventory import take_inventory
 from bessemer.engine.tasks import Engine
 
 # Two rows per band and many bands: a pair of similarity 0.5 is missed with odds of (1 - 0.5^2)^100.
@@ -76,6 +79,28 @@ def texts_by_id(*shards: Sequence[str]) -> dict[int, str]:
     }
 
 
+def ingest_jsonl(base: Path, *files: Sequence[str], shard_bytes: int = 2**20) -> Path:
+    """Ingest texts as the source "web", a file of JSONL each; the folder of the stage."""
+    base.mkdir(exist_ok=True)
+    for number, texts in enumerate(files):
+        rows = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        (base / f"{number}.jsonl").write_text(rows)
+    source = SourceConfig.model_validate({"name": "web", "kind": "web", "path": "*.jsonl"})
+    files_there = take_inventory([source], base)
+    curate = CurateConfig(shard_bytes=shard_bytes)
+    ingest(files_there, [source], curate, base / "ingest", Engine())
+    return base / "ingest"
+
+
+def read_texts(ingested: Path) -> dict[int, str]:
+    """doc_id -> text of all documents."""
+    return {
+        row["doc_id"]: row["text"]
+        for path in sorted((ingested / "documents").glob("*.parquet"))
+        for row in read_table(path, ["doc_id", "text"]).to_pylist()
+    }
+
+
 def drops_of(folder: Path) -> dict[int, int]:
     """document -> the one it was dropped for."""
     rows = read_decisions([folder]).to_pylist()
@@ -101,11 +126,7 @@ def find(
     )
     for sums in result.conservation:
         sums.check("fuzzy")
-    texts = {
-        row["doc_id"]: row["text"]
-        for path in sorted((ingested / "documents").glob("*.parquet"))
-        for row in read_table(path, ["doc_id", "text"]).to_pylist()
-    }
+    texts = read_texts(ingested)
     rule = {"jaccard": "near_duplicate", "containment": "contained"}[config.verify]
     for row in read_decisions([folder]).to_pylist():
         assert (row["rule"], row["bound"]) == (rule, config.min_similarity)

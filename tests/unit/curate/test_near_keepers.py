@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Callable
@@ -14,13 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.storage import read_table, write_table
-from bessemer.curate.ingest import ingest
-from bessemer.curate.inventory import take_inventory
 from bessemer.engine.tasks import Engine
 
-from .near import SURE, find, keepers_by_all_pairs, make_texts, texts_by_id
+from .near import (
+    SURE,
+    find,
+    ingest_jsonl,
+    keepers_by_all_pairs,
+    make_texts,
+    read_texts,
+    texts_by_id,
+)
 
 IngestTexts = Callable[..., Path]
 
@@ -80,22 +84,14 @@ def test_neither_order_nor_files_nor_shards_nor_workers_matter(
         base = tmp_path_factory.mktemp("order")
         mixed = data.draw(st.permutations(texts))
         cut = data.draw(st.integers(0, len(mixed)))
-        for name, part in (("a.jsonl", mixed[:cut]), ("b.jsonl", mixed[cut:])):
-            (base / name).write_text("".join(json.dumps({"text": text}) + "\n" for text in part))
-        source = SourceConfig.model_validate({"name": "web", "kind": "web", "path": "*.jsonl"})
-        curate = CurateConfig(shard_bytes=data.draw(st.sampled_from([2000, 2**20])))
-        ingested = base / "ingest"
-        ingest(take_inventory([source], base), [source], curate, ingested, Engine())
+        shard_bytes = data.draw(st.sampled_from([2000, 2**20]))
+        ingested = ingest_jsonl(base, mixed[:cut], mixed[cut:], shard_bytes=shard_bytes)
         engine = Engine(workers=data.draw(st.sampled_from([1, 2])))
-        part_bytes = data.draw(st.sampled_from([2**10, 2**27]))
+        part_bytes = data.draw(st.sampled_from([2**14, 2**27]))
         dropped = find(
             ingested, base / "fuzzy", SURE, ["web"], engine=engine, part_bytes=part_bytes
         )
-        rows = [
-            row
-            for path in sorted((ingested / "documents").glob("*.parquet"))
-            for row in read_table(path, ["doc_id", "text"]).to_pylist()
-        ]
-        assert len(rows) == len(texts)
-        kept.add(frozenset(row["text"] for row in rows if row["doc_id"] not in dropped))
+        there = read_texts(ingested)
+        assert len(there) == len(texts)
+        kept.add(frozenset(text for doc_id, text in there.items() if doc_id not in dropped))
     assert len(kept) == 1
