@@ -24,7 +24,7 @@ from bessemer.curate.near_curve import sample_texts
 from bessemer.curate.near_signatures import bands_of, shingle_sets
 from bessemer.engine.shuffle import gather, look_up, scatter, write_part, write_run
 
-MOST_PARTNERS, FEWEST_PARTNERS, BUCKET_PAIRS = 64, 16, 2**18
+MOST_PARTNERS, FEWEST_PARTNERS, BUCKET_PAIRS = 64, 8, 2**17
 """Bounds on the documents of a bucket that are compared with all others in it (`num_partners`)."""
 
 BAND_ROW_BYTES = 16  # a hash and a doc_id

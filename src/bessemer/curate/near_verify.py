@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from bessemer.config.data import FuzzyConfig
 from bessemer.core.keyed import derive_key, hash_indices
-from bessemer.core.schema import CLUSTER
+from bessemer.core.schema import CLUSTER, PAIR
+from bessemer.core.storage import concat_tables
 from bessemer.curate.clusters import (
     KEPT,
     choose_keepers,
@@ -28,13 +29,14 @@ from bessemer.curate.clusters import (
 from bessemer.curate.keepers import RANKED, order_best_first
 from bessemer.curate.ledger import read_survivors
 from bessemer.curate.near_signatures import shingle_sets
-from bessemer.curate.pair_sample import count_bands, draw_pairs
+from bessemer.curate.pair_sample import NUM_BANDS, count_bands, draw_pairs
 from bessemer.engine.shuffle import gather, read_range, scatter, write_part, write_run
 from bessemer.text.minhash import containment, jaccard
 
 NUM_LARGEST = 20  # clusters that are told one by one
 
 _KEY = derive_key("part of a component")
+_PAIRS_AT_A_TIME = 1 << 20
 
 
 def find_candidate_components(pairs: Sequence[Path], out: Path) -> dict[str, Any]:
@@ -99,29 +101,37 @@ def verify_part(
     of its pairs for people to look at (PAIR)."""
     table = gather(documents, part)
     table = table.take(np.argsort(table["doc_id"].to_numpy())).combine_chunks()
-    candidates = gather(pairs, part)
     doc_ids = table["doc_id"].to_numpy()
-    left, right = (np.searchsorted(doc_ids, candidates[name]) for name in ("left", "right"))
-    # A pair that shares bands of several parts was told by each of them.
-    keys = np.unique(left * len(doc_ids) + right)
-    places = np.stack(np.divmod(keys, len(doc_ids) or 1), axis=1)
-    ends = doc_ids[places]
+    keys = np.empty(0, np.int64)
+    for path in pairs:  # a pair that shares bands of several parts was told by each of them
+        told = gather([path], part)
+        left, right = (np.searchsorted(doc_ids, told[name]) for name in ("left", "right"))
+        keys = np.union1d(keys, left * len(doc_ids) + right)
     sets = table["shingles"].combine_chunks()
     offsets, hashes = sets.offsets.to_numpy(), sets.values.to_numpy()
     measure = jaccard if config.verify == "jaccard" else containment
-    similarity = measure(offsets, hashes, places[:, 0].copy(), places[:, 1].copy())
-    is_similar = similarity >= config.min_similarity
-    compared = {"left": ends[:, 0], "right": ends[:, 1], "similarity": similarity}
-    write_part(sample, draw_pairs(pa.table(compared | {"is_duplicate": is_similar})))
-    bands = {"compared": count_bands(similarity), "verified": count_bands(similarity[is_similar])}
-    kept_ends, similarity = ends[is_similar], similarity[is_similar]
-    ranked = table.select(RANKED.names).filter(np.isin(doc_ids, kept_ends))
+    drawn, compared, verified = [], np.zeros(NUM_BANDS, np.int64), np.zeros(NUM_BANDS, np.int64)
+    kept_ends, values = [np.empty((0, 2), np.int64)], [np.empty(0)]
+    for begin in range(0, len(keys), _PAIRS_AT_A_TIME):
+        left, right = np.divmod(keys[begin : begin + _PAIRS_AT_A_TIME], len(doc_ids))
+        similarity = measure(offsets, hashes, left, right)
+        is_similar = similarity >= config.min_similarity
+        ends = {"left": doc_ids[left], "right": doc_ids[right]}
+        told = ends | {"similarity": similarity, "is_duplicate": is_similar}
+        drawn.append(draw_pairs(pa.table(told)))
+        compared += count_bands(similarity)
+        verified += count_bands(similarity[is_similar])
+        kept_ends.append(np.stack(list(ends.values()), axis=1)[is_similar])
+        values.append(similarity[is_similar])
+    write_part(sample, draw_pairs(concat_tables(drawn, PAIR)))
+    similar, similarity = np.concatenate(kept_ends), np.concatenate(values)
+    ranked = table.select(RANKED.names).filter(np.isin(doc_ids, similar))
     order = order_best_first(ranked, containers_first=config.verify == "containment")
-    largest = _decide(ranked["doc_id"].to_numpy()[order], kept_ends, similarity, drops, clusters)
+    largest = _decide(ranked["doc_id"].to_numpy()[order], similar, similarity, drops, clusters)
     return {
-        "candidates": len(ends),
-        "verified": len(kept_ends),
-        "bands": bands,
+        "candidates": len(keys),
+        "verified": len(similar),
+        "bands": {"compared": compared.tolist(), "verified": verified.tolist()},
         "largest_clusters": largest,
     }
 

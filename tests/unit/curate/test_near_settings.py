@@ -167,6 +167,6 @@ def test_five_thousand_near_copies_of_a_page_are_cleared_to_the_best(tmp_path: P
 
 
 def test_pairs_of_a_bucket_grow_with_its_documents_not_with_their_square() -> None:
-    sizes = np.array([1, 64, 4096, 8192, 16384, 10**6])
-    assert num_partners(sizes).tolist() == [64, 64, 64, 32, 16, 16]
-    assert (num_partners(sizes) * sizes <= np.maximum(BUCKET_PAIRS, 16 * sizes)).all()
+    sizes = np.array([1, 64, 2048, 4096, 16384, 10**6])
+    assert num_partners(sizes).tolist() == [64, 64, 64, 32, 8, 8]
+    assert (num_partners(sizes) * sizes <= np.maximum(BUCKET_PAIRS, 8 * sizes)).all()
