@@ -233,6 +233,16 @@ class NormaliseConfig(Section):
     """A menu, as lines of few words, that stands both at the top and at the bottom is cut."""
 
 
+class KnownConfig(Section):
+    """One `[[curate.known]]`: documents that another run kept. What is like one is dropped."""
+
+    path: str
+    """Folder that `bessemer curate index` wrote, relative to the run file."""
+    digest: str | None = None
+    """xxh3-128 of its index.json, taken when the run file is read; one given here must be the
+    same."""
+
+
 class CurateConfig(Section):
     """`[curate]`: what is kept of what was read."""
 
@@ -285,6 +295,7 @@ class CurateConfig(Section):
     urls: UrlsConfig = UrlsConfig()
     pii: PiiConfig = PiiConfig()
     fuzzy: FuzzyConfig = FuzzyConfig()
+    known: Annotated[tuple[KnownConfig, ...], Field(strict=False)] = ()
     language: LanguageConfig = LanguageConfig()
     quality: QualityConfig | None = None
 

@@ -30,6 +30,8 @@ from bessemer.curate.duplicates import (
     write_ledger,
 )
 from bessemer.curate.keepers import order_sources, source_places
+from bessemer.curate.known_index import KnownShard
+from bessemer.curate.known_rows import by_known, take_hashes
 from bessemer.curate.ledger import content_hashes, list_shards, read_survivors
 from bessemer.engine.shuffle import count_parts, gather, scatter, write_run
 from bessemer.engine.tasks import Engine, tasks_of
@@ -47,10 +49,13 @@ def exact(
     engine: Engine,
     part_bytes: int = 2**27,
     source_priority: Sequence[str] = (),
+    known: Sequence[KnownShard] = (),
 ) -> StageResult:
-    """Drop all but one of each group of equal documents that `ledgers` left."""
+    """Drop all but one of each group of equal documents that `ledgers` left, and all that are equal
+    to one that is `known` from other runs."""
     parts = parts_folder(folder, part_bytes)
-    num_parts = count_parts(count_documents(ingest) * _ROW_BYTES, part_bytes)
+    num_docs = count_documents(ingest) + sum(shard.docs for shard in known)
+    num_parts = count_parts(num_docs * _ROW_BYTES, part_bytes)
     shards = list_shards(ingest / DOCUMENTS)
     hashes = [parts / "hashes" / f"{shard_key(shard)}.arrow" for shard in shards]
     runs = [parts / "drops" / f"{part_key(part)}.arrow" for part in range(num_parts)]
@@ -61,15 +66,23 @@ def exact(
         shard_key(shard): {"shard": shard, "out": out}
         for shard, out in zip(shards, hashes, strict=True)
     }
-    engine.map(STAGE, parts, tasks_of("hash", hash_shard, common, by_shard))
+    known_hashes = [parts / "known" / f"{part_key(at)}.arrow" for at in range(len(known))]
+    own_of_known = by_known(known, out=known_hashes)
+    engine.map(
+        STAGE,
+        parts,
+        tasks_of("hash", hash_shard, common, by_shard)
+        + tasks_of("hash-known", take_hashes, {"num_parts": num_parts}, own_of_known),
+    )
+    hashes = known_hashes + hashes
     by_part = {
         part_key(part): {"part": part, "drops": runs[part], "copies": copies[part]}
         for part in range(num_parts)
     }
     engine.map("equal", parts, tasks_of("match", match_part, {"hashes": hashes}, by_part))
     write_tables(folder / COPIES, rows_of_runs(copies, ingest), COPY_COUNT)
-    told = {"runs": runs, "stage": STAGE, "rule": RULE}
-    return StageResult(conservation=write_ledger(ingest, ledgers, sources, folder, engine, **told))
+    told = {"runs": runs, "stage": STAGE, "rule": RULE, "known": known}
+    return write_ledger(ingest, ledgers, sources, folder, engine, **told)
 
 
 def hash_shard(
@@ -100,11 +113,11 @@ def match_part(hashes: Sequence[Path], part: int, drops: Path, copies: Path) -> 
     is_first[1:] = (halves[1:] != halves[:-1]).any(axis=1)
     group = np.cumsum(is_first) - 1
     keeper, num_copies = doc_id[is_first], np.bincount(group).astype(np.int32)
-    found = np.flatnonzero(~is_first)
+    found = np.flatnonzero(~is_first & (doc_id >= 0))
     found = found[np.argsort(doc_id[found])]
     evidence = keeper[group[found]]
     write_run(drops, pa.table({"doc_id": doc_id[found], "evidence_doc_id": evidence}))
-    repeated = np.flatnonzero(num_copies > 1)
+    repeated = np.flatnonzero((num_copies > 1) & (keeper >= 0))
     repeated = repeated[np.argsort(keeper[repeated])]
     counted = {"doc_id": keeper[repeated], "num_copies": num_copies[repeated]}
     write_run(copies, pa.table(counted, schema=COPY_COUNT))

@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 
 from bessemer.config.data import FuzzyConfig
-from bessemer.core.keyed import derive_key
 from bessemer.core.layout import CLUSTERS, DOCUMENTS, PAIRS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import CLUSTER, PAIR
@@ -33,6 +32,8 @@ from bessemer.curate.duplicates import (
     write_ledger,
 )
 from bessemer.curate.keepers import order_sources
+from bessemer.curate.known_index import KnownShard, signing_key
+from bessemer.curate.known_rows import by_known, place_known, take_bands
 from bessemer.curate.ledger import list_shards
 from bessemer.curate.near_curve import collision_curve, measure_curve
 from bessemer.curate.near_pairs import BAND_ROW_BYTES, pair_part, sign_shard
@@ -75,25 +76,29 @@ def fuzzy(
     part_bytes: int = 2**27,
     source_priority: Sequence[str] = (),
     signals: Path | None = None,
+    known: Sequence[KnownShard] = (),
 ) -> StageResult:
     """Drop documents that are nearly equal to a better one that is kept, or contained in one.
 
-    `signals` is the folder of that stage, if it has scores of a quality model.
+    `signals` is the folder of that stage, if it has scores of a quality model. Documents of other
+    runs that are `known` are better than any of this one.
     """
     found = _Found([], [], [], [], 0, [])
     if config.enabled:
         parts = parts_folder(folder, part_bytes)
-        signing = {"config": config, "key": derive_key(seed, STAGE), "signals": signals}
+        signing = {"config": config, "key": signing_key(seed), "signals": signals}
         signing |= {"best_first": order_sources(sources, source_priority)}
-        found = _find(ingest, ledgers, config, signing, parts, engine, part_bytes)
+        found = _find(ingest, ledgers, config, signing, known, parts, engine, part_bytes)
     write_tables(folder / CLUSTERS, rows_of_runs(found.clusters, ingest), CLUSTER)
     samples = [gather([path], 0) for path in found.samples]
     write_table(folder / PAIRS, draw_pairs(concat_tables(samples, PAIR)))
     told = {"stage": STAGE, "rule": RULES[config.verify], "bound": config.min_similarity}
-    sums = write_ledger(ingest, ledgers, sources, folder, engine, runs=found.drops, **told)
+    told |= {"runs": found.drops, "known": known}
+    written = write_ledger(ingest, ledgers, sources, folder, engine, **told)
     return StageResult(
-        conservation=sums,
-        summary=_sum_up(found.verified)
+        conservation=written.conservation,
+        summary=written.summary
+        | _sum_up(found.verified)
         | {"num_passed_over": found.num_passed_over}
         | {"collision_curve": collision_curve(config), "collision_points": found.points},
     )
@@ -121,6 +126,7 @@ def _find(
     ledgers: Sequence[Path],
     config: FuzzyConfig,
     signing: dict[str, Any],
+    known: Sequence[KnownShard],
     folder: Path,
     engine: Engine,
     part_bytes: int,
@@ -137,6 +143,9 @@ def _find(
     def of_parts(name: str, num_parts: int) -> list[Path]:
         return [folder / name / f"{part_key(part)}.arrow" for part in range(num_parts)]
 
+    def of_known(name: str) -> list[Path]:
+        return [folder / "known" / name / f"{part_key(at)}.arrow" for at in range(len(known))]
+
     def by_shard(**own: Sequence[Path]) -> dict[str, dict[str, Any]]:
         """Arguments of the tasks of shards: a file of each for every name."""
         return {
@@ -145,17 +154,26 @@ def _find(
         }
 
     num_documents = count_documents(ingest)
-    num_band_bytes = num_documents * config.num_bands * BAND_ROW_BYTES
+    num_known = sum(shard.docs for shard in known)
+    num_band_bytes = (num_documents + num_known) * config.num_bands * BAND_ROW_BYTES
     num_band_parts = count_parts(num_band_bytes, part_bytes)
     bands, ranked = of_shards("bands"), of_shards("ranked")
     pairs = of_parts("pairs", num_band_parts)
     sample = of_shards("sample")
     common = {**documents, **signing, "num_parts": num_band_parts, "num_documents": num_documents}
     own = by_shard(bands=bands, ranked=ranked, sample=sample)
-    signed = engine.map(STAGE, folder, tasks_of("sign", sign_shard, common, own))
+    known_bands, known_ranked = of_known("bands"), of_known("ranked")
+    of_others = by_known(known, bands=known_bands, ranked=known_ranked)
+    signed = engine.map(
+        STAGE,
+        folder,
+        tasks_of("sign", sign_shard, common, own)
+        + tasks_of("sign-known", take_bands, {"num_parts": num_band_parts}, of_others),
+    )
     common = {"samples": sample, "config": config, "key": signing["key"]}
     [curve] = engine.map("curve", folder, tasks_of("measure", measure_curve, common, {"curve": {}}))
-    common = {"bands": bands, "ranked": ranked, "containers_first": config.verify == "containment"}
+    common = {"bands": known_bands + bands, "ranked": known_ranked + ranked}
+    common |= {"containers_first": config.verify == "containment"}
     by_part = {part_key(part): {"part": part, "out": out} for part, out in enumerate(pairs)}
     paired = engine.map("pairs", folder, tasks_of("pair", pair_part, common, by_part))
 
@@ -171,12 +189,19 @@ def _find(
         part_key(part): {"pairs": source, "out": out}
         for part, (source, out) in enumerate(zip(pairs, parted, strict=True))
     }
-    tasks = tasks_of("place", place_documents, common, by_shard(ranked=ranked, out=placed))
-    engine.map("documents", folder, tasks + tasks_of("part", place_pairs, into, by_part))
+    known_placed = of_known("documents")
+    of_others = by_known(known, ranked=known_ranked, out=known_placed)
+    engine.map(
+        "documents",
+        folder,
+        tasks_of("place", place_documents, common, by_shard(ranked=ranked, out=placed))
+        + tasks_of("place-known", place_known, into, of_others)
+        + tasks_of("part", place_pairs, into, by_part),
+    )
 
     drops, clusters = of_parts("drops", num_parts), of_parts("clusters", num_parts)
     samples = of_parts("samples", num_parts)
-    common = {"documents": placed, "pairs": parted, "config": config}
+    common = {"documents": known_placed + placed, "pairs": parted, "config": config}
     by_part = {
         part_key(part): {
             "part": part,

@@ -93,7 +93,9 @@ def pair_part(
     nodes, node = np.unique(doc_id, return_inverse=True)
     partners = num_partners(sizes)
     left, right = np.divmod(_pair_keys(node, starts, sizes, partners, len(nodes)), len(nodes) or 1)
-    write_part(out, pa.table({"left": nodes[left], "right": nodes[right]}))
+    pairs = pa.table({"left": nodes[left], "right": nodes[right]})
+    # Of two known documents (curate/known_index.py) none is ours to drop.
+    write_part(out, pairs.filter(nodes[right] >= 0))
     left_out = np.maximum(sizes - partners, 0)
     return {"passed_over": int((left_out * (left_out - 1) // 2).sum())}
 

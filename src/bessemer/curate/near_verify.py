@@ -55,6 +55,11 @@ def find_candidate_components(pairs: Sequence[Path], out: Path) -> dict[str, Any
     return {"docs": len(nodes)}
 
 
+def part_of(components: np.ndarray) -> np.ndarray:
+    """What components are parted by: uint64, spread evenly."""
+    return hash_indices(_KEY, components)
+
+
 def place_documents(
     ingest: Path,
     ledgers: Sequence[Path],
@@ -74,7 +79,7 @@ def place_documents(
     offsets, hashes = shingle_sets(table["text"].filter(is_paired).combine_chunks(), config)
     sets = pa.LargeListArray.from_arrays(offsets, hashes)
     rows = gather([ranked], 0).filter(is_paired).append_column("shingles", sets)
-    scatter(out, rows, hash_indices(_KEY, known["component"].to_numpy()), num_parts)
+    scatter(out, rows, part_of(known["component"].to_numpy()), num_parts)
     return {"docs": len(rows)}
 
 
@@ -83,8 +88,7 @@ def place_pairs(pairs: Path, components: Path, num_parts: int, out: Path) -> dic
     table, known = gather([pairs], 0), gather([components], 0)
     left = table["left"].to_numpy()
     place = np.searchsorted(known["doc_id"].to_numpy(), left)
-    key = hash_indices(_KEY, known["component"].to_numpy()[place])
-    scatter(out, table, key, num_parts)
+    scatter(out, table, part_of(known["component"].to_numpy()[place]), num_parts)
     return {"pairs": len(left)}
 
 
@@ -109,6 +113,7 @@ def verify_part(
         keys = np.union1d(keys, left * len(doc_ids) + right)
     sets = table["shingles"].combine_chunks()
     offsets, hashes = sets.offsets.to_numpy(), sets.values.to_numpy()
+    num_shingles = np.diff(offsets)
     measure = jaccard if config.verify == "jaccard" else containment
     drawn, compared, verified = [], np.zeros(NUM_BANDS, np.int64), np.zeros(NUM_BANDS, np.int64)
     kept_ends, values = [np.empty((0, 2), np.int64)], [np.empty(0)]
@@ -116,9 +121,12 @@ def verify_part(
         left, right = np.divmod(keys[begin : begin + _PAIRS_AT_A_TIME], len(doc_ids))
         similarity = measure(offsets, hashes, left, right)
         is_similar = similarity >= config.min_similarity
+        is_own = doc_ids[left] >= 0  # of known documents there is nothing to show
+        if config.verify == "containment":  # a known excerpt does not drop what contains it
+            is_similar &= is_own | (num_shingles[left] >= num_shingles[right])
         ends = {"left": doc_ids[left], "right": doc_ids[right]}
-        told = ends | {"similarity": similarity, "is_duplicate": is_similar}
-        drawn.append(draw_pairs(pa.table(told)))
+        told = pa.table(ends | {"similarity": similarity, "is_duplicate": is_similar})
+        drawn.append(draw_pairs(told.filter(is_own)))
         compared += count_bands(similarity)
         verified += count_bands(similarity[is_similar])
         kept_ends.append(np.stack(list(ends.values()), axis=1)[is_similar])
@@ -141,7 +149,8 @@ def _decide(
 ) -> list[dict[str, int]]:
     """Write what follows of similar `pairs` of documents; `ranked` are their ids, best first.
 
-    Returns the largest clusters.
+    Known documents (negative ids) are before all others and stay; they are in no cluster, though
+    they may join one together. Returns the largest clusters.
     """
     by_id = np.argsort(ranked)
     nodes = by_id[np.searchsorted(ranked, pairs, sorter=by_id)].astype(np.int64)
@@ -163,9 +172,10 @@ def _decide(
             }
         ),
     )
+    own = np.flatnonzero(ranked >= 0)
     smallest = np.full(len(ranked), np.iinfo(np.int64).max)
-    np.minimum.at(smallest, component, ranked)
-    num_docs = np.bincount(component, minlength=len(ranked))
+    np.minimum.at(smallest, component[own], ranked[own])
+    num_docs = np.bincount(component[own], minlength=len(ranked))
     table = pa.table(
         {
             "doc_id": ranked,
@@ -174,7 +184,7 @@ def _decide(
             "is_keeper": keeper == KEPT,
         },
         schema=CLUSTER,
-    ).take(by_id)
+    ).take(by_id[ranked[by_id] >= 0])
     write_run(clusters, table)
     return largest_clusters(table)
 

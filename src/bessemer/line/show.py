@@ -199,6 +199,11 @@ def audit(page: Path) -> None:
     make_console().print(f"audit   {_short(page)}")
 
 
+def indexed(folder: Path, num_documents: int) -> None:
+    """Where an index is, and what it is of."""
+    make_console().print(f"index   {_short(folder.resolve())}: {num_documents:,} documents")
+
+
 def status(workspace: Workspace) -> None:
     """One row per stage of a run."""
     table = make_table(

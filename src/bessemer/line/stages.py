@@ -115,6 +115,12 @@ def _priority_settings(config: RunConfig) -> dict[str, Any]:
     return {"source_priority": list(order_sources(names, config.curate.source_priority))}
 
 
+def _known_settings(config: RunConfig) -> dict[str, Any]:
+    """Documents of other runs by the digests of their indexes, wherever they lie."""
+    known = config.curate.known
+    return {"known": [each.digest for each in known]} if known else {}
+
+
 # Words are cut by the character classes of the running Python's Unicode tables.
 _UNICODE = {"unicode": unicodedata.unidata_version}
 
@@ -163,7 +169,7 @@ STAGES: tuple[Stage, ...] = (
         name="exact",
         version=2,
         inputs=("ingest", "rules", "mask"),
-        settings=_priority_settings,
+        settings=lambda config: _priority_settings(config) | _known_settings(config),
         work=run_exact,
         warnings=_warn_of_losses,
     ),
@@ -174,6 +180,7 @@ STAGES: tuple[Stage, ...] = (
         settings=lambda config: {
             "seed": config.run.seed,
             **_priority_settings(config),
+            **_known_settings(config),
             **_plain(config.curate.fuzzy),
             **_UNICODE,
         },
