@@ -16,7 +16,7 @@ import typer
 from bessemer.cli.execute import run, status
 from bessemer.cli.inquire import audit, explain, generate, trace, whatif
 from bessemer.cli.prepare import check, drill, dryrun, parity, plan
-from bessemer.cli.tools import export_tokens, tokenizer_report, train_quality
+from bessemer.cli.tools import export_tokens, index_documents, tokenizer_report, train_quality
 from bessemer.core.errors import BessemerError
 
 Verb = Callable[..., None]
@@ -31,7 +31,11 @@ VERBS: tuple[Verb, ...] = (
 GROUPS: tuple[tuple[str, str, dict[str, Verb]], ...] = (
     ("tokenizer", "The tokenizer of a run.", {"report": tokenizer_report}),
     ("tokens", "The tokens of a run.", {"export": export_tokens}),
-    ("curate", "What curation needs beside a run.", {"train-quality": train_quality}),
+    (
+        "curate",
+        "What curation needs beside a run.",
+        {"train-quality": train_quality, "index": index_documents},
+    ),
 )
 """Name, help and verbs of each group."""
 

@@ -54,6 +54,18 @@ def export_tokens(
     show_tokens.export(output, api.export_tokens(target, form, output))
 
 
+def index_documents(
+    target: Target,
+    out: Annotated[Path, typer.Option(help="A new folder to write to.", metavar="DIR")],
+) -> None:
+    """Write an index of the documents that a run kept, for runs that come after it: they name it in
+    `[[curate.known]]`, and what is like one of these documents is dropped there."""
+    from bessemer.core.events import Terminal
+    from bessemer.line import api, show
+
+    show.indexed(out, api.index_documents(target, out, Terminal()))
+
+
 def train_quality(
     out: Annotated[Path, typer.Option(help="The file to write.", metavar="FILE")],
     good: Annotated[

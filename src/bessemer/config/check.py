@@ -142,6 +142,15 @@ def _compared(sources: tuple[SourceConfig, ...], curate: CurateConfig) -> Iterat
         yield Fault("curate.lines.enabled", what)
 
 
+def _source_priority(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
+    for name, count in Counter(curate.source_priority).items():
+        if name not in names:
+            what = f"no source {name!r}; sources: {', '.join(names)}"
+            yield Fault("curate.source_priority", what)
+        if count > 1:
+            yield Fault("curate.source_priority", f"{name!r} is given {count} times; once will do")
+
+
 def _tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
     given = tokenizer.model_fields_set
     special = tokenizer.special_tokens
@@ -308,6 +317,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("source_names", "curate"), _rules),
     (("source_names", "curate"), _lines),
     (("source", "curate"), _compared),
+    (("source_names", "curate"), _source_priority),
     (("curate",), _languages),
     (("tokenizer",), _tokenizer),
     (("model",), _model_dims),

@@ -7,6 +7,7 @@ FILES = "files.parquet"  # ingest: the source files
 SHARD_RANGES = "shards.parquet"  # ingest: which shard holds which documents
 DECISIONS = "decisions"  # ingest, rules, mask, exact, fuzzy, lines: the ledger, a file per shard
 SIGNALS = "signals"  # signals: a Parquet file per shard
+COPIES = "copies.parquet"  # exact
 CLUSTERS = "clusters.parquet"  # fuzzy
 PAIRS = "pairs.parquet"  # fuzzy: compared pairs, drawn for the audit
 SPLITS = "splits"  # split: a Parquet file per shard

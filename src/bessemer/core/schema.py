@@ -79,6 +79,13 @@ DECISION = pa.schema(
     ]
 )
 
+COPY_COUNT = pa.schema(  # a row per document that was kept of several with the same text
+    [
+        ("doc_id", pa.int64()),
+        ("num_copies", pa.int32()),  # documents with its text, itself included
+    ]
+)
+
 CLUSTER = pa.schema(
     [
         ("doc_id", pa.int64()),

@@ -122,6 +122,8 @@ def needed_families(sources: Sequence[SourceConfig], curate: CurateConfig) -> tu
     """The families that a run measures, in their order."""
     bounded = {rule.name for source in sources for rule in rules_for(source, curate)}
     always = {*curate.measure, *(["language"] if curate.languages else [])}
+    if curate.quality:  # its score decides, too, which of near-duplicates is kept
+        always.add("model")
     return tuple(
         family
         for family, about in FAMILIES.items()

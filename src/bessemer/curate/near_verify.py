@@ -1,4 +1,5 @@
-"""Which pairs are near-duplicates: the sets of shingles are compared, and the best is kept.
+"""Which pairs are near-duplicates: the sets of shingles are compared, and the best is kept
+(curate/keepers.py).
 
 Pairs that may be chain documents together; each such component is verified in one place, with all
 its pairs and the shingles of its documents, so that no part needs another.
@@ -14,8 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bessemer.config.data import FuzzyConfig
 from bessemer.core.keyed import derive_key, hash_indices
-from bessemer.core.schema import CLUSTER
+from bessemer.core.schema import CLUSTER, PAIR
+from bessemer.core.storage import concat_tables
 from bessemer.curate.clusters import (
     KEPT,
     choose_keepers,
@@ -23,14 +26,17 @@ from bessemer.curate.clusters import (
     join_edges,
     settle,
 )
+from bessemer.curate.keepers import RANKED, order_best_first
 from bessemer.curate.ledger import read_survivors
-from bessemer.curate.pair_sample import count_bands, draw_pairs
+from bessemer.curate.near_signatures import shingle_sets
+from bessemer.curate.pair_sample import NUM_BANDS, count_bands, draw_pairs
 from bessemer.engine.shuffle import gather, read_range, scatter, write_part, write_run
-from bessemer.text.minhash import jaccard, shingles
+from bessemer.text.minhash import containment, jaccard
 
 NUM_LARGEST = 20  # clusters that are told one by one
 
 _KEY = derive_key("part of a component")
+_PAIRS_AT_A_TIME = 1 << 20
 
 
 def find_candidate_components(pairs: Sequence[Path], out: Path) -> dict[str, Any]:
@@ -49,30 +55,31 @@ def find_candidate_components(pairs: Sequence[Path], out: Path) -> dict[str, Any
     return {"docs": len(nodes)}
 
 
+def part_of(components: np.ndarray) -> np.ndarray:
+    """What components are parted by: uint64, spread evenly."""
+    return hash_indices(_KEY, components)
+
+
 def place_documents(
     ingest: Path,
     ledgers: Sequence[Path],
-    words_per_shingle: int,
+    config: FuzzyConfig,
     shard: str,
+    ranked: Path,
     components: Path,
     num_parts: int,
     out: Path,
 ) -> dict[str, Any]:
     """Part the shingles of one shard's documents that are in a pair, by their components."""
-    table = read_survivors(ingest, ledgers, shard, ["doc_id", "text", "num_bytes"])
+    table = read_survivors(ingest, ledgers, shard, ["doc_id", "text"])
     doc_ids = table["doc_id"].to_numpy()
     first, last = (doc_ids[0], doc_ids[-1]) if len(doc_ids) else (0, -1)
     known = read_range([components], first, last)
-    table = table.filter(np.isin(doc_ids, known["doc_id"].to_numpy()))
-    offsets, hashes = shingles(table["text"].combine_chunks(), words_per_shingle)
-    rows = pa.table(
-        {
-            "doc_id": table["doc_id"],
-            "num_bytes": table["num_bytes"],
-            "shingles": pa.LargeListArray.from_arrays(offsets, hashes),
-        }
-    )
-    scatter(out, rows, hash_indices(_KEY, known["component"].to_numpy()), num_parts)
+    is_paired = np.isin(doc_ids, known["doc_id"].to_numpy())
+    offsets, hashes = shingle_sets(table["text"].filter(is_paired).combine_chunks(), config)
+    sets = pa.LargeListArray.from_arrays(offsets, hashes)
+    rows = gather([ranked], 0).filter(is_paired).append_column("shingles", sets)
+    scatter(out, rows, part_of(known["component"].to_numpy()), num_parts)
     return {"docs": len(rows)}
 
 
@@ -81,66 +88,70 @@ def place_pairs(pairs: Path, components: Path, num_parts: int, out: Path) -> dic
     table, known = gather([pairs], 0), gather([components], 0)
     left = table["left"].to_numpy()
     place = np.searchsorted(known["doc_id"].to_numpy(), left)
-    key = hash_indices(_KEY, known["component"].to_numpy()[place])
-    scatter(out, table, key, num_parts)
+    scatter(out, table, part_of(known["component"].to_numpy()[place]), num_parts)
     return {"pairs": len(left)}
 
 
 def verify_part(
     documents: Sequence[Path],
     pairs: Sequence[Path],
+    config: FuzzyConfig,
     part: int,
-    min_jaccard: float,
     drops: Path,
     clusters: Path,
     sample: Path,
 ) -> dict[str, Any]:
     """Compare the pairs of one part; write whom it drops for whom, its clusters (CLUSTER), and some
     of its pairs for people to look at (PAIR)."""
-    table = gather(documents, part).sort_by("doc_id")
-    candidates = gather(pairs, part)
-    ends = np.stack([candidates["left"].to_numpy(), candidates["right"].to_numpy()], axis=1)
-    ends = np.unique(ends, axis=0)
+    table = gather(documents, part)
+    table = table.take(np.argsort(table["doc_id"].to_numpy())).combine_chunks()
     doc_ids = table["doc_id"].to_numpy()
-    places = np.searchsorted(doc_ids, ends)
+    keys = np.empty(0, np.int64)
+    for path in pairs:  # a pair that shares bands of several parts was told by each of them
+        told = gather([path], part)
+        left, right = (np.searchsorted(doc_ids, told[name]) for name in ("left", "right"))
+        keys = np.union1d(keys, left * len(doc_ids) + right)
     sets = table["shingles"].combine_chunks()
     offsets, hashes = sets.offsets.to_numpy(), sets.values.to_numpy()
-    similarity = jaccard(offsets, hashes, places[:, 0].copy(), places[:, 1].copy())
-    is_similar = similarity >= min_jaccard
-    compared = {"left": ends[:, 0], "right": ends[:, 1], "similarity": similarity}
-    write_part(sample, draw_pairs(pa.table(compared | {"is_duplicate": is_similar})))
-    bands = {"compared": count_bands(similarity), "verified": count_bands(similarity[is_similar])}
-    kept_ends, similarity = ends[is_similar], similarity[is_similar]
-    in_pairs = np.isin(doc_ids, kept_ends)
-    largest = _decide(
-        doc_ids[in_pairs],
-        table["num_bytes"].to_numpy()[in_pairs],
-        kept_ends,
-        similarity,
-        drops,
-        clusters,
-    )
+    num_shingles = np.diff(offsets)
+    measure = jaccard if config.verify == "jaccard" else containment
+    drawn, compared, verified = [], np.zeros(NUM_BANDS, np.int64), np.zeros(NUM_BANDS, np.int64)
+    kept_ends, values = [np.empty((0, 2), np.int64)], [np.empty(0)]
+    for begin in range(0, len(keys), _PAIRS_AT_A_TIME):
+        left, right = np.divmod(keys[begin : begin + _PAIRS_AT_A_TIME], len(doc_ids))
+        similarity = measure(offsets, hashes, left, right)
+        is_similar = similarity >= config.min_similarity
+        is_own = doc_ids[left] >= 0  # of known documents there is nothing to show
+        if config.verify == "containment":  # a known excerpt does not drop what contains it
+            is_similar &= is_own | (num_shingles[left] >= num_shingles[right])
+        ends = {"left": doc_ids[left], "right": doc_ids[right]}
+        told = pa.table(ends | {"similarity": similarity, "is_duplicate": is_similar})
+        drawn.append(draw_pairs(told.filter(is_own)))
+        compared += count_bands(similarity)
+        verified += count_bands(similarity[is_similar])
+        kept_ends.append(np.stack(list(ends.values()), axis=1)[is_similar])
+        values.append(similarity[is_similar])
+    write_part(sample, draw_pairs(concat_tables(drawn, PAIR)))
+    similar, similarity = np.concatenate(kept_ends), np.concatenate(values)
+    ranked = table.select(RANKED.names).filter(np.isin(doc_ids, similar))
+    order = order_best_first(ranked, containers_first=config.verify == "containment")
+    largest = _decide(ranked["doc_id"].to_numpy()[order], similar, similarity, drops, clusters)
     return {
-        "candidates": len(ends),
-        "verified": len(kept_ends),
-        "bands": bands,
+        "candidates": len(keys),
+        "verified": len(similar),
+        "bands": {"compared": compared.tolist(), "verified": verified.tolist()},
         "largest_clusters": largest,
     }
 
 
 def _decide(
-    doc_ids: np.ndarray,
-    num_bytes: np.ndarray,
-    pairs: np.ndarray,
-    similarity: np.ndarray,
-    drops: Path,
-    clusters: Path,
+    ranked: np.ndarray, pairs: np.ndarray, similarity: np.ndarray, drops: Path, clusters: Path
 ) -> list[dict[str, int]]:
-    """The longest document is best, then the smallest doc_id.
+    """Write what follows of similar `pairs` of documents; `ranked` are their ids, best first.
 
-    Returns the largest clusters.
+    Known documents (negative ids) are before all others and stay; they are in no cluster, though
+    they may join one together. Returns the largest clusters.
     """
-    ranked = doc_ids[np.lexsort((doc_ids, -num_bytes))]  # node -> doc_id, best first
     by_id = np.argsort(ranked)
     nodes = by_id[np.searchsorted(ranked, pairs, sorter=by_id)].astype(np.int64)
     left, right = np.ascontiguousarray(nodes[:, 0]), np.ascontiguousarray(nodes[:, 1])
@@ -161,9 +172,10 @@ def _decide(
             }
         ),
     )
+    own = np.flatnonzero(ranked >= 0)
     smallest = np.full(len(ranked), np.iinfo(np.int64).max)
-    np.minimum.at(smallest, component, ranked)
-    num_docs = np.bincount(component, minlength=len(ranked))
+    np.minimum.at(smallest, component[own], ranked[own])
+    num_docs = np.bincount(component[own], minlength=len(ranked))
     table = pa.table(
         {
             "doc_id": ranked,
@@ -172,7 +184,7 @@ def _decide(
             "is_keeper": keeper == KEPT,
         },
         schema=CLUSTER,
-    ).take(by_id)
+    ).take(by_id[ranked[by_id] >= 0])
     write_run(clusters, table)
     return largest_clusters(table)
 

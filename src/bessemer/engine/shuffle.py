@@ -80,6 +80,27 @@ def read_range(paths: Iterable[Path], first: int, last: int) -> pa.Table:
     return table.take(np.argsort(table["doc_id"].to_numpy(), kind="stable"))
 
 
+def look_up(paths: Iterable[Path], doc_ids: np.ndarray) -> pa.Table:
+    """The rows of runs with these ids (sorted, unique), sorted by doc_id; of a run no more is read
+    than holds them.
+
+    IntegrityError if a file is missing or damaged.
+    """
+    parts = []
+    for path in paths:
+        with _opened(path) as reader:
+            batch = reader.get_batch(0)
+            there = batch["doc_id"].to_numpy()
+            begin, end = np.searchsorted(doc_ids, there[[0, -1]]) if len(there) else (0, 0)
+            wanted = doc_ids[begin : end + 1]
+            places = np.searchsorted(there, wanted)
+            is_there = places < len(there)
+            is_there[is_there] = there[places[is_there]] == wanted[is_there]
+            parts.append(batch.take(pa.array(places[is_there])))
+    table = pa.Table.from_batches(parts)
+    return table.take(np.argsort(table["doc_id"].to_numpy(), kind="stable"))
+
+
 def _write(path: Path, parts: Sequence[pa.Table]) -> None:
     """Write each table as one batch, an empty one too, so that its place is its number."""
     with (

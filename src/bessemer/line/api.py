@@ -187,6 +187,17 @@ def audit(target: Path | str) -> Path:
     return write_audit(open_workspace(Path(target)))
 
 
+def index_documents(target: Path | str, out: Path | str, display: Display | None = None) -> int:
+    """Write an index of the documents that a run kept into the new folder `out`: runs that name it
+    in `[[curate.known]]` drop what is like one of them. Returns how many there are.
+
+    Raises DataError if the stage `fuzzy` is not finished, or `out` holds an index.
+    """
+    from bessemer.line.known import write_index_of
+
+    return write_index_of(open_workspace(Path(target)), Path(out), display or Silent())
+
+
 def what_if(
     target: Path | str,
     rules: Sequence[str] = (),

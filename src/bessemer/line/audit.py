@@ -28,7 +28,7 @@ def write_audit(workspace: Workspace) -> Path:
             alarms += stage.warnings(workspace.config, manifest)
     audit = collect_audit(
         workspace.config.run.name,
-        workspace.config.curate.fuzzy.min_jaccard,
+        workspace.config.curate.fuzzy.min_similarity,
         alarms,
         folders,
         told,

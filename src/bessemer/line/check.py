@@ -20,7 +20,7 @@ from bessemer.curate.bounds import NO_PRESET, Rule, preset_names, rules_for
 from bessemer.curate.dialects import LINE_CUTS
 from bessemer.curate.inventory import matches_nothing
 from bessemer.curate.signals import SIGNAL_DEFINITIONS, why_no_signal
-from bessemer.line.pinned import pin_instruments
+from bessemer.line.pinned import pin_instruments, pin_known
 from bessemer.line.warm_start import complete_model
 
 
@@ -32,6 +32,7 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     faults += _unknown_presets(sections)
     faults += _rules_without_effect(sections)
     faults += pin_instruments(sections, base)
+    faults += pin_known(sections, base)
     faults += _missing_files(data, base)
     faults += [
         Fault(f"cluster.branch_from[{index}]", f"no folder {base / root}; give the root of a run")

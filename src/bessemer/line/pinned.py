@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bessemer.config.data import CurateConfig, UrlsConfig
+from bessemer.config.data import CurateConfig, KnownConfig, UrlsConfig
 from bessemer.config.load import hint
 from bessemer.core.errors import DataError, Fault
 from bessemer.core.fingerprint import digest_file
+from bessemer.curate.known_index import HEADER, read_header, signing_of
 from bessemer.curate.language import load_language_model, shipped_model
 from bessemer.curate.quality_model import load_model
 from bessemer.curate.streams import HEAD_BYTES, codec_of
+
+_KEYS = {"seed": "run.seed", "unicode": "Python's Unicode"}
 
 
 def pin_instruments(sections: dict[str, Any], base: Path) -> list[Fault]:
@@ -56,6 +59,42 @@ def pin_instruments(sections: dict[str, Any], base: Path) -> list[Fault]:
     pinned["urls"], list_faults = _pin_url_lists(curate.urls, base)
     sections["curate"] = curate.model_copy(update=pinned)
     return faults + list_faults
+
+
+def pin_known(sections: dict[str, Any], base: Path) -> list[Fault]:
+    """Put the digests of the indexes of other runs' documents into `sections`, in place.
+
+    Returns what is wrong with them, and which were made with other signatures than this run's.
+    """
+    if not {"curate", "run"} <= sections.keys():
+        return []
+    curate: CurateConfig = sections["curate"]
+    mine = signing_of(curate.fuzzy, sections["run"].seed)
+    faults: list[Fault] = []
+    pinned: list[KnownConfig] = []
+    for number, known in enumerate(curate.known):
+        where = f"curate.known[{number}]"
+        try:
+            theirs = read_header(base / known.path)["signing"]
+            digest = _digest_of(base / known.path / HEADER, known.digest, f"{where}.digest")
+        except DataError as error:
+            faults.append(Fault(f"{where}.path", str(error)))
+            continue
+        if digest in [each.digest for each in pinned]:
+            faults.append(Fault(f"{where}.path", f"{known.path} is listed twice"))
+        pinned.append(known.model_copy(update={"digest": digest}))
+        faults += [
+            Fault(
+                f"{where}.path",
+                f"{known.path} was made with {_KEYS.get(name, f'curate.fuzzy.{name}')} = "
+                f"{theirs.get(name)!r}, this run has {mine[name]!r}: signatures made in two ways "
+                "cannot be compared",
+            )
+            for name in mine
+            if theirs.get(name) != mine[name]
+        ]
+    sections["curate"] = curate.model_copy(update={"known": tuple(pinned)})
+    return faults
 
 
 def _nearest(code: str, known: Sequence[str]) -> str:

@@ -189,6 +189,7 @@ def _make_work(workspace: Workspace, stage: Stage, display: Display, launch: Lau
         files=workspace.files,
         tokenizer_file=workspace.tokenizer_file,
         instruments=workspace.instruments,
+        known=workspace.known,
         inputs={name: workspace.require(name) for name in stage.inputs},
         fingerprints={name: workspace.fingerprints[name] for name in stage.inputs},
         version=stage.version,

@@ -15,6 +15,7 @@ from bessemer.core.layout import MODEL, REPORT
 from bessemer.core.schema import EDIT, NOTE
 from bessemer.core.units import format_bytes, format_count, format_flops, format_seconds
 from bessemer.costs.compute import count_parameters, shape_of
+from bessemer.line import show_near
 from bessemer.line.explain import Explanation
 from bessemer.line.runner import StageOutcome
 from bessemer.line.stages import STAGES
@@ -49,9 +50,15 @@ def check(workspace: Workspace) -> None:
                     f"{timetable.num_steps:,} steps of {_batches(timetable)} tokens = "
                     f"{timetable.num_tokens:,} tokens",
                 ),
+                ("near-duplicates", show_near.setting_in_words(config.curate.fuzzy)),
             ]
         )
     )
+    if config.curate.fuzzy.enabled:
+        done = workspace.manifest("fuzzy")
+        console.print(
+            show_near.collision_table(config.curate.fuzzy, done.summary if done else None)
+        )
     table = make_table("stage", "fingerprint", "would be")
     for stage in STAGES:
         state = "reused" if workspace.manifest(stage.name) else "run"
@@ -190,6 +197,11 @@ def outcome(workspace: Workspace, outcomes: Sequence[StageOutcome], program: str
 def audit(page: Path) -> None:
     """Where the page on near-duplicates is."""
     make_console().print(f"audit   {_short(page)}")
+
+
+def indexed(folder: Path, num_documents: int) -> None:
+    """Where an index is, and what it is of."""
+    make_console().print(f"index   {_short(folder.resolve())}: {num_documents:,} documents")
 
 
 def status(workspace: Workspace) -> None:

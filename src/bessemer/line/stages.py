@@ -108,6 +108,20 @@ def _warn_of_losses(config: RunConfig, told: StageManifest) -> list[str]:
     return warn_of_losses(told.conservation, config.curate.max_source_loss_frac)
 
 
+def _priority_settings(config: RunConfig) -> dict[str, Any]:
+    """The order of sources as it comes about, given or not."""
+    from bessemer.curate.keepers import order_sources
+
+    names = [source.name for source in config.source]
+    return {"source_priority": list(order_sources(names, config.curate.source_priority))}
+
+
+def _known_settings(config: RunConfig) -> dict[str, Any]:
+    """Documents of other runs by the digests of their indexes, wherever they lie."""
+    known = config.curate.known
+    return {"known": [each.digest for each in known]} if known else {}
+
+
 # Words are cut by the character classes of the running Python's Unicode tables.
 _UNICODE = {"unicode": unicodedata.unidata_version}
 
@@ -154,18 +168,20 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="exact",
-        version=1,
+        version=2,
         inputs=("ingest", "rules", "mask"),
-        settings=lambda _: {},
+        settings=lambda config: _priority_settings(config) | _known_settings(config),
         work=run_exact,
         warnings=_warn_of_losses,
     ),
     Stage(
         name="fuzzy",
-        version=1,
-        inputs=("ingest", "rules", "mask", "exact"),
+        version=2,
+        inputs=("ingest", "signals", "rules", "mask", "exact"),
         settings=lambda config: {
             "seed": config.run.seed,
+            **_priority_settings(config),
+            **_known_settings(config),
             **_plain(config.curate.fuzzy),
             **_UNICODE,
         },

@@ -52,6 +52,7 @@ class Work:
     launch: Launch
     instruments: Instruments  # what documents are measured with
     init_from: Path | None = None  # folder of the weights that training begins with
+    known: tuple[Path, ...] = ()  # indexes of documents that other runs kept
     earlier: tuple[Path, ...] = ()  # what the same stage made with other settings
 
     @property
@@ -122,6 +123,7 @@ def run_mask(work: Work) -> StageResult:
 def run_exact(work: Work) -> StageResult:
     """Drop exact duplicates."""
     from bessemer.curate.exact_dedup import exact
+    from bessemer.curate.known_index import open_indexes
 
     return exact(
         work.inputs["ingest"],
@@ -130,22 +132,29 @@ def run_exact(work: Work) -> StageResult:
         work.folder,
         work.engine,
         work.config.curate.part_bytes,
+        work.config.curate.source_priority,
+        open_indexes(work.known),
     )
 
 
 def run_fuzzy(work: Work) -> StageResult:
     """Drop near duplicates."""
     from bessemer.curate.fuzzy_dedup import fuzzy
+    from bessemer.curate.known_index import open_indexes
 
+    curate = work.config.curate
     return fuzzy(
         work.inputs["ingest"],
         work.ledgers,
         work.source_names,
-        work.config.curate.fuzzy,
+        curate.fuzzy,
         work.config.run.seed,
         work.folder,
         work.engine,
-        work.config.curate.part_bytes,
+        curate.part_bytes,
+        curate.source_priority,
+        work.inputs["signals"] if curate.quality else None,
+        open_indexes(work.known),
     )
 
 

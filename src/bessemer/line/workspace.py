@@ -49,6 +49,7 @@ class Workspace:
         default_factory=Instruments
     )  # what documents are measured with
     init_from: Path | None = None  # folder of the weights that training begins with
+    known: tuple[Path, ...] = ()  # indexes of documents that other runs kept
     branch_from: tuple[Path, ...] = ()  # root folders of runs that training may go on from
 
     def folder(self, stage: str) -> Path:
@@ -100,6 +101,7 @@ def plan_workspace(
         tokenizer_file=base / config.tokenizer.path if config.tokenizer.path else None,
         instruments=instruments_of(config.curate, base),
         init_from=None if config.model.init_from is None else base / config.model.init_from,
+        known=tuple(base / each.path for each in config.curate.known),
         branch_from=tuple(base / each for each in config.cluster.branch_from),
     )
 

@@ -8,6 +8,7 @@ their addresses have in common; what each source lost. Reads the files of a run,
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,7 @@ class SourceLoss:
     docs: int
     exact_docs: int
     near_docs: int
-    lost_to: Mapping[str, int]  # source -> documents for which one of that source stays
+    lost_to: Mapping[str, int]  # source, or index/source of another run -> documents lost to it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +107,7 @@ class Audit:
     bound: float  # similarity from which on a pair is one of duplicates
     alarms: tuple[str, ...]
     sources: tuple[SourceLoss, ...]
+    keepers: tuple[str, ...]  # sources, and those of other runs, that documents were lost to
     bands: tuple[Band, ...]  # the most similar first
     clusters: tuple[Cluster, ...]  # the largest first
 
@@ -120,8 +122,15 @@ def collect_audit(
 ) -> Audit:
     """The facts of the page, from the stages `ingest` to `fuzzy`; DuckDB spills below `scratch`."""
     summary = manifests["fuzzy"].summary
+    names = [sums.source for sums in manifests["fuzzy"].conservation]
     with open_tables(folders, scratch) as tables:
         overlaps = tables.rows(_OVERLAPS)
+        for stage in ("exact", "fuzzy"):
+            overlaps += [
+                {"loser": loser, "keeper": keeper, "docs": docs}
+                for loser, keepers in manifests[stage].summary.get("known", {}).items()
+                for keeper, docs in keepers.items()
+            ]
         return Audit(
             name=name,
             bound=bound,
@@ -132,6 +141,7 @@ def collect_audit(
                     manifests["exact"].conservation, manifests["fuzzy"].conservation, strict=True
                 )
             ),
+            keepers=tuple(dict.fromkeys([*names, *sorted(row["keeper"] for row in overlaps)])),
             bands=_bands(tables, read_table(folders["fuzzy"] / PAIRS).to_pylist(), summary),
             clusters=_clusters(tables, folders["fuzzy"] / CLUSTERS, summary["largest_clusters"]),
         )
@@ -140,12 +150,15 @@ def collect_audit(
 def _loss(
     exact: Conservation, near: Conservation, overlaps: Sequence[Mapping[str, Any]]
 ) -> SourceLoss:
+    lost_to: Counter[str] = Counter()
+    for row in overlaps:
+        lost_to[row["keeper"]] += row["docs"] * (row["loser"] == exact.source)
     return SourceLoss(
         source=exact.source,
         docs=exact.docs_in,
         exact_docs=exact.docs_dropped,
         near_docs=near.docs_dropped,
-        lost_to={row["keeper"]: row["docs"] for row in overlaps if row["loser"] == exact.source},
+        lost_to=+lost_to,
     )
 
 

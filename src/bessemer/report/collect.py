@@ -34,6 +34,8 @@ from bessemer.costs.compute import count_parameters, run_flops, shape_of
 from bessemer.report.curves import make_curves, make_heldout
 from bessemer.report.facts import (
     Amount,
+    CollisionPoint,
+    Collisions,
     Finding,
     GapRow,
     Language,
@@ -120,6 +122,7 @@ def collect(job: ReportJob, scratch: Path) -> Report:
         histograms=histograms,
         num_hidden_histograms=num_hidden,
         repeats=tell_repeats(manifests["lines"]),
+        collisions=_collisions(job.config, manifests["fuzzy"].summary),
         mix=_mix(folders["mix"]),
         packing=_packing(folders["pack"], job.config["train"].get("packing", "concat")),
         training=_training(job, manifests["train"].summary),
@@ -170,6 +173,25 @@ def _source(
         train=sides[0],
         heldout=sides[1],
         languages=languages,
+    )
+
+
+def _collisions(config: Mapping[str, Any], summary: Mapping[str, Any]) -> Collisions | None:
+    fuzzy = CurateConfig.model_validate(config.get("curate", {})).fuzzy
+    if not fuzzy.enabled or "collision_curve" not in summary:
+        return None
+    return Collisions(
+        unit=fuzzy.shingle_unit,
+        shingle_size=fuzzy.shingle_size,
+        num_bands=fuzzy.num_bands,
+        rows_per_band=fuzzy.rows_per_band,
+        verify=fuzzy.verify,
+        bound=fuzzy.min_similarity,
+        curve=tuple((at, share) for at, share in summary["collision_curve"]),
+        points=tuple(CollisionPoint(**point) for point in summary["collision_points"]),
+        num_candidates=summary["num_candidates"],
+        num_verified=summary["num_verified"],
+        num_passed_over=summary["num_passed_over"],
     )
 
 

@@ -269,6 +269,43 @@ class GapRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CollisionPoint:
+    """Measured pairs of about one similarity, and how many of them were found."""
+
+    similarity: float
+    expected: float  # share that the formula has
+    pairs: int
+    found: int
+    low: float  # ends of the 95 % interval of the share that is found
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Collisions:
+    """How surely a pair is compared by the signatures of the stage `fuzzy`, by its similarity."""
+
+    unit: str  # words | characters
+    shingle_size: int
+    num_bands: int
+    rows_per_band: int
+    verify: str  # jaccard | containment
+    bound: float  # similarity from which on a pair is one of duplicates
+    curve: tuple[tuple[float, float], ...]  # the formula: (similarity, probability)
+    points: tuple[CollisionPoint, ...]
+    num_candidates: int
+    num_verified: int
+    num_passed_over: int
+
+    @property
+    def smooth(self) -> list[tuple[float, float]]:
+        """The formula at a hundred places, to be drawn."""
+        low, high = self.curve[0][0], self.curve[-1][0]
+        places = [low + (high - low) * step / 100 for step in range(101)]
+        bands, rows = self.num_bands, self.rows_per_band
+        return [(at, 1 - (1 - at**rows) ** bands) for at in places]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
     """One finding of the verdict."""
 
@@ -324,6 +361,7 @@ class Report:
     histograms: tuple[Histogram, ...]
     num_hidden_histograms: int
     repeats: Repeats | None  # lines; None: they were not compared
+    collisions: Collisions | None  # None if no near-duplicates were looked for
     mix: tuple[MixRow, ...]
     packing: tuple[PackingRow, ...]
     training: Training

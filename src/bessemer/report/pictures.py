@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from bessemer.core.schema import DROP, EDIT, QUARANTINE
 from bessemer.report.charts.bars import epoch_bar, language_bars, share_flow, yardstick
+from bessemer.report.charts.collision import collision_chart
 from bessemer.report.charts.funnel import (
     REST_COLOR,
     bytes_funnel,
@@ -24,7 +25,7 @@ from bessemer.report.losses import lost_docs
 from bessemer.report.sentences import name_rule
 
 NUM_SOURCE_COLORS, NUM_RULE_COLORS = 6, 6
-_OWN_COLORS = {"exact_duplicate": "l-exact", "near_duplicate": "l-near"}
+_OWN_COLORS = {"exact_duplicate": "l-exact", "near_duplicate": "l-near", "contained": "l-near"}
 _ACTION_COLORS = {
     MARKUP: "l-markup",
     EDIT: "l-edit",
@@ -66,6 +67,7 @@ class Pictures:
     gaps: Markup
     languages: Mapping[str, Markup]
     histograms: Mapping[tuple[str, str], Markup]  # by source and rule
+    collision: Markup
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,6 +156,7 @@ def draw(report: Report) -> Pictures:
             (histogram.source, histogram.rule): histogram_chart(histogram)
             for histogram in report.histograms
         },
+        collision=collision_chart(report.collisions) if report.collisions else Markup(),
     )
 
 

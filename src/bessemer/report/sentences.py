@@ -8,6 +8,7 @@ from bessemer.core.units import format_bytes, format_count
 from bessemer.report.facts import (
     MARKUP,
     UNACCOUNTED,
+    Collisions,
     GapRow,
     Heldout,
     Loss,
@@ -24,6 +25,7 @@ _RULE_NAMES = {
     "near_duplicate": "near-duplicate",
     "repeated_lines": "lines of other documents",
     "repeated_lines_frac": "mostly lines of other documents",
+    "contained": "contained in another",
     MARKUP: "mark-up",
     UNACCOUNTED: "not accounted for",
 }
@@ -43,8 +45,10 @@ def tell_bound(loss: Loss) -> str:
         )
     if reason.rule == "near_duplicate" and bound is not None:
         return f"Jaccard similarity of at least {format_number(bound)} to a document that is kept"
+    if reason.rule == "contained" and bound is not None:
+        return f"at least {bound:.0%} of its shingles stand in a document that is kept"
     if reason.rule == "exact_duplicate":
-        return "the same bytes as an earlier document"
+        return "the same bytes as a document that is kept"
     if reason.rule == "repeated_lines_frac" and bound is not None:
         return f"more than {bound:.0%} of the text would be cut"
     if reason.action == MARKUP:
@@ -54,6 +58,30 @@ def tell_bound(loss: Loss) -> str:
     if loss.is_low is None:
         return f"beyond {format_number(bound)}"
     return f"{'below' if loss.is_low else 'above'} {format_number(bound)}"
+
+
+def tell_collisions(found: Collisions) -> str:
+    """What is compared with what, what came of it, and what was not looked at."""
+    by_similarity = dict(found.curve)
+    told = (
+        f"Two documents are compared if they share one of {found.num_bands:,} bands of "
+        f"{found.rows_per_band} MinHash values, made of runs of {found.shingle_size} {found.unit}. "
+        f"So a pair of similarity 0.7 is found with odds of {by_similarity[0.7]:.0%}, one of 0.8 "
+        f"with {by_similarity[0.8]:.0%}, one of 0.9 with {by_similarity[0.9]:.0%}. "
+        f"{found.num_candidates:,} pairs were compared, and {found.num_verified:,} are duplicates."
+    )
+    if found.verify == "containment":
+        told += (
+            " Pairs of which one contains the other are duplicates here. The similarity of a text "
+            "and an excerpt of it is no more than the share of the text that was taken, so short "
+            "excerpts are seldom compared."
+        )
+    if found.num_passed_over:
+        told += (
+            f" {found.num_passed_over:,} times, two documents of a crowded bucket were not "
+            "compared with each other, only with the best in it."
+        )
+    return told
 
 
 def tell_bounds(row: RuleRow) -> str:

@@ -2,7 +2,8 @@
 
 Input: an Arrow string array; then each function takes what the one before returned. Output: per
 document a sorted set of 64-bit shingle hashes, `num_hashes` minima, `num_bands` band hashes; and
-the exact Jaccard similarity of pairs, so that candidates can be verified.
+the exact Jaccard similarity or containment of pairs, so that candidates can be verified. Sets of
+runs of characters are made by `character_shingles`; what follows is the same for both.
 
 Method: Broder 1997 (minima of random permutations agree with the probability of the Jaccard
 similarity) and banding, Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, section 3.4.
@@ -101,9 +102,39 @@ def jaccard(
 ) -> npt.NDArray[np.float64]:
     """Return the exact Jaccard similarity of the sets of documents left[i] and right[i].
 
-    Two empty sets share nothing: 0. Cost: linear in the sizes of both sets. Raises ValueError if
-    left and right differ in length or name a document that is not there.
+    |A and B| / |A or B|; two empty sets share nothing: 0. Cost: linear in the sizes of both sets.
+    Raises ValueError if left and right differ in length or name a document that is not there.
     """
+    num_shared, num_left, num_right = _count_pairs(offsets, hashes, left, right)
+    similarity: npt.NDArray[np.float64] = num_shared / np.maximum(
+        num_left + num_right - num_shared, 1
+    )
+    return similarity
+
+
+def containment(
+    offsets: Offsets,
+    hashes: Hashes,
+    left: npt.NDArray[np.int64],
+    right: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float64]:
+    """Return the share of the smaller set of documents left[i] and right[i] that is in the other.
+
+    |A and B| / min(|A|, |B|), the overlap coefficient; 0 if a set is empty. Cost and errors are
+    those of `jaccard`.
+    """
+    num_shared, num_left, num_right = _count_pairs(offsets, hashes, left, right)
+    share: npt.NDArray[np.float64] = num_shared / np.maximum(np.minimum(num_left, num_right), 1)
+    return share
+
+
+def _count_pairs(
+    offsets: Offsets,
+    hashes: Hashes,
+    left: npt.NDArray[np.int64],
+    right: npt.NDArray[np.int64],
+) -> tuple[Offsets, Offsets, Offsets]:
+    """Return how many hashes both sets of each pair share, and how many each has (int64)."""
     num_documents = len(offsets) - 1
     if len(left) != len(right):
         raise ValueError(f"left has {len(left)} documents and right {len(right)}: give pairs")
@@ -113,10 +144,11 @@ def jaccard(
                 f"{name} names documents {documents.min()} to {documents.max()}; there are "
                 f"{num_documents}, counted from 0"
             )
-    similarity: npt.NDArray[np.float64] = _jaccard(
+    num_shared: Offsets = _count_shared(
         read_only(offsets), read_only(hashes), read_only(left), read_only(right)
     )
-    return similarity
+    sizes = np.diff(offsets)
+    return num_shared, sizes[left], sizes[right]
 
 
 def collision_probability(similarity: float, num_bands: int, rows_per_band: int) -> float:
@@ -150,14 +182,14 @@ def _shingle_sets(
     limit = max_words(longest_bytes)
     words = empty_words(limit)
     found = np.empty(limit, np.uint64)
-    slots = np.empty(_num_set_slots(limit), np.uint64)
+    slots = np.empty(num_set_slots(limit), np.uint64)
     offsets = np.zeros(num_documents + 1, np.int64)
     hashes = np.empty((text_offsets[-1] - text_offsets[0]) // 8 + 1, np.uint64)
     for document in range(num_documents):
         begin, end = text_offsets[document], text_offsets[document + 1]
         num_words = find_words(data, begin, end, classes, fold, words)
         num_found = _hash_shingles(words.hashes, num_words, words_per_shingle, found)
-        num_found = _sort_distinct(found, num_found, slots)
+        num_found = sort_distinct(found, num_found, slots)
         used = offsets[document]
         if used + num_found > len(hashes):
             # Doubled, not sized for the worst case: a word for every second byte is rare.
@@ -180,20 +212,21 @@ def _hash_shingles(hashes: Hashes, num_words: int, words_per_shingle: int, out: 
 
 
 @kernel
-def _num_set_slots(num_values: int) -> int:
+def num_set_slots(num_values: int) -> int:
+    """Return the slots that `sort_distinct` needs for so many values."""
     return 2 * num_values + num_values // 2 + 1
 
 
 @kernel
-def _sort_distinct(values: Hashes, num_values: int, scratch_slots: Hashes) -> int:
-    """Sort the values in place, drop repeats, and return how many are left.
+def sort_distinct(values: Hashes, num_values: int, scratch_slots: Hashes) -> int:
+    """Sort hashes (none is NO_SHINGLE) in place, drop repeats, and return how many are left.
 
     A hash table that is kept in order: a value's home is its rank if hashes were spread evenly, and
     from there it moves up past smaller values and pushes greater ones on. Homes never decrease with
     the value, so the table read from its beginning is sorted. Linear time for hashes, which are
     spread; at most two thirds of the homes are taken, and as many slots again catch the overflow.
     """
-    slots = _num_set_slots(num_values)
+    slots = num_set_slots(num_values)
     # 32 bits times at most 1.5 * 2**30 homes (MAX_DOCUMENT_BYTES) stay below 2**64.
     num_homes = np.uint64(num_values + num_values // 2 + 1)
     scratch_slots[:slots] = NO_SHINGLE
@@ -247,22 +280,21 @@ def _band_hashes(signatures: Hashes, num_bands: int) -> Hashes:
 
 
 @njit(cache=True, nogil=True)
-def _jaccard(
+def _count_shared(
     offsets: Offsets,
     hashes: Hashes,
     left: npt.NDArray[np.int64],
     right: npt.NDArray[np.int64],
-) -> npt.NDArray[np.float64]:
-    out = np.zeros(len(left), np.float64)
+) -> Offsets:
+    out = np.zeros(len(left), np.int64)
     for pair in range(len(left)):
         i, i_end = offsets[left[pair]], offsets[left[pair] + 1]
         j, j_end = offsets[right[pair]], offsets[right[pair] + 1]
-        num_left, num_right, num_shared = i_end - i, j_end - j, 0
+        num_shared = 0
         while i < i_end and j < j_end:
             num_shared += hashes[i] == hashes[j]
             step_left, step_right = hashes[i] <= hashes[j], hashes[j] <= hashes[i]
             i += step_left
             j += step_right
-        if num_left + num_right:
-            out[pair] = num_shared / (num_left + num_right - num_shared)
+        out[pair] = num_shared
     return out

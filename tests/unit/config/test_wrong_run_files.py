@@ -93,6 +93,11 @@ ONE_FAULT = [
         "curate.pii.max_per_document: should be greater than or equal to 0 (got -1)",
     ),
     ("mix.weights=[2, 1]", "mix.weights: should be a table (got [2, 1])"),
+    (
+        'curate.source_priority=["web", "wiki", "web"]',
+        "curate.source_priority: 'web' is given 2 times; once will do",
+        "curate.source_priority: no source 'wiki'; sources: web, books",
+    ),
     ('curate.languages="en"', "curate.languages: should be a list (got 'en')"),
     ('curate.languages=["en", 4]', "curate.languages[1]: should be a valid string (got 4)"),
     (

@@ -1,4 +1,4 @@
-"""Of equal documents the first stays, whatever else: the ledger names it."""
+"""Of equal documents the one of the best source stays, then the first: the ledger names it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from tests.ledgers import read_decisions
 
 from bessemer.core.manifest import Conservation
+from bessemer.core.schema import COPY_COUNT
+from bessemer.core.storage import read_table
 from bessemer.curate.exact_dedup import exact
 from bessemer.curate.ledger import list_shards, read_survivors
 from bessemer.engine.tasks import Engine
@@ -44,6 +46,49 @@ def test_the_smallest_id_stays_across_shards_and_sources(
     )  # fmt: skip
     for sums in result.conservation:
         sums.check("exact")
+
+
+def copies(folder: Path) -> dict[int, int]:
+    table = read_table(folder / "copies.parquet")
+    assert table.schema == COPY_COUNT
+    return dict(zip(*table.to_pydict().values(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("source_priority", "order"),
+    [((), "web books wiki"), (("wiki",), "wiki web books"), (("wiki", "books"), "wiki books web")],
+)
+@pytest.mark.parametrize("part_bytes", [2**27, 2**9])
+def test_the_source_decides_before_the_id(
+    ingest_texts: IngestTexts, tmp_path: Path, source_priority: tuple[str, ...], order: str,
+    part_bytes: int,
+) -> None:  # fmt: skip
+    draw = random.Random(1)
+    shards = [
+        (source, [f"text {draw.randrange(40)}" for _ in range(30)])
+        for source in ("web", "web", "books", "wiki")
+    ]
+    sources = ["web", "books", "wiki"]
+    exact(
+        ingest_texts(*shards), [], sources, tmp_path / "exact", Engine(), part_bytes,
+        source_priority,
+    )  # fmt: skip
+    groups: dict[str, list[tuple[int, int]]] = {}
+    for number, (source, texts) in enumerate(shards):
+        for row, text in enumerate(texts):
+            rank = order.split().index(source), number << 32 | row
+            groups.setdefault(text, []).append(rank)
+    expected = [
+        (doc_id, min(ranks)[1])
+        for ranks in groups.values()
+        for _, doc_id in ranks
+        if doc_id != min(ranks)[1]
+    ]
+    assert dropped(tmp_path / "exact") == sorted(expected)
+    assert copies(tmp_path / "exact") == {
+        min(ranks)[1]: len(ranks) for ranks in groups.values() if len(ranks) > 1
+    }
+    assert list(copies(tmp_path / "exact")) == sorted(copies(tmp_path / "exact"))
 
 
 def test_a_document_dropped_before_keeps_nobody_out(

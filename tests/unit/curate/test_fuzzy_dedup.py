@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import random
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import combinations, product
@@ -23,48 +21,24 @@ from bessemer.engine.tasks import Engine
 from bessemer.text.minhash import band_hashes, signatures
 from bessemer.text.minhash import shingles as hash_shingles
 
+from .near import SURE, make_texts, texts_by_id
+from .near import similarity as similarity_by
+
 IngestTexts = Callable[..., Path]
 BOOKS = Path(__file__).parents[3] / "samples" / "books"
 
-# Two rows per band and many bands: a pair of similarity 0.5 is missed with odds of (1 - 0.5^2)^100.
-SURE = FuzzyConfig(num_bands=100, rows_per_band=2)
-
-
-@functools.cache
-def shingles(text: str, num_words: int = 5) -> set[tuple[str, ...]]:
-    words = re.findall(r"[a-z]+", text.lower())
-    runs = [tuple(words[at : at + num_words]) for at in range(len(words) - num_words + 1)]
-    return set(runs or ([tuple(words)] if words else []))
-
 
 def similarity(left: str, right: str) -> float:
-    a, b = shingles(left), shingles(right)
-    return len(a & b) / len(a | b) if a | b else 0.0
+    return similarity_by(left, right, SURE)
 
 
-def make_texts(seed: int, num_families: int, num_words: int = 120) -> list[str]:
-    """Families of a text and its variants, with one to thirty words changed or the end cut."""
-    draw = random.Random(seed)
-    lexicon = ["".join(draw.choices("abcdefghijklmnop", k=draw.randint(2, 8))) for _ in range(4000)]
-    texts = []
-    for _ in range(num_families):
-        base = draw.choices(lexicon, k=num_words)
-        texts.append(" ".join(base))
-        for _ in range(draw.randrange(5)):
-            words = list(base)
-            for _ in range(draw.choice([1, 2, 3, 4, 6, 30])):
-                words[draw.randrange(len(words))] = draw.choice(lexicon)
-            words = words[: len(words) - draw.choice([0, 0, 5, 20])]
-            texts.append((", ".join(words) + ".").capitalize())
-    draw.shuffle(texts)
-    return texts
-
-
-def brute_force(texts: dict[int, str], min_jaccard: float) -> tuple[dict[int, int], dict[int, int]]:
+def brute_force(
+    texts: dict[int, str], min_similarity: float
+) -> tuple[dict[int, int], dict[int, int]]:
     """(dropped -> its keeper, document -> its cluster) by comparing all pairs."""
     alike: dict[int, set[int]] = {doc_id: set() for doc_id in texts}
     for left, right in combinations(texts, 2):
-        if similarity(texts[left], texts[right]) >= min_jaccard:
+        if similarity(texts[left], texts[right]) >= min_similarity:
             alike[left].add(right)
             alike[right].add(left)
     best_first = sorted(texts, key=lambda doc_id: (-len(texts[doc_id].encode()), doc_id))
@@ -98,23 +72,15 @@ def run(
     return result.summary
 
 
-def texts_by_id(*shards: Sequence[str]) -> dict[int, str]:
-    return {
-        number << 32 | row: text
-        for number, texts in enumerate(shards)
-        for row, text in enumerate(texts)
-    }
-
-
-def check(folder: Path, texts: dict[int, str], min_jaccard: float) -> dict[int, int]:
+def check(folder: Path, texts: dict[int, str], min_similarity: float) -> dict[int, int]:
     """That every drop is true and well-founded; the drops, document -> keeper."""
     dropped = {}
     for row in read_decisions([folder]).to_pylist():
         assert (row["stage"], row["rule"], row["action"], row["bound"]) == (
-            "fuzzy", "near_duplicate", "drop", min_jaccard,
+            "fuzzy", "near_duplicate", "drop", min_similarity,
         )  # fmt: skip
         doc_id, other = row["doc_id"], row["evidence_doc_id"]
-        assert row["value"] == similarity(texts[doc_id], texts[other]) >= min_jaccard
+        assert row["value"] == similarity(texts[doc_id], texts[other]) >= min_similarity
         assert row["num_bytes"] == len(texts[doc_id].encode())
         assert (-len(texts[other]), other) < (-len(texts[doc_id]), doc_id)
         dropped[doc_id] = other
@@ -135,20 +101,20 @@ def test_parts_change_nothing(ingest_texts: IngestTexts, tmp_path: Path, part_by
     assert (tmp_path / "parts" / "clusters.parquet").read_bytes() == table
 
 
-@pytest.mark.parametrize("min_jaccard", [0.5, 0.75, 0.9, 1.0])
+@pytest.mark.parametrize("min_similarity", [0.5, 0.75, 0.9, 1.0])
 def test_with_sure_bands_all_pairs_comparison_is_matched_exactly(
-    ingest_texts: IngestTexts, tmp_path: Path, min_jaccard: float
+    ingest_texts: IngestTexts, tmp_path: Path, min_similarity: float
 ) -> None:
     texts = [*make_texts(1, 25), "The men.", "the MEN!", "a b c d", "A, b; c d?", "A b c d e"]
     shards = texts[:40], texts[40:]
     ingested = ingest_texts(("web", shards[0]), ("books", shards[1]))
     by_id = texts_by_id(*shards)
     summary = run(
-        ingested, tmp_path / "fuzzy", SURE.model_copy(update={"min_jaccard": min_jaccard})
+        ingested, tmp_path / "fuzzy", SURE.model_copy(update={"min_similarity": min_similarity})
     )
-    keeper, cluster = brute_force(by_id, min_jaccard)
+    keeper, cluster = brute_force(by_id, min_similarity)
     assert 2 <= len(keeper) < len(texts)
-    assert check(tmp_path / "fuzzy", by_id, min_jaccard) == keeper
+    assert check(tmp_path / "fuzzy", by_id, min_similarity) == keeper
     table = read_table(tmp_path / "fuzzy" / "clusters.parquet")
     assert table.schema == CLUSTER
     sizes = list(cluster.values())
@@ -159,7 +125,7 @@ def test_with_sure_bands_all_pairs_comparison_is_matched_exactly(
         }
         for doc_id in sorted(cluster)
     ]  # fmt: skip
-    num_alike = sum(similarity(a, b) >= min_jaccard for a, b in combinations(texts, 2))
+    num_alike = sum(similarity(a, b) >= min_similarity for a, b in combinations(texts, 2))
     assert summary["num_verified"] == num_alike
     assert summary["num_candidates"] >= num_alike
 
@@ -172,7 +138,7 @@ def test_with_the_default_bands_nothing_false_and_every_close_pair(
     ingested = ingest_texts(("web", texts[:70]), ("web", texts[70:]))
     by_id = texts_by_id(texts[:70], texts[70:])
     summary = run(ingested, tmp_path / "fuzzy", config)
-    dropped = check(tmp_path / "fuzzy", by_id, config.min_jaccard)
+    dropped = check(tmp_path / "fuzzy", by_id, config.min_similarity)
     true = [similarity(a, b) for a, b in combinations(texts, 2)]
     assert sum(s >= 0.95 for s in true) <= summary["num_verified"] <= sum(s >= 0.75 for s in true)
     # A pair of similarity s is missed with odds of (1 - s^8)^14: under one in 10^6 from 0.95 on.

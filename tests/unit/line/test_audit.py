@@ -33,7 +33,7 @@ def write_run(folder: Path) -> Path:
         '[run]\nname = "audited"\nroot = "out"\n'
         '[[source]]\nname = "web"\nkind = "web"\npath = "pages.jsonl"\npresets = ["none"]\n'
         "[curate]\nmeasure = []\nmax_cluster_docs = 50\n"
-        '[curate.fuzzy]\nsetting = "high-recall"\nmin_jaccard = 0.75\n'
+        '[curate.fuzzy]\nsetting = "high-recall"\nmin_similarity = 0.75\n'
         '[model]\nsize = "12m"\n'
         "[train]\nseq_len = 64\nglobal_batch_tokens = 640\ntotal_tokens = 6400\n"
         '[cluster.engine]\nrunner = "inline"\n'

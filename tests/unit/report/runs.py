@@ -63,6 +63,7 @@ class Run:
     price_per_hour: float | None = None
     is_given: bool = False  # the rules stand in the run file
     lines: Mapping[str, Any] | None = None  # what that stage counted; None: it was not enabled
+    collisions: Mapping[str, Any] | None = None  # what the stage `fuzzy` says
 
 
 def rules_summary(run: Run) -> dict[str, Any]:
@@ -234,6 +235,7 @@ def _write_rest(folders: Mapping[str, Path], run: Run) -> dict[str, dict[str, An
     return {
         "rules": rules_summary(run),
         "lines": dict(run.lines or {}),
+        "fuzzy": {} if run.collisions is None else run.collisions,
         "split": sides,
         "train": trained
         | {"device": "cpu", "matmul_flops": 1e9, "interventions": run.interventions},

@@ -14,6 +14,7 @@ from bessemer.text.minhash import (
     NO_SHINGLE,
     band_hashes,
     collision_probability,
+    containment,
     jaccard,
     shingles,
     signatures,
@@ -108,13 +109,14 @@ def test_signatures_and_bands_like_the_twin(sets: list[list[int]], seed: int) ->
 
 @SETTINGS
 @given(st.lists(st.lists(st.integers(0, 20), max_size=8, unique=True).map(sorted), min_size=2))
-def test_jaccard_like_the_twin(sets: list[list[int]]) -> None:
+def test_jaccard_and_containment_like_the_twin(sets: list[list[int]]) -> None:
     offsets = np.cumsum([0, *map(len, sets)])
     hashes = np.array([shingle for members in sets for shingle in members], np.uint64)
     left, right = np.arange(len(sets)), np.arange(len(sets))[::-1]
-    assert jaccard(offsets, hashes, left, right).tolist() == [
-        twins.jaccard(sets[i], sets[j]) for i, j in zip(left, right, strict=True)
-    ]
+    for measure, twin in ((jaccard, twins.jaccard), (containment, twins.containment)):
+        assert measure(offsets, hashes, left, right).tolist() == [
+            twin(sets[i], sets[j]) for i, j in zip(left, right, strict=True)
+        ]
 
 
 def test_signatures_are_frozen() -> None:

@@ -219,3 +219,17 @@ def band_hashes(signature: list[int], num_bands: int) -> list[int]:
 def jaccard(left: list[int], right: list[int]) -> float:
     union = set(left) | set(right)
     return len(set(left) & set(right)) / len(union) if union else 0.0
+
+
+def character_shingle_set(text: str, chars_per_shingle: int) -> list[int]:
+    values = [running_hash([ord(char)]) for char in text]
+    length = min(len(values), chars_per_shingle)
+    runs = [values[i : i + length] for i in range(len(values) - length + 1)] if length else []
+    step = 0x9E3779B97F4A7C15
+    sums = (sum(v * step ** (length - 1 - i) for i, v in enumerate(run)) & MASK for run in runs)
+    return sorted({min(finish(total), MASK - 1) for total in sums})
+
+
+def containment(left: list[int], right: list[int]) -> float:
+    smaller = min(len(set(left)), len(set(right)))
+    return len(set(left) & set(right)) / smaller if smaller else 0.0

@@ -1,0 +1,129 @@
+"""A dedup index: what later runs must know of the documents that a run kept, to find them again.
+
+A folder: of each shard the documents with their identity and content hash, their band hashes, and
+their sets of shingles; `index.json`, written last, with the settings they were made by and the
+digests of all files. A run that is given indexes compares its own documents with those in them,
+and the ledger tells which one a document is like, in which run.
+
+Within a run the documents of its indexes have negative ids, ascending as the indexes are listed:
+smaller than any of its own, so that of equal ones the earliest known is first.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bessemer.config.data import FuzzyConfig
+from bessemer.core.errors import DataError, IntegrityError
+from bessemer.core.fingerprint import digest_file
+from bessemer.core.ids import format_doc_id
+from bessemer.core.keyed import Key, derive_key
+from bessemer.core.storage import read_json, read_table
+
+HEADER = "index.json"
+FORMAT = 1
+_SIGNING = ("shingle_unit", "shingle_size", "num_bands", "rows_per_band")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownShard:
+    """One shard of an index, as tasks of a run are given it."""
+
+    index: str  # its name
+    folder: Path
+    shard: str  # its key
+    first_id: int  # of its first document, in this run; the others follow
+    docs: int
+
+    @property
+    def documents(self) -> Path:
+        """Identity, `num_bytes`, `content_hash` and `num_shingles`, a row per document."""
+        return self.folder / "documents" / f"{self.shard}.parquet"
+
+    @property
+    def bands(self) -> Path:
+        """A run: the row of the document and the `hash` of a band, as many as there are bands for
+        each document with shingles."""
+        return self.folder / "bands" / f"{self.shard}.arrow"
+
+    @property
+    def shingles(self) -> Path:
+        """A run: the set of each document, of those without shingles an empty one."""
+        return self.folder / "shingles" / f"{self.shard}.arrow"
+
+
+def signing_key(seed: int) -> Key:
+    """What draws the hash functions of signatures in a run."""
+    return derive_key(seed, "fuzzy")
+
+
+def signing_of(config: FuzzyConfig, seed: int) -> dict[str, Any]:
+    """What signatures hang on: those of two runs can be compared only if it is the same."""
+    settings = {name: getattr(config, name) for name in _SIGNING}
+    return settings | {"seed": seed, "unicode": unicodedata.unidata_version}
+
+
+def read_header(folder: Path) -> Mapping[str, Any]:
+    """What an index says of itself; DataError if `folder` holds none that is finished."""
+    path = folder / HEADER
+    if not path.is_file():
+        raise DataError(f"{folder} is no finished index (no {HEADER} in it)")
+    try:
+        header = read_json(path)
+    except IntegrityError as error:
+        raise DataError(str(error)) from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise DataError(f"{path} is no index of format {FORMAT}; make it again")
+    return header
+
+
+def open_indexes(folders: Sequence[Path]) -> list[KnownShard]:
+    """The shards of all indexes, with the ids that their documents have in this run.
+
+    Raises IntegrityError if a file is not the one that was written.
+    """
+    headers = [read_header(folder) for folder in folders]
+    first_id = -sum(shard["docs"] for header in headers for shard in header["shards"])
+    shards = []
+    for folder, header in zip(folders, headers, strict=True):
+        _verify(folder, header)
+        for shard in header["shards"]:
+            shards.append(
+                KnownShard(
+                    index=header["name"],
+                    folder=folder,
+                    shard=shard["shard"],
+                    first_id=first_id,
+                    docs=shard["docs"],
+                )
+            )
+            first_id += shard["docs"]
+    return shards
+
+
+def _verify(folder: Path, header: Mapping[str, Any]) -> None:
+    for file in header["files"]:
+        path = folder / file["path"]
+        if not path.is_file() or digest_file(path) != file["digest"]:
+            raise IntegrityError(f"{path} is missing or damaged; make the index again")
+
+
+def name_known(known: Sequence[KnownShard], ids: np.ndarray) -> Iterator[tuple[str, str]]:
+    """For each of the known documents `ids`: its index and source, and its identity in words."""
+    firsts = np.array([shard.first_id for shard in known])
+    at = np.searchsorted(firsts, ids, side="right") - 1
+    tables = {
+        place: read_table(known[place].documents, ["doc_id", "source", "url"])
+        for place in np.unique(at).tolist()
+    }
+    for place, doc_id in zip(at.tolist(), ids.tolist(), strict=True):
+        shard = known[place]
+        row = tables[place].slice(doc_id - shard.first_id, 1).to_pylist()[0]
+        named = (shard.index, format_doc_id(row["doc_id"]), row["url"] or "")
+        yield f"{shard.index}/{row['source']}", " ".join(part for part in named if part)

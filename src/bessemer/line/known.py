@@ -1,0 +1,31 @@
+"""The dedup index of a run's documents, for runs that come after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bessemer.core.events import Display
+from bessemer.core.hardware import num_usable_cores
+from bessemer.curate.index_documents import write_index
+from bessemer.engine.tasks import Engine
+from bessemer.line.work import LEDGERS
+from bessemer.line.workspace import Workspace
+
+
+def write_index_of(workspace: Workspace, out: Path, display: Display) -> int:
+    """Index what the stages up to `fuzzy` left; returns how many documents that are."""
+    config = workspace.config
+    ledgers = [workspace.require(name) for name in LEDGERS[: LEDGERS.index("fuzzy") + 1]]
+    settings = config.cluster.engine
+    engine = Engine(
+        runner=settings.runner, workers=settings.workers or num_usable_cores(), display=display
+    )
+    return write_index(
+        config.run.name,
+        workspace.require("ingest"),
+        ledgers,
+        config.curate.fuzzy,
+        config.run.seed,
+        out,
+        engine,
+    )
