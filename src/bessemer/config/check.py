@@ -14,7 +14,13 @@ from typing import Any
 from bessemer.config.axes import Axes, axes_of_launch
 from bessemer.config.check_layout import LAYOUT_CHECKS, uneven_batches
 from bessemer.config.cluster import ClusterConfig
-from bessemer.config.data import CurateConfig, MixConfig, SourceConfig, TokenizerConfig
+from bessemer.config.data import (
+    CurateConfig,
+    MixConfig,
+    SourceConfig,
+    SplitConfig,
+    TokenizerConfig,
+)
 from bessemer.config.export import ExportConfig
 from bessemer.config.hugging_face import obstacles
 from bessemer.config.model import ExpertsConfig, ModelConfig
@@ -149,6 +155,12 @@ def _source_priority(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
             yield Fault("curate.source_priority", what)
         if count > 1:
             yield Fault("curate.source_priority", f"{name!r} is given {count} times; once will do")
+
+
+def _split(names: list[str], split: SplitConfig) -> Iterator[Fault]:
+    for name in split.sources:
+        if name not in names:
+            yield Fault(f"split.sources.{name}", f"no such source; sources: {', '.join(names)}")
 
 
 def _tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
@@ -319,6 +331,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("source", "curate"), _compared),
     (("source_names", "curate"), _source_priority),
     (("curate",), _languages),
+    (("source_names", "split"), _split),
     (("tokenizer",), _tokenizer),
     (("model",), _model_dims),
     (("model", "export"), _expressible),

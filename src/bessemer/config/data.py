@@ -302,11 +302,48 @@ class CurateConfig(Section):
     quality: QualityConfig | None = None
 
 
+class HeldoutConfig(Section):
+    """How much of one source is held out; one of the three."""
+
+    heldout_frac: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of the texts that are drawn."""
+    heldout_docs: int | None = Field(default=None, ge=1)
+    """How many are drawn."""
+    heldout_bytes: Bytes | None = None
+    """How much text is drawn: documents until it is reached."""
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> HeldoutConfig:
+        given = self.model_dump(exclude_none=True)
+        if len(given) != 1:
+            names = " and ".join(given) or "none"
+            raise ValueError(
+                f"needs one of heldout_frac, heldout_docs and heldout_bytes ({names} given)"
+            )
+        return self
+
+
 class SplitConfig(Section):
-    """`[split]`: text that training never sees."""
+    """`[split]`: text that training never sees.
+
+    Documents are drawn by a hash of what they say. One that is drawn is never trained on; where it
+    shares a passage with one that is, or is another version of it, it is not held out either, but
+    dropped.
+    """
 
     heldout_frac: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """Share of the clusters of each source that is held out; at least one cluster is."""
+    """Share of the texts of each source that is drawn. Data that is added never moves a document
+    that was drawn to training, but in a source so small that nothing was held out without help."""
+    sources: dict[str, HeldoutConfig] = {}
+    """Other shares or fixed sizes, by source, as in `{ code = { heldout_docs = 500 } }`. The
+    stage's manifest says to which share a size came (`drawn_below`); given instead of the size,
+    that share keeps what was drawn out of training as data is added, which no fixed size can."""
+    min_shared_words: Annotated[int, Field(ge=0, le=1000)] = 50
+    """Documents that share so many words in a row, whatever stands between the words, are not on
+    both sides; with 0 they are not compared."""
+    salt: str | None = None
+    """What the draw goes by, beside texts; absent: `run.seed`. One salt in several runs draws the
+    same texts in all of them."""
 
 
 class TokenizerConfig(Section):

@@ -1,34 +1,45 @@
-"""Stage `split`: which documents training sees and which it never does.
+"""Stage `split`: which documents training sees, which it never does, and a check of it.
 
-The draw is by cluster: near-duplicates never stand on both sides. It is a keyed hash of what the
-documents say (the smallest content hash of the cluster), so that files added, renamed or put in
-another order move no document that was drawn before. Every source that has two clusters or more
-gives at least one to each side. Output: `splits/<shard>.parquet`.
+Each text is drawn by itself, by a keyed hash of what it says (`curate.draw`): what is drawn is
+never trained on, whatever else there is. A drawn document that is linked to one that is trained on
+(`curate.links`: the same text, a near-duplicate, another version, a shared passage) is withheld:
+dropped, and the ledger names the other. The rest of the drawn is held out. Where nothing is left,
+spares are (`curate.spares`). What was written is then searched for leaks on another road
+(`curate.leaks`).
+
+Output: `splits/<shard>.parquet`, and the ledger of what is withheld.
+
+Every task holds a shard or a part of the corpus; a fixed size takes 24 bytes in memory for each
+document that makes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from bessemer.core.keyed import derive_key, uniform
-from bessemer.core.layout import CLUSTERS, DOCUMENTS, SPLITS
+from bessemer.config.data import HeldoutConfig, SplitConfig
+from bessemer.core.keyed import Key, derive_key
+from bessemer.core.layout import SHARD_RANGES
 from bessemer.core.manifest import StageResult
-from bessemer.core.schema import HELDOUT, SPLIT, TRAIN
-from bessemer.core.storage import read_table, write_table
-from bessemer.curate.ledger import (
-    content_hashes,
-    count_by_source,
-    list_shards,
-    read_survivors,
-    sum_up,
-)
+from bessemer.core.schema import SIDES
+from bessemer.core.storage import read_table
+from bessemer.curate.draw import Bound, bound_source, draw_shard
+from bessemer.curate.duplicates import part_key, parts_folder, shard_key
+from bessemer.curate.leaks import check_leaks
+from bessemer.curate.ledger import shard_name, sum_shards
+from bessemer.curate.links import ROW_BYTES, filter_runs, link_shard, link_trained, settle_part
+from bessemer.curate.sides import STAGE, count_sides, write_sides
+from bessemer.curate.spares import choose_spares
+from bessemer.engine.shuffle import count_parts
+from bessemer.engine.tasks import Engine, tasks_of
 
-STAGE = "split"
+_KINDS_OF_LINKS = 3  # beside runs of words: at most one of each for a document
+_BYTES_PER_RUN = 3  # a letter of scripts without spaces; most words have more
 
 
 def split(
@@ -36,83 +47,197 @@ def split(
     ledgers: Sequence[Path],
     fuzzy: Path,
     sources: Sequence[str],
-    heldout_frac: float,
+    config: SplitConfig,
     seed: int,
     folder: Path,
+    engine: Engine,
+    part_bytes: int = 2**27,
 ) -> StageResult:
-    """Write, shard by shard, the documents that all stages left and the side each is on."""
-    columns = ["doc_id", "source", "num_bytes", "content_hash"]
-    shards = list_shards(ingest / DOCUMENTS)
-    tables = [read_survivors(ingest, ledgers, shard, columns) for shard in shards]
-    everything = pa.concat_tables(tables)
-    clusters = read_table(fuzzy / CLUSTERS, columns=["doc_id", "cluster_id"])
-    cluster_id = _cluster_ids(everything["doc_id"].to_numpy(), clusters)
-    content = content_hashes(everything["content_hash"])[:, 0]
-    is_heldout = draw_heldout(
-        _smallest_of_cluster(content, cluster_id),
-        cluster_id,
-        np.array(everything["source"].to_pylist()),
-        heldout_frac,
-        seed,
+    """Write, shard by shard, the documents that training sees and those that are held out.
+
+    Raises IntegrityError if a document that is held out is like one that is trained on.
+    """
+    plan = _Plan(
+        ingest=ingest,
+        ledgers=tuple(ledgers),
+        fuzzy=fuzzy,
+        key=derive_key(seed if config.salt is None else config.salt, STAGE),
+        words_per_run=config.min_shared_words,
+        source_of=_sources_of_shards(ingest),
+        parts=parts_folder(folder, part_bytes),
+        part_bytes=part_bytes,
+        engine=engine,
     )
-    everything = everything.append_column("cluster_id", pa.array(cluster_id)).append_column(
-        "split", pa.array(np.where(is_heldout, HELDOUT, TRAIN), pa.string())
+    bounds = _draw(plan, sources, config)
+    links, num_parts = _link(plan, bounds)
+    withheld = _settle(plan, links, num_parts, ())
+    moved = _spares(plan, bounds, withheld)
+    if moved:
+        withheld = _settle(plan, links, num_parts, moved)
+    common = {"fuzzy": fuzzy, "words_per_run": config.min_shared_words, "folder": folder}
+    own = {"withheld": withheld.runs, "moved": moved}
+    written = plan.map("write", write_sides, bounds, {**common, **own})
+    told = check_leaks(
+        ingest, ledgers, fuzzy, folder, config.min_shared_words, plan.parts, engine, part_bytes
     )
-    first = 0
-    for shard, table in zip(shards, tables, strict=True):
-        part = everything.slice(first, len(table)).select(SPLIT.names).cast(SPLIT)
-        write_table(folder / SPLITS / shard, part.combine_chunks())
-        first += len(table)
-    written = pa.concat_tables([read_table(folder / SPLITS / shard) for shard in shards])
-    summary = {
-        side: {
-            source: {"docs": docs, "bytes": num_bytes}
-            for source, (docs, num_bytes) in count_by_source(
-                written.filter(pc.equal(written["split"], side))
-            ).items()
+    summary: dict[str, Any] = {side: _by_source(each[side] for each in written) for side in SIDES}
+    summary["withheld"] = dict(sum((Counter(each["withheld"]) for each in written), Counter()))
+    summary["drawn_below"] = {name: bound.drawn_below for name, bound in bounds.items()}
+    summary["num_spares_held_out"] = len(moved)
+    summary["leak_check"] = told
+    return StageResult(conservation=sum_shards(sources, written), summary=summary)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Plan:
+    """What all steps of the stage are told."""
+
+    ingest: Path
+    ledgers: tuple[Path, ...]
+    fuzzy: Path
+    key: Key
+    words_per_run: int
+    source_of: Mapping[str, str]  # shard -> its source
+    parts: Path
+    part_bytes: int
+    engine: Engine
+
+    def path(self, name: str, key: str) -> Path:
+        """Where a step called `name` writes what is of a shard or part."""
+        return self.parts / name / f"{key}.arrow"
+
+    def paths(self, name: str, source: str | None = None) -> list[Path]:
+        """What it wrote of all shards, or of those of one source."""
+        return [
+            self.path(name, shard_key(shard))
+            for shard, of in self.source_of.items()
+            if source in (None, of)
+        ]
+
+    def map(
+        self,
+        title: str,
+        function: Callable[..., dict[str, Any]],
+        bounds: Mapping[str, Bound] | None,
+        common: Mapping[str, Any],
+        outs: Mapping[str, str] = MappingProxyType({}),
+    ) -> list[dict[str, Any]]:
+        """A task per shard; `outs` are arguments of it that say where it writes, and steps."""
+        own: dict[str, dict[str, Any]] = {}
+        for shard, source in self.source_of.items():
+            key = shard_key(shard)
+            own[key] = {"shard": shard} | {n: self.path(step, key) for n, step in outs.items()}
+            if bounds is not None:
+                own[key]["bound"] = bounds[source]
+        told = {"ingest": self.ingest, "ledgers": self.ledgers, "key": self.key, **common}
+        return self.engine.map(title, self.parts, tasks_of(title, function, told, own))
+
+
+class _Withheld(NamedTuple):
+    """Who is withheld: runs of all parts; and what was found of spares."""
+
+    runs: list[Path]
+    unfit: list[int]
+    pairs: list[list[int]]
+
+
+def _draw(plan: _Plan, sources: Sequence[str], config: SplitConfig) -> dict[str, Bound]:
+    """The bound of each source."""
+    plan.map("draw", draw_shard, None, {}, {"out": "draws"})
+    of_all = HeldoutConfig(heldout_frac=config.heldout_frac)
+    own = {
+        name: {
+            "draws": plan.paths("draws", name),
+            "size": config.sources.get(name, of_all).model_dump(),
         }
-        for side in (TRAIN, HELDOUT)
+        for name in sources
     }
-    before, after = count_by_source(everything), count_by_source(written)
-    return StageResult(conservation=sum_up(sources, [before], [after]), summary=summary)
+    found = plan.engine.map("bounds", plan.parts, tasks_of("bound", bound_source, {}, own))
+    return {
+        name: Bound(**(each | {"spares": tuple(each["spares"])}))
+        for name, each in zip(sources, found, strict=True)
+    }
 
 
-def draw_heldout(
-    lot: np.ndarray, cluster_id: np.ndarray, source: np.ndarray, heldout_frac: float, seed: int
-) -> np.ndarray:
-    """bool per document: held out or not. `lot` (uint64), the number that is hashed for the draw,
-    is one per cluster, so documents of one cluster get one answer."""
-    draw = uniform(derive_key(seed, STAGE), lot)
-    is_heldout: np.ndarray = draw < heldout_frac
-    for name in np.unique(source):
-        mine = source == name
-        clusters, first = np.unique(cluster_id[mine], return_index=True)
-        sides, draws = is_heldout[mine][first], draw[mine][first]
-        if len(clusters) < 2 or (sides.any() and not sides.all()):
-            continue
-        # All on one side: the cluster whose draw came nearest to the other goes there, one of this
-        # source alone if there is any, for the move would undo what another source was given.
-        is_own = ~np.isin(clusters, cluster_id[~mine])
-        able = np.flatnonzero(is_own if is_own.any() else np.ones(len(clusters), np.bool_))
-        moved = able[np.argmax(draws[able]) if sides.all() else np.argmin(draws[able])]
-        is_heldout[cluster_id == clusters[moved]] = not sides.all()
-    return is_heldout
+def _link(plan: _Plan, bounds: Mapping[str, Bound]) -> tuple[list[list[Path]], list[int]]:
+    """List the links of all documents: files of each kind, and how many parts they have."""
+    num_docs = sum(bound.num_docs for bound in bounds.values())
+    num_parts = count_parts(num_docs * _KINDS_OF_LINKS * ROW_BYTES, plan.part_bytes)
+    most_runs = sum(bound.drawn_bytes for bound in bounds.values()) // _BYTES_PER_RUN
+    num_run_parts = count_parts(most_runs * ROW_BYTES, plan.part_bytes)
+    common = {"words_per_run": plan.words_per_run, "num_run_parts": num_run_parts}
+    listed = plan.map(
+        "link",
+        link_shard,
+        bounds,
+        {**common, "fuzzy": plan.fuzzy, "num_parts": num_parts},
+        {"out": "links", "runs": "runs"},
+    )
+    if not plan.words_per_run:
+        return [plan.paths("links")], [num_parts]
+    made = plan.parts / "runs.filter"
+    told = {
+        "runs": plan.paths("runs"),
+        "num_run_parts": num_run_parts,
+        "num_runs": sum(each["runs"] for each in listed),
+        "max_bytes": plan.part_bytes,
+        "out": made,
+    }
+    tasks = tasks_of("filter", filter_runs, {}, {"runs": told})
+    plan.engine.map("filter", plan.parts, tasks)
+    common["filter_path"] = made
+    plan.map("match", link_trained, bounds, common, {"runs": "trained-runs"})
+    runs = plan.paths("runs") + plan.paths("trained-runs")
+    return [plan.paths("links"), runs], [num_parts, num_run_parts]
 
 
-def _smallest_of_cluster(values: np.ndarray, cluster_id: np.ndarray) -> np.ndarray:
-    """For each document the smallest of the values of its cluster's documents."""
-    _, cluster = np.unique(cluster_id, return_inverse=True)
-    smallest = np.full(len(values), np.iinfo(values.dtype).max, values.dtype)
-    np.minimum.at(smallest, cluster, values)
-    return smallest[cluster]
+def _settle(
+    plan: _Plan, links: Sequence[Sequence[Path]], num_parts: Sequence[int], moved: Sequence[int]
+) -> _Withheld:
+    """Bring equal keys together, part by part."""
+    title = "settle-anew" if moved else "settle"
+    runs: list[Path] = []
+    own: dict[str, dict[str, Any]] = {}
+    for kind, (paths, num) in enumerate(zip(links, num_parts, strict=True)):
+        for part in range(num):
+            key = f"{kind}-{part_key(part)}"
+            runs.append(plan.path(title, key))
+            own[key] = {"links": paths, "part": part, "out": runs[-1]}
+    tasks = tasks_of(title, settle_part, {"moved": moved}, own)
+    found = plan.engine.map(title, plan.parts, tasks)
+    return _Withheld(
+        runs=runs,
+        unfit=[doc_id for each in found for doc_id in each["unfit"]],
+        pairs=[pair for each in found for pair in each["pairs"]],
+    )
 
 
-def _cluster_ids(doc_ids: np.ndarray, clusters: pa.Table) -> np.ndarray:
-    """The cluster of each document: its own id if it is like no other."""
-    clustered = clusters["doc_id"].to_numpy()
-    cluster_id = doc_ids.copy()
-    position = np.searchsorted(clustered, doc_ids)
-    found = position < len(clustered)
-    found[found] = clustered[position[found]] == doc_ids[found]
-    cluster_id[found] = clusters["cluster_id"].to_numpy()[position[found]]
-    return cluster_id
+def _spares(plan: _Plan, bounds: Mapping[str, Bound], withheld: _Withheld) -> list[int]:
+    """The spares that are to be held out."""
+    counted = plan.map("count", count_sides, bounds, {"withheld": withheld.runs})
+    sums = {name: Counter[str]() for name in bounds}
+    for source, each in zip(plan.source_of.values(), counted, strict=True):
+        sums[source].update(each)
+    return choose_spares(
+        bounds,
+        {name: each["fit"] for name, each in sums.items()},
+        {name: each["trained"] for name, each in sums.items()},
+        withheld.unfit,
+        withheld.pairs,
+    )
+
+
+def _sources_of_shards(ingest: Path) -> dict[str, str]:
+    """shard -> the source it is of, in order."""
+    table = read_table(ingest / SHARD_RANGES, ["shard", "source"])
+    return {shard_name(row["shard"]): row["source"] for row in table.to_pylist()}
+
+
+def _by_source(counts: Iterable[Mapping[str, Sequence[int]]]) -> dict[str, dict[str, int]]:
+    """source -> documents and bytes."""
+    total: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"docs": 0, "bytes": 0})
+    for part in counts:
+        for source, (docs, num_bytes) in part.items():
+            total[source]["docs"] += docs
+            total[source]["bytes"] += num_bytes
+    return dict(total)

@@ -82,7 +82,7 @@ def explain(workspace: Workspace, document: str) -> Explanation:
     shard = shard_name(int(shard_of(ingest, np.array(doc_id))))
     decisions = [
         row
-        for stage in ("ingest", *LEDGERS)
+        for stage in ("ingest", *LEDGERS, "split")
         if workspace.manifest(stage)
         for row in _rows(workspace.folder(stage) / DECISIONS / shard, doc_id)
     ]

@@ -200,9 +200,13 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="split",
-        version=1,
+        version=2,
         inputs=("ingest", *LEDGERS),
-        settings=lambda config: {"seed": config.run.seed, **_plain(config.split)},
+        settings=lambda config: {
+            "seed": config.run.seed if config.split.salt is None else None,
+            **_plain(config.split),
+            **_UNICODE,
+        },
         work=run_split,
     ),
     Stage(

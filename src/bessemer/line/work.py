@@ -184,9 +184,11 @@ def run_split(work: Work) -> StageResult:
         work.ledgers,
         work.inputs["fuzzy"],
         work.source_names,
-        work.config.split.heldout_frac,
+        work.config.split,
         work.config.run.seed,
         work.folder,
+        work.engine,
+        work.config.curate.part_bytes,
     )
 
 

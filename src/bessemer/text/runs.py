@@ -3,12 +3,12 @@
 Input: an Arrow string array. Words are those of `bessemer.text.words`, so case, punctuation and
 white space do not count.
 
-Two roads to the same answer. `run_hashes` has one hash per run of `words_per_run` words: texts that
-share a run share a hash, and the other way round (up to hashes that are equal by chance, odds in
-`bessemer.text.hashing`). `fingerprints` picks a few hashes of shorter runs, by winnowing (Schleimer,
-Wilkerson and Aiken 2003, section 3): of every `words_per_run` words in a row at least one is picked,
-by what they say alone, so that texts that share that many words share a fingerprint; one that is
-shared proves only its shorter run.
+Two roads to the same answer. `run_hashes` has one hash per run of `words_per_run` words: texts
+that share a run share a hash, and the other way round (up to hashes that are equal by chance, odds
+in `bessemer.text.hashing`). `fingerprints` picks a few hashes of shorter runs, by winnowing
+(Schleimer, Wilkerson and Aiken 2003, section 3): of every `words_per_run` words in a row at least
+one is picked, by what they say alone, so that texts that share that many words share a fingerprint;
+one that is shared proves only its shorter run.
 
 A filter (Bloom 1970) tells which hashes cannot be among those that it was filled with. The hash
 is spread over 64 bits already: parts of it are the places.
