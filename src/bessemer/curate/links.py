@@ -57,7 +57,7 @@ def link_shard(
     """Part the links of one shard by text, cluster and address; runs of what is drawn or spare."""
     documents = read_edited(ingest, ledgers, shard).documents
     doc_ids, sides = _sides(ingest, ledgers, shard, key, bound)
-    urls = read_survivors(ingest, ledgers, shard, ["url"])["url"]
+    urls = read_survivors(ingest, ledgers, shard, ["doc_id", "url"])["url"]
     found = {
         TEXT: text_keys(documents["text"]),
         CLUSTER: cluster_keys(fuzzy, doc_ids),

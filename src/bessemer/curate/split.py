@@ -165,7 +165,8 @@ def _link(plan: _Plan, bounds: Mapping[str, Bound]) -> tuple[list[list[Path]], l
     num_parts = count_parts(num_docs * _KINDS_OF_LINKS * ROW_BYTES, plan.part_bytes)
     most_runs = sum(bound.drawn_bytes for bound in bounds.values()) // _BYTES_PER_RUN
     num_run_parts = count_parts(most_runs * ROW_BYTES, plan.part_bytes)
-    common = {"words_per_run": plan.words_per_run, "num_run_parts": num_run_parts}
+    common: dict[str, Any] = {"words_per_run": plan.words_per_run}
+    common["num_run_parts"] = num_run_parts
     listed = plan.map(
         "link",
         link_shard,

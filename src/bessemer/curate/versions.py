@@ -19,7 +19,9 @@ from urllib.parse import urlsplit
 VERSION_NAMES = frozenset(
     {"latest", "stable", "current", "nightly", "devel", "dev", "master", "main", "trunk", "head"}
 )
-_NUMBERS = re.compile(r"(?<![\d.])[-_@]?v?\d{1,3}(?:\.\d+)+|(?<![\w.])v\d{1,3}(?![\w.])", re.I)
+_NUMBERS = re.compile(
+    r"(?<![\d.])[-_@]?v?\d{1,3}(?:\.\d{1,4}){1,3}(?![\d.])|(?<![\w.])v\d{1,3}(?![\w.])", re.I
+)
 _ROWS = re.compile(r"\.(jsonl|ndjson|csv|tsv|parquet|warc|wet)(\.(gz|zst|bz2|xz))?$", re.I)
 
 

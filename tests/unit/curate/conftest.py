@@ -114,17 +114,18 @@ def ingest_files(tmp_path: Path) -> Callable[..., Ingested]:
 def ingest_texts(tmp_path: Path) -> Callable[..., Path]:
     """Ingest shards of (source, texts), a JSONL file and a shard each; the folder of the stage.
 
-    Document `r` of shard `s` has the id s << 32 | r; shards of one source must be neighbours.
+    Document `r` of shard `s` has the id s << 32 | r; shards of one source must be neighbours. Whole
+    rows may stand for texts.
     """
 
-    def take(*shards: tuple[str, Sequence[str]]) -> Path:
+    def take(*shards: tuple[str, Sequence[str | Row]]) -> Path:
         base = tmp_path / "texts"
         base.mkdir()
         # Blank lines make all files as long as a shard may be: no two are taken together, and none
         # is split.
-        shard_bytes = sum(100 + 12 * len(text) for _, texts in shards for text in texts) + 1
+        shard_bytes = sum(200 + 12 * len(str(text)) for _, texts in shards for text in texts) + 1
         for number, (name, texts) in enumerate(shards):
-            lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+            lines = "".join(json.dumps(_row(text)) + "\n" for text in texts)
             path = base / f"{name}-{number:03d}.jsonl"
             path.write_text(lines.ljust(shard_bytes, "\n"))
         sources = [
@@ -135,6 +136,10 @@ def ingest_texts(tmp_path: Path) -> Callable[..., Path]:
         return run_ingest(base, sources, curate, tmp_path / "ingest", Engine()).folder
 
     return take
+
+
+def _row(text: str | Row) -> Row:
+    return {"text": text} if isinstance(text, str) else text
 
 
 @pytest.fixture

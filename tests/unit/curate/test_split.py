@@ -1,233 +1,321 @@
-"""Held-out text is drawn by the cluster, once and for all, and every source has some."""
+"""The split is that of brute force; what was drawn is never trained on, whatever is added."""
 
 from __future__ import annotations
 
+import json
+import random
+from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.ledgers import read_decisions, write_by_shard
+from tests.unit.curate.splits import (
+    CONFIG,
+    RUN,
+    Row,
+    brute_force,
+    cluster,
+    draw_of,
+    make_rows,
+    prose,
+    read_documents,
+    read_rows,
+    run,
+)
 
-from bessemer.config.data import FuzzyConfig
-from bessemer.core.keyed import derive_key, uniform
+from bessemer.config.data import HeldoutConfig, SplitConfig
 from bessemer.core.schema import SPLIT
 from bessemer.core.storage import read_table
-from bessemer.curate.fuzzy_dedup import fuzzy
-from bessemer.curate.split import draw_heldout, split
+from bessemer.curate.ledger import decision
 from bessemer.engine.tasks import Engine
 
-FRACTIONS = st.sampled_from([0.001, 0.05, 0.3, 0.5, 0.9, 0.999])
-SEEDS = st.integers(0, 50)
-# (source, cluster within the source) per document
-DOCUMENTS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=40)
+IngestTexts = Callable[..., Path]
 
 
-def columns(documents: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
-    clusters = [source << 32 | cluster for source, cluster in documents]
-    return np.array(clusters, np.int64), np.array([f"s{source}" for source, _ in documents])
+def clusters_of(fuzzy_folder: Path) -> dict[int, int]:
+    rows = read_table(fuzzy_folder / "clusters.parquet").to_pylist()
+    return {row["doc_id"]: row["cluster_id"] for row in rows}
 
 
-def natural(clusters: np.ndarray, frac: float, seed: int) -> np.ndarray:
-    """The side by the draw alone."""
-    return uniform(derive_key(seed, "split"), clusters) < frac
-
-
-def sides_by_source(clusters: np.ndarray, source: np.ndarray, heldout: np.ndarray) -> None:
-    for cluster in np.unique(clusters):
-        assert len(set(heldout[clusters == cluster].tolist())) == 1  # no cluster on both sides
-    for name in np.unique(source):
-        mine = source == name
-        if len(np.unique(clusters[mine])) > 1:
-            assert set(heldout[mine].tolist()) == {True, False}
-
-
-@given(DOCUMENTS, FRACTIONS, SEEDS)
-def test_no_cluster_is_on_both_sides_and_every_source_is(
-    documents: list[tuple[int, int]], frac: float, seed: int
+@pytest.mark.parametrize("seed", range(5))
+def test_the_split_is_that_of_brute_force(
+    ingest_texts: IngestTexts, tmp_path: Path, seed: int
 ) -> None:
-    clusters, source = columns(documents)
-    heldout = draw_heldout(clusters, clusters, source, frac, seed)
-    sides_by_source(clusters, source, heldout)
-    # Where the draw gave both sides something, the draw is all that counts; elsewhere one moved.
-    for name in np.unique(source):
-        mine = source == name
-        drawn = natural(clusters, frac, seed)[mine]
-        moved = np.unique(clusters[mine][drawn != heldout[mine]])
-        is_one_sided = len(set(drawn.tolist())) == 1 and len(np.unique(clusters[mine])) > 1
-        assert len(moved) == is_one_sided
+    draw = random.Random(seed)
+    rows = make_rows(draw, 70)
+    fracs = {"web": 0.4, "books": draw.choice([0.02, 0.7]), "code": 0.999}
+    sources = list(fracs)
+    ingested = ingest_texts(
+        ("web", rows[:20]), ("web", rows[20:45]), ("books", rows[45:66]), ("code", rows[66:])
+    )
+    fuzzy_folder = cluster(ingested, [], sources, tmp_path / "fuzzy")
+    others = {name: {"heldout_frac": frac} for name, frac in fracs.items() if name != "web"}
+    config = SplitConfig.model_validate(
+        {"heldout_frac": fracs["web"], "min_shared_words": RUN, "sources": others}
+    )
+    folder = tmp_path / "split"
+    summary = run(ingested, [fuzzy_folder], fuzzy_folder, sources, folder, config, seed)
+    documents = read_documents(ingested, [fuzzy_folder])
+    clusters = clusters_of(fuzzy_folder)
+    sides, withheld = brute_force(documents, clusters, fracs, seed)
+    assert set(sides.values()) == {"train", "heldout"} and len(withheld) > 2
+
+    by_id = {row["doc_id"]: row for row in documents}
+    assert read_rows(folder) == [
+        {
+            "doc_id": doc_id,
+            "source": by_id[doc_id]["source"],
+            "cluster_id": clusters.get(doc_id, doc_id),
+            "split": side,
+            "num_bytes": by_id[doc_id]["num_bytes"],
+        }
+        for doc_id, side in sides.items()
+    ]
+    ledger = read_decisions([folder]).to_pylist()
+    assert {row["doc_id"]: (row["rule"], row["evidence_doc_id"]) for row in ledger} == withheld
+    for row in ledger:
+        assert (row["stage"], row["action"], row["decisive"]) == ("split", "drop", True)
+        assert row["num_bytes"] == by_id[row["doc_id"]]["num_bytes"]
+        assert row["bound"] == (RUN if row["rule"] == "passage_in_train" else None)
+    for side in ("train", "heldout"):
+        mine = [by_id[doc_id] for doc_id, other in sides.items() if other == side]
+        assert summary[side] == {
+            name: {
+                "docs": sum(row["source"] == name for row in mine),
+                "bytes": sum(row["num_bytes"] for row in mine if row["source"] == name),
+            }
+            for name in dict.fromkeys(row["source"] for row in mine)
+        }
+    assert summary["withheld"] == Counter(rule for rule, _ in withheld.values())
+    assert summary["leak_check"] == {
+        "docs": {side: list(sides.values()).count(side) for side in ("train", "heldout")},
+        "words_per_run": RUN,
+        "leaks": dict.fromkeys(
+            ["same_content", "same_text", "near_duplicate", "version", "passage"], 0
+        ),
+    }
 
 
-@given(DOCUMENTS, DOCUMENTS, FRACTIONS, SEEDS)
-def test_clusters_shared_by_sources_do_not_cost_another_source_its_side(
-    documents: list[tuple[int, int]], shared: list[tuple[int, int]], frac: float, seed: int
+def test_parts_shards_and_workers_change_nothing(
+    ingest_texts: IngestTexts, tmp_path: Path
 ) -> None:
-    clusters, source = columns(documents)
-    joint = np.array([9 << 32 | cluster for _, cluster in shared], np.int64)
-    clusters = np.concatenate([clusters, joint])
-    source = np.concatenate([source, [f"s{name}" for name, _ in shared]])
-    # Sources with two clusters of their own, or more: with less, both sides may be impossible.
-    own = {name: len(set(clusters[(source == name) & (clusters < 9 << 32)].tolist()))
-           for name in np.unique(source)}  # fmt: skip
-    able = np.array([own[name] > 1 for name in source])
-    clusters, source = clusters[able], source[able]
-    if len(clusters):
-        sides_by_source(clusters, source, draw_heldout(clusters, clusters, source, frac, seed))
+    rows = make_rows(random.Random(7), 60)
+    found: list[Any] = []
+    for number, shards in enumerate([[rows], [rows[:25], [], rows[25:]]]):
+        base = tmp_path / str(number)
+        base.mkdir()
+        ingested = ingest_texts(*(("web", shard) for shard in shards)).rename(base / "ingest")
+        (tmp_path / "texts").rename(base / "texts")
+        fuzzy_folder = cluster(ingested, [], ["web"], base / "fuzzy")
+        for part_bytes, engine in ((2**27, Engine()), (2**12, Engine(workers=2, runner="processes"))):
+            folder = base / str(part_bytes)
+            summary = run(
+                ingested, [fuzzy_folder], fuzzy_folder, ["web"], folder,
+                engine=engine, part_bytes=part_bytes,
+            )  # fmt: skip
+            told = {text["doc_id"]: text["text"] for text in read_documents(ingested, [])}
+            sides = [(told[row["doc_id"]], row["split"]) for row in read_rows(folder)]
+            lost = [
+                (told[row["doc_id"]], row["rule"], told[row["evidence_doc_id"]])
+                for row in read_decisions([folder]).to_pylist()
+            ]
+            found.append((summary, sides, lost))
+        assert len(list(folder.rglob("settle/*.arrow"))) > 4
+    assert found[1:] == found[:-1]
+    assert {side for _, side in found[0][1]} == {"train", "heldout"} and found[0][2]
 
 
-def test_a_cluster_that_two_sources_share_is_not_the_one_that_moves() -> None:
-    clusters, source = np.array([1, 2, 2, 3]), np.array(["a", "a", "b", "b"])
-    for seed, frac in product(range(100), (0.3, 0.5, 0.7)):
-        sides_by_source(clusters, source, draw_heldout(clusters, clusters, source, frac, seed))
-
-
-@given(DOCUMENTS, DOCUMENTS, FRACTIONS, SEEDS)
-def test_added_documents_move_none_that_was_drawn(
-    documents: list[tuple[int, int]], more: list[tuple[int, int]], frac: float, seed: int
-) -> None:
-    clusters, source = columns(documents)
-    before = draw_heldout(clusters, clusters, source, frac, seed)
-    more_clusters, more_source = columns(documents + more)
-    after = draw_heldout(more_clusters, more_clusters, more_source, frac, seed)[: len(documents)]
-    drawn = natural(clusters, frac, seed)
-    # Only one that was moved, then or now, to give its source both sides may change.
-    assert ((before == after) | (before != drawn) | (after != drawn)).all()
-    assert (before == after)[(before == drawn) & (after == drawn)].all()
-
-
-@given(DOCUMENTS, FRACTIONS, SEEDS, st.randoms())
-def test_the_order_of_documents_does_not_matter(
-    documents: list[tuple[int, int]], frac: float, seed: int, random: object
-) -> None:
-    order = list(range(len(documents)))
-    random.shuffle(order)  # type: ignore[attr-defined]
-    clusters, source = columns(documents)
-    heldout = draw_heldout(clusters, clusters, source, frac, seed)
-    mixed = draw_heldout(clusters[order], clusters[order], source[order], frac, seed)
-    assert mixed.tolist() == heldout[order].tolist()
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("frac", [0.01, 0.05, 0.5])
-def test_the_share_held_out_is_the_one_asked_for(frac: float, seed: int) -> None:
-    num = 50_000
-    clusters = np.arange(num) + (3 << 32)
-    heldout = draw_heldout(clusters, clusters, np.full(num, "web"), frac, seed)
-    # A binomial count is within five standard deviations, but for once in two million draws.
-    assert abs(heldout.sum() - frac * num) < 5 * (num * frac * (1 - frac)) ** 0.5
-
-
-def test_another_seed_holds_out_others() -> None:
-    clusters, source = np.arange(1000), np.full(1000, "web")
-    held = [draw_heldout(clusters, clusters, source, 0.2, seed) for seed in (0, 1)]
-    assert (held[0] & held[1]).sum() < 100
-
-
-def test_a_source_of_one_cluster_follows_the_draw() -> None:
-    clusters, source = np.array([5, 5, 5]), np.array(["web"] * 3)
-    found = {draw_heldout(clusters, clusters, source, 0.5, seed).tolist()[0] for seed in range(20)}
-    assert found == {True, False}
+@settings(
+    max_examples=5,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # it holds no state
+)
+@given(st.integers(0, 10**6), st.integers(0, 20), st.booleans())
+def test_what_was_drawn_is_never_trained_on_whatever_is_added(
+    tmp_path_factory: pytest.TempPathFactory, ingest_anywhere: Callable[..., Path],
+    seed: int, num_added: int, before: bool,
+) -> None:  # fmt: skip
+    draw = random.Random(seed)
+    rows = make_rows(draw, 30)
+    added = make_rows(draw, num_added, rows)
+    sides: list[dict[str, str]] = []
+    for shards in ([rows], [added, rows] if before else [rows, added]):
+        base = tmp_path_factory.mktemp("more")
+        ingested = ingest_anywhere(base, *(("web", shard) for shard in shards))
+        fuzzy_folder = cluster(ingested, [], ["web"], base / "fuzzy")
+        summary = run(ingested, [fuzzy_folder], fuzzy_folder, ["web"], base / "split")
+        assert summary["num_spares_held_out"] == 0
+        told = {row["doc_id"]: row["text"] for row in read_documents(ingested, [])}
+        sides.append({told[row["doc_id"]]: row["split"] for row in read_rows(base / "split")})
+    for text, side in sides[0].items():
+        # Withheld, or dropped for a near-duplicate, it may be; on the other side it is not.
+        assert sides[1].get(text, side) == side
+    for text, side in (sides[0] | sides[1]).items():
+        assert (side == "heldout") == (draw_of(text, 0) < 0.4)
 
 
 @pytest.fixture
-def pipeline(
-    ingest_texts: Callable[..., Path],
-    drop: Callable[[Path, Sequence[int]], Path],
-    tmp_path: Path,
-) -> tuple[Path, list[Path], Path]:
-    """An ingest of two sources, the ledgers of earlier stages, and the folder of fuzzy."""
-    words = [f"w{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}" for n in range(200)]
-    # Each overlaps the next by nine tenths: one chain, of which fuzzy keeps every other.
-    chain = [" ".join(words[at : at + 100]) for at in range(0, 60, 10)]
-    alone = [" ".join(words[::-1][at : at + 7]) + f" {chr(97 + at)} end" for at in range(20)]
-    ingested = ingest_texts(("web", chain[::2]), ("web", alone), ("books", chain[1::2]))
-    ledgers = [drop(ingested, [1 << 32])]
-    config = FuzzyConfig(num_bands=100, rows_per_band=2)
-    fuzzy(ingested, ledgers, ["web", "books"], config, 0, tmp_path / "fuzzy", Engine())
-    return ingested, [*ledgers, tmp_path / "fuzzy"], tmp_path / "fuzzy"
+def ingest_anywhere() -> Callable[..., Path]:
+    """As `ingest_texts`, into a folder given first."""
+    from bessemer.config.data import CurateConfig, SourceConfig
+    from bessemer.curate.ingest import ingest
+    from bessemer.curate.inventory import take_inventory
+
+    def take(base: Path, *shards: tuple[str, Sequence[Row]]) -> Path:
+        for number, (name, rows) in enumerate(shards):
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            (base / f"{name}-{number}.jsonl").write_text(text)
+        names = list(dict.fromkeys(name for name, _ in shards))
+        sources = [SourceConfig(name=n, kind="web", path=(f"{n}-*.jsonl",)) for n in names]
+        files = take_inventory(sources, base)
+        ingest(files, sources, CurateConfig(), base / "ingest", Engine())
+        return base / "ingest"
+
+    return take
 
 
-def test_what_is_left_is_written_shard_by_shard_with_its_side(
-    pipeline: tuple[Path, list[Path], Path], tmp_path: Path
+def alone(num_docs: int, seed: int = 0) -> list[Row]:
+    """Documents that share nothing."""
+    draw = random.Random(seed)
+    return [{"text": " ".join(prose(draw)), "url": f"https://a.org/{n}"} for n in range(num_docs)]
+
+
+def split_alone(
+    ingest_texts: IngestTexts, tmp_path: Path, rows: Sequence[Row], **settings: Any
+) -> tuple[list[Row], dict[str, Any], list[Row]]:
+    """(rows of the split, summary, documents) of a corpus of one source."""
+    ingested = ingest_texts(("web", rows[::2]), ("web", rows[1::2]))
+    fuzzy_folder = cluster(ingested, [], ["web"], tmp_path / "fuzzy")
+    config = SplitConfig.model_validate({"min_shared_words": RUN} | settings)
+    folder = tmp_path / "split"
+    summary = run(ingested, [fuzzy_folder], fuzzy_folder, ["web"], folder, config)
+    return read_rows(folder), summary, read_documents(ingested, [fuzzy_folder])
+
+
+@pytest.mark.parametrize("size", [{"heldout_docs": 17}, {"heldout_bytes": 5000}])
+def test_a_fixed_size_is_made_of_the_lowest_draws(
+    ingest_texts: IngestTexts, tmp_path: Path, size: dict[str, int]
 ) -> None:
-    ingested, ledgers, fuzzy_folder = pipeline
-    result = split(ingested, ledgers, fuzzy_folder, ["web", "books"], 0.4, 1, tmp_path / "split")
-    shards = [f"{n:05d}.parquet" for n in range(3)]
-    tables = [read_table(tmp_path / "split" / "splits" / shard) for shard in shards]
-    assert all(table.schema == SPLIT for table in tables)
-    rows = [row for table in tables for row in table.to_pylist()]
-    dropped = [
-        doc_id
-        for folder in ledgers
-        for shard in shards
-        for doc_id in read_table(folder / "decisions" / shard)["doc_id"].to_pylist()
-    ]
-    documents = [
-        row
-        for shard in shards
-        for row in read_table(ingested / "documents" / shard).to_pylist()
-        if row["doc_id"] not in dropped
-    ]
-    assert len(dropped) == 4  # one before, every other link of the chain of six
-    assert [(row["doc_id"], row["source"], row["num_bytes"]) for row in rows] == [
-        (row["doc_id"], row["source"], row["num_bytes"]) for row in documents
-    ]
-    clusters = read_table(fuzzy_folder / "clusters.parquet").to_pylist()
-    cluster_of = {row["doc_id"]: row["cluster_id"] for row in clusters}
-    for row in rows:
-        assert row["cluster_id"] == cluster_of.get(row["doc_id"], row["doc_id"])
-    linked = [row for row in rows if row["doc_id"] in cluster_of]
-    assert len(linked) == 3
-    assert len({row["split"] for row in linked}) == 1
-    sums: dict[str, dict[str, dict[str, int]]] = {"train": {}, "heldout": {}}
-    for row in rows:
-        entry = sums[row["split"]].setdefault(row["source"], {"docs": 0, "bytes": 0})
-        entry["docs"] += 1
-        entry["bytes"] += row["num_bytes"]
-    assert result.summary == sums
-    for total in result.conservation:
-        total.check("split")
-        assert total.docs_in == len([row for row in rows if row["source"] == total.source])
+    settings = {"sources": {"web": size}}
+    rows, summary, documents = split_alone(ingest_texts, tmp_path, alone(120), **settings)
+    held = {row["doc_id"] for row in rows if row["split"] == "heldout"}
+    ranked = sorted(documents, key=lambda row: draw_of(row["text"], 0))
+    num = len(held)
+    assert held == {row["doc_id"] for row in ranked[:num]}
+    if "heldout_docs" in size:
+        assert num == 17
+    else:
+        sizes = [row["num_bytes"] for row in ranked]
+        assert sum(sizes[: num - 1]) < 5000 <= sum(sizes[:num])
+    # The share that the manifest tells draws the same.
+    told = summary["drawn_below"]["web"]
+    assert [draw_of(row["text"], 0) < told for row in ranked] == [True] * num + [False] * (120 - num)
 
 
-def test_files_added_before_the_others_move_no_document(
-    ingest_texts: Callable[..., Path], tmp_path: Path
-) -> None:
-    texts = [f"document {n} of many" for n in range(200)]
-    sides = []
-    for name, shards in [("few", [("web", texts)]), ("more", [("a", ["new"] * 9), ("web", texts)])]:
-        base = tmp_path / name
+def test_the_smallest_corpora_have_both_sides(ingest_texts: IngestTexts, tmp_path: Path) -> None:
+    for number, (rows, sides) in enumerate(
+        [
+            (alone(1), ["train"]),
+            (alone(2), ["heldout", "train"]),
+            (alone(5), ["heldout"] + ["train"] * 4),
+            ([*alone(1), *alone(1)], ["train"]),
+        ]
+    ):
+        base = tmp_path / str(number)
         base.mkdir()
-        ingested = ingest_texts(*shards).rename(base / "ingest")
-        (tmp_path / "texts").rename(base / "texts")
-        sources = [source for source, _ in shards]
-        fuzzy(ingested, [], sources, FuzzyConfig(enabled=False), 0, base / "fuzzy", Engine())
-        split(ingested, [], base / "fuzzy", sources, 0.3, 1, base / "split")
-        tables = [read_table(path) for path in sorted((base / "split" / "splits").iterdir())]
-        rows = [row for table in tables for row in table.to_pylist() if row["source"] == "web"]
-        sides.append([row["split"] for row in rows])
-    assert len(sides[0]) == 200
-    assert sides[0] == sides[1]
-    assert set(sides[0]) == {"train", "heldout"}
+        found, _, documents = split_alone(
+            lambda *shards, base=base: move(ingest_texts(*shards), base), base, rows,
+            heldout_frac=0.001,
+        )  # fmt: skip
+        assert sorted(row["split"] for row in found) == sides
+        held = [row["doc_id"] for row in found if row["split"] == "heldout"]
+        lowest = min(documents, key=lambda row: draw_of(row["text"], 0))
+        assert held in ([], [lowest["doc_id"]])
 
 
-def test_the_draw_is_the_smallest_content_hash_of_the_cluster(
-    pipeline: tuple[Path, list[Path], Path], tmp_path: Path
+def move(ingested: Path, base: Path) -> Path:
+    (ingested.parent / "texts").rename(base / "texts")
+    return ingested.rename(base / "ingest")
+
+
+@pytest.mark.parametrize("frac", [0.01, 0.05, 0.5])
+def test_the_share_drawn_is_the_one_asked_for(frac: float) -> None:
+    num = 50_000
+    drawn = sum(draw_of(f"text {n}", 3) < frac for n in range(num))
+    # A binomial count is within five standard deviations, but for once in two million draws.
+    assert abs(drawn - frac * num) < 5 * (num * frac * (1 - frac)) ** 0.5
+
+
+def test_a_salt_draws_the_same_whatever_the_seed(ingest_texts: IngestTexts, tmp_path: Path) -> None:
+    ingested = ingest_texts(("web", alone(60)))
+    fuzzy_folder = cluster(ingested, [], ["web"], tmp_path / "fuzzy")
+    held = []
+    for number, (salt, seed) in enumerate([(None, 0), (None, 1), ("s", 0), ("s", 1), ("t", 0)]):
+        config = CONFIG.model_copy(update={"salt": salt})
+        folder = tmp_path / str(number)
+        run(ingested, [fuzzy_folder], fuzzy_folder, ["web"], folder, config, seed)
+        held.append(tuple(r["doc_id"] for r in read_rows(folder) if r["split"] == "heldout"))
+    assert held[2] == held[3]
+    assert len(set(held)) == 4
+
+
+def test_texts_are_compared_as_earlier_stages_left_them(
+    ingest_texts: IngestTexts, tmp_path: Path
 ) -> None:
-    ingested, ledgers, fuzzy_folder = pipeline
-    split(ingested, ledgers, fuzzy_folder, ["web", "books"], 0.4, 1, tmp_path / "split")
-    tables = [read_table(path) for path in sorted((tmp_path / "split" / "splits").iterdir())]
-    rows = [row for table in tables for row in table.to_pylist()]
-    hashes = {
-        row["doc_id"]: int.from_bytes(row["content_hash"][:8])
-        for path in sorted((ingested / "documents").iterdir())
-        for row in read_table(path).to_pylist()
-    }
-    lots = [
-        min(hashes[mate["doc_id"]] for mate in rows if mate["cluster_id"] == row["cluster_id"])
-        for row in rows
-    ]
-    drawn = natural(np.array(lots, np.uint64), 0.4, 1)
-    assert [row["split"] == "heldout" for row in rows] == drawn.tolist()
+    """A passage that is cut from one of two documents links them no more."""
+    draw = random.Random(3)
+    passage = " ".join(prose(draw, 30))
+    rows = alone(30)
+    for row in rows:
+        row["text"] = f"{passage} {row['text']}"
+    ingested = ingest_texts(("web", rows))
+    fuzzy_folder = cluster(ingested, [], ["web"], tmp_path / "fuzzy")
+    size = len(passage.encode())
+    cut = {"start_byte": 0, "end_byte": size, "replacement": None}
+    edits = [
+        decision(
+            doc_id=doc_id, source="web", stage="rules", rule="r", action="edit", num_bytes=size,
+            spans=[cut],
+        )
+        for doc_id in range(30)
+    ]  # fmt: skip
+    write_by_shard(ingested, tmp_path / "cut", edits)
+    sides = {}
+    for name, ledgers in (("whole", []), ("cut", [tmp_path / "cut"])):
+        run(ingested, ledgers, fuzzy_folder, ["web"], tmp_path / f"split-{name}")
+        sides[name] = Counter(row["split"] for row in read_rows(tmp_path / f"split-{name}"))
+    assert sides["whole"].keys() == {"train"}  # all are linked to all: there is one group
+    num_drawn = sum(draw_of(row["text"], 0) < 0.4 for row in rows)
+    assert sides["cut"] == {"heldout": num_drawn, "train": 30 - num_drawn}
+
+
+def test_without_a_length_no_passage_is_compared(ingest_texts: IngestTexts, tmp_path: Path) -> None:
+    passage = " ".join(prose(random.Random(3), 200))
+    rows = [{"text": f"{row['text']} {passage}", "url": row["url"]} for row in alone(30)]
+    ingested = ingest_texts(("web", rows))
+    sure = cluster(ingested, [], ["web"], tmp_path / "fuzzy")
+    documents = read_documents(ingested, [sure])
+    config = SplitConfig(heldout_frac=0.4, min_shared_words=0)
+    summary = run(ingested, [sure], sure, ["web"], tmp_path / "split", config)
+    assert summary["leak_check"]["words_per_run"] == 0
+    assert "passage_in_train" not in summary["withheld"]
+    assert len(documents) >= 1
+
+
+def test_every_row_is_of_the_schema(ingest_texts: IngestTexts, tmp_path: Path) -> None:
+    split_alone(ingest_texts, tmp_path, alone(3))
+    for path in (tmp_path / "split" / "splits").iterdir():
+        assert read_table(path).schema == SPLIT
+        assert (np.diff(read_table(path)["doc_id"].to_numpy()) > 0).all()
+
+
+def test_a_size_is_given_once() -> None:
+    for given_, told in (({}, "none given"), ({"heldout_docs": 1, "heldout_bytes": 2}, "heldout_docs and heldout_bytes given")):
+        with pytest.raises(ValueError, match=told):
+            HeldoutConfig.model_validate(given_)
