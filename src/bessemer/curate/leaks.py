@@ -79,8 +79,7 @@ def check_leaks(
             for part, key in enumerate(map(part_key, range(num_parts)))
         }
 
-    sizes = run("check-sizes", measure_shard, {"split": split}, each_shard())
-    num_rows = sum(4 * each["docs"] + each["bytes"] // _BYTES_PER_FINGERPRINT for each in sizes)
+    num_rows = sum(_most_facts(split / SPLITS / shard) for shard in shards)
     num_parts = count_parts(num_rows * _ROW_BYTES, part_bytes)
     listing = each_shard(facts="check-facts", prints="check-prints")
     told = {**common, "fuzzy": fuzzy, "num_parts": num_parts}
@@ -97,12 +96,6 @@ def check_leaks(
     _refuse(split, [leak for each in leaks for leak in each["leaks"]])
     compared = {side: sum(each[side] for each in docs) for side in SIDES}
     return {"docs": compared, "words_per_run": words_per_run, "leaks": dict.fromkeys(KINDS, 0)}
-
-
-def measure_shard(split: Path, shard: str) -> dict[str, Any]:
-    """How much there is on both sides of one shard."""
-    table = read_table(split / SPLITS / shard, ["num_bytes"])
-    return {"docs": len(table), "bytes": pc.sum(table["num_bytes"]).as_py() or 0}
 
 
 def list_facts(
@@ -210,6 +203,12 @@ def _facts(
             "is_heldout": is_heldout[is_new],
         }
     )
+
+
+def _most_facts(path: Path) -> int:
+    """How many facts there are of one shard, about."""
+    num_bytes = read_table(path, ["num_bytes"])["num_bytes"]
+    return 4 * len(num_bytes) + (pc.sum(num_bytes).as_py() or 0) // _BYTES_PER_FINGERPRINT
 
 
 def _refuse(split: Path, leaks: Sequence[Sequence[Any]]) -> None:

@@ -29,23 +29,6 @@ from bessemer.curate.links import PASSAGE, RULES, read_withheld
 STAGE = "split"
 
 
-def count_sides(
-    ingest: Path,
-    ledgers: Sequence[Path],
-    key: Key,
-    withheld: Sequence[Path],
-    shard: str,
-    bound: Bound,
-) -> dict[str, Any]:
-    """How many documents of one shard are trained on, and how many are fit to be held out."""
-    table = read_survivors(ingest, ledgers, shard, ["doc_id", "content_hash"])
-    doc_ids = table["doc_id"].to_numpy()
-    is_drawn = sides_of(doc_ids, draws_of(table["content_hash"], key), bound) == DRAWN
-    num_withheld = len(read_withheld(withheld, doc_ids))
-    num_drawn = int(is_drawn.sum())
-    return {"trained": len(table) - num_drawn, "fit": num_drawn - num_withheld}
-
-
 def write_sides(
     ingest: Path,
     ledgers: Sequence[Path],

@@ -26,18 +26,19 @@ from bessemer.config.data import HeldoutConfig, SplitConfig
 from bessemer.core.keyed import Key, derive_key
 from bessemer.core.layout import SHARD_RANGES
 from bessemer.core.manifest import StageResult
-from bessemer.core.schema import SIDES
+from bessemer.core.schema import HELDOUT, SIDES, TRAIN
 from bessemer.core.storage import read_table
 from bessemer.curate.draw import Bound, bound_source, draw_shard
 from bessemer.curate.duplicates import part_key, parts_folder, shard_key
 from bessemer.curate.leaks import check_leaks
 from bessemer.curate.ledger import shard_name, sum_shards
 from bessemer.curate.links import ROW_BYTES, filter_runs, link_shard, link_trained, settle_part
-from bessemer.curate.sides import STAGE, count_sides, write_sides
+from bessemer.curate.sides import STAGE, write_sides
 from bessemer.curate.spares import choose_spares
 from bessemer.engine.shuffle import count_parts
 from bessemer.engine.tasks import Engine, tasks_of
 
+_NONE = {"docs": 0, "bytes": 0}
 _KINDS_OF_LINKS = 3  # beside runs of words: at most one of each for a document
 _BYTES_PER_RUN = 3  # a letter of scripts without spaces; most words have more
 
@@ -71,16 +72,23 @@ def split(
     bounds = _draw(plan, sources, config)
     links, num_parts = _link(plan, bounds)
     withheld = _settle(plan, links, num_parts, ())
-    moved = _spares(plan, bounds, withheld)
+    written = _write(plan, bounds, withheld, (), folder)
+    sides = {side: _by_source(each[side] for each in written) for side in SIDES}
+    moved = choose_spares(
+        bounds,
+        {name: sides[HELDOUT].get(name, _NONE)["docs"] for name in sources},
+        {name: sides[TRAIN].get(name, _NONE)["docs"] for name in sources},
+        withheld.unfit,
+        withheld.pairs,
+    )
     if moved:
         withheld = _settle(plan, links, num_parts, moved)
-    common = {"fuzzy": fuzzy, "words_per_run": config.min_shared_words, "folder": folder}
-    own = {"withheld": withheld.runs, "moved": moved}
-    written = plan.map("write", write_sides, bounds, {**common, **own})
+        written = _write(plan, bounds, withheld, moved, folder)
+        sides = {side: _by_source(each[side] for each in written) for side in SIDES}
     told = check_leaks(
         ingest, ledgers, fuzzy, folder, config.min_shared_words, plan.parts, engine, part_bytes
     )
-    summary: dict[str, Any] = {side: _by_source(each[side] for each in written) for side in SIDES}
+    summary: dict[str, Any] = {**sides}
     summary["withheld"] = dict(sum((Counter(each["withheld"]) for each in written), Counter()))
     summary["drawn_below"] = {name: bound.drawn_below for name, bound in bounds.items()}
     summary["num_spares_held_out"] = len(moved)
@@ -152,7 +160,8 @@ def _draw(plan: _Plan, sources: Sequence[str], config: SplitConfig) -> dict[str,
         }
         for name in sources
     }
-    found = plan.engine.map("bounds", plan.parts, tasks_of("bound", bound_source, {}, own))
+    here = Engine(display=plan.engine.display)  # few and short: no worker need start for them
+    found = here.map("bounds", plan.parts, tasks_of("bound", bound_source, {}, own))
     return {
         name: Bound(**(each | {"spares": tuple(each["spares"])}))
         for name, each in zip(sources, found, strict=True)
@@ -213,19 +222,17 @@ def _settle(
     )
 
 
-def _spares(plan: _Plan, bounds: Mapping[str, Bound], withheld: _Withheld) -> list[int]:
-    """The spares that are to be held out."""
-    counted = plan.map("count", count_sides, bounds, {"withheld": withheld.runs})
-    sums = {name: Counter[str]() for name in bounds}
-    for source, each in zip(plan.source_of.values(), counted, strict=True):
-        sums[source].update(each)
-    return choose_spares(
-        bounds,
-        {name: each["fit"] for name, each in sums.items()},
-        {name: each["trained"] for name, each in sums.items()},
-        withheld.unfit,
-        withheld.pairs,
-    )
+def _write(
+    plan: _Plan,
+    bounds: Mapping[str, Bound],
+    withheld: _Withheld,
+    moved: Sequence[int],
+    folder: Path,
+) -> list[dict[str, Any]]:
+    """Write sides and ledger of all shards, anew if spares moved."""
+    told = {"fuzzy": plan.fuzzy, "words_per_run": plan.words_per_run, "folder": folder}
+    told |= {"withheld": withheld.runs, "moved": moved}
+    return plan.map("write-anew" if moved else "write", write_sides, bounds, told)
 
 
 def _sources_of_shards(ingest: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What tests of the split share: corpora in which documents are linked, and the split by brute force."""
+"""What tests of the split share: corpora of linked documents, and the split by brute force."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def prose(draw: random.Random, num_words: int = 40) -> list[str]:
 
 
 def make_rows(draw: random.Random, num_rows: int, known: Sequence[Row] = ()) -> list[Row]:
-    """Documents, of which some repeat one before: wholly, nearly, in a passage, or by its address."""
+    """Documents, of which some repeat one before: wholly, nearly, a passage, or its address."""
     rows: list[Row] = []
-    for number in range(num_rows):
+    for _ in range(num_rows):
         words = prose(draw)
         url = f"https://example.org/{''.join(draw.choices('abcdef', k=9))}/page"
         everything = [*known, *rows]
@@ -61,14 +61,12 @@ def make_rows(draw: random.Random, num_rows: int, known: Sequence[Row] = ()) -> 
 
 
 def run(
-    ingested: Path, ledgers: Sequence[Path], fuzzy_folder: Path, sources: Sequence[str], folder: Path,
-    config: SplitConfig = CONFIG, seed: int = 0, engine: Engine | None = None,
-    part_bytes: int = 2**27,
+    ingested: Path, ledgers: Sequence[Path], fuzzy_folder: Path, sources: Sequence[str],
+    folder: Path, config: SplitConfig = CONFIG, seed: int = 0, part_bytes: int = 2**27,
 ) -> dict[str, Any]:  # fmt: skip
     """Split, check the sums, and return the summary."""
-    engine = engine or Engine()
     result = split(
-        ingested, ledgers, fuzzy_folder, sources, config, seed, folder, engine, part_bytes
+        ingested, ledgers, fuzzy_folder, sources, config, seed, folder, Engine(), part_bytes
     )
     rows = read_rows(folder)
     for sums in result.conservation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pyarrow as pa
@@ -32,12 +32,10 @@ def runs(text: str, length: int) -> list[tuple[str, ...]]:
     return [tuple(found[at : at + length]) for at in range(len(found) - length + 1)]
 
 
-def by_document(
-    hashed: tuple[np.ndarray, np.ndarray], texts: list[str]
-) -> list[tuple[int, ...]]:
+def by_document(hashed: tuple[np.ndarray, np.ndarray], texts: list[str]) -> list[tuple[int, ...]]:
     offsets, hashes = hashed
     assert (offsets[0], offsets[-1], len(offsets)) == (0, len(hashes), len(texts) + 1)
-    return [tuple(hashes[a:b].tolist()) for a, b in zip(offsets, offsets[1:], strict=False)]
+    return [tuple(hashes[a:b].tolist()) for a, b in pairwise(offsets)]
 
 
 @given(TEXTS, st.integers(1, 9))
