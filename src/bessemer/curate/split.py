@@ -17,14 +17,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bessemer.config.data import HeldoutConfig, SplitConfig
 from bessemer.core.keyed import Key, derive_key
-from bessemer.core.layout import SHARD_RANGES
+from bessemer.core.layout import DOCUMENTS, SHARD_RANGES
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import HELDOUT, SIDES, TRAIN
 from bessemer.core.storage import read_table
@@ -38,6 +38,7 @@ from bessemer.curate.spares import choose_spares
 from bessemer.engine.shuffle import count_parts
 from bessemer.engine.tasks import Engine, tasks_of
 
+_SMALL_BYTES = 16 * 2**20  # of documents as they are stored
 _NONE = {"docs": 0, "bytes": 0}
 _KINDS_OF_LINKS = 3  # beside runs of words: at most one of each for a document
 _BYTES_PER_RUN = 3  # a letter of scripts without spaces; most words have more
@@ -58,6 +59,8 @@ def split(
 
     Raises IntegrityError if a document that is held out is like one that is trained on.
     """
+    if _stored_bytes(ingest) < _SMALL_BYTES:
+        engine = replace(engine, workers=1)  # it is done before workers have started
     plan = _Plan(
         ingest=ingest,
         ledgers=tuple(ledgers),
@@ -91,7 +94,7 @@ def split(
     summary: dict[str, Any] = {**sides}
     summary["withheld"] = dict(sum((Counter(each["withheld"]) for each in written), Counter()))
     summary["drawn_below"] = {name: bound.drawn_below for name, bound in bounds.items()}
-    summary["num_spares_held_out"] = len(moved)
+    summary["spares_held_out"] = len(moved)
     summary["leak_check"] = told
     return StageResult(conservation=sum_shards(sources, written), summary=summary)
 
@@ -233,6 +236,10 @@ def _write(
     told = {"fuzzy": plan.fuzzy, "words_per_run": plan.words_per_run, "folder": folder}
     told |= {"withheld": withheld.runs, "moved": moved}
     return plan.map("write-anew" if moved else "write", write_sides, bounds, told)
+
+
+def _stored_bytes(ingest: Path) -> int:
+    return sum(path.stat().st_size for path in (ingest / DOCUMENTS).glob("*.parquet"))
 
 
 def _sources_of_shards(ingest: Path) -> dict[str, str]:

@@ -152,7 +152,7 @@ def test_what_was_drawn_is_never_trained_on_whatever_is_added(
         ingested = ingest_anywhere(base, *(("web", shard) for shard in shards))
         fuzzy_folder = cluster(ingested, [], ["web"], base / "fuzzy")
         summary = run(ingested, [fuzzy_folder], fuzzy_folder, ["web"], base / "split")
-        assert summary["num_spares_held_out"] == 0
+        assert summary["spares_held_out"] == 0
         told = {row["doc_id"]: row["text"] for row in read_documents(ingested, [])}
         sides.append({told[row["doc_id"]]: row["split"] for row in read_rows(base / "split")})
     for text, side in sides[0].items():

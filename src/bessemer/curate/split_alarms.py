@@ -1,0 +1,33 @@
+"""What of a split asks for a look: a source without held-out text, or one that lost most of it.
+
+Input: what the stage `split` says in its summary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bessemer.core.manifest import StageManifest
+from bessemer.core.schema import HELDOUT
+
+
+def warn_of_split(told: StageManifest) -> list[str]:
+    """What a person who runs the line is warned of."""
+    heldout: Mapping[str, Any] = told.summary[HELDOUT]
+    warnings = []
+    for sums in told.conservation:
+        kept = heldout.get(sums.source, {"docs": 0})["docs"]
+        lost = sums.docs_dropped
+        if sums.docs_in and not kept:
+            warnings.append(
+                f"nothing of {sums.source!r} is held out: its {sums.docs_in:,} documents are too "
+                "few, or too much alike (split.min_shared_words is for passages)"
+            )
+        elif lost > kept:
+            warnings.append(
+                f"of {lost + kept:,} documents of {sums.source!r} that were drawn, {lost:,} are "
+                "like something that is trained on and are dropped, by split.min_shared_words or "
+                "as near-duplicates or versions; `bessemer explain` shows one of them"
+            )
+    return warnings
