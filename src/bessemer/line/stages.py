@@ -15,6 +15,7 @@ from bessemer.config.timetable import make_timetable, mixed_tokens
 from bessemer.core.manifest import StageManifest, StageResult
 from bessemer.curate.alarms import warn_of_rules
 from bessemer.curate.duplicate_alarms import warn_of_clusters, warn_of_losses
+from bessemer.curate.split_alarms import warn_of_split
 from bessemer.line.work import (
     LEDGERS,
     Work,
@@ -208,6 +209,7 @@ STAGES: tuple[Stage, ...] = (
             **_UNICODE,
         },
         work=run_split,
+        warnings=lambda _, told: warn_of_split(told),
     ),
     Stage(
         name="tokenizer",

@@ -39,6 +39,7 @@ from bessemer.report.facts import (
     Finding,
     GapRow,
     Language,
+    LeakCheck,
     Loss,
     MixRow,
     PackingRow,
@@ -128,6 +129,7 @@ def collect(job: ReportJob, scratch: Path) -> Report:
         training=_training(job, manifests["train"].summary),
         curves=make_curves(read_jsonl(metrics / STEPS), CURVES),
         heldout=make_heldout(read_jsonl(metrics / EVALUATIONS), names, baselines),
+        leak_check=_leak_check(manifests["split"]),
         gaps=tuple(_gap(row) for row in diagnosis["sources"]),
         writings=tuple(
             Writing(kind=kinds.get(row["source"], ""), **row) for row in diagnosis["samples"]
@@ -207,6 +209,18 @@ def _sides(split: StageManifest, encoded: Path, source: str) -> tuple[Amount, Am
         for side in (TRAIN, HELDOUT)
     )
     return train, heldout
+
+
+def _leak_check(split: StageManifest) -> LeakCheck | None:
+    told = split.summary.get("leak_check")
+    if told is None:
+        return None
+    return LeakCheck(
+        train_docs=told["docs"][TRAIN],
+        heldout_docs=told["docs"][HELDOUT],
+        words_per_run=told["words_per_run"],
+        leaks=told["leaks"],
+    )
 
 
 def _mix(folder: Path) -> tuple[MixRow, ...]:

