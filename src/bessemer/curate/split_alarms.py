@@ -14,7 +14,9 @@ from bessemer.core.schema import HELDOUT
 
 def warn_of_split(told: StageManifest) -> list[str]:
     """What a person who runs the line is warned of."""
-    heldout: Mapping[str, Any] = told.summary[HELDOUT]
+    heldout: Mapping[str, Any] | None = told.summary.get(HELDOUT)
+    if heldout is None:
+        return []
     warnings = []
     for sums in told.conservation:
         kept = heldout.get(sums.source, {"docs": 0})["docs"]

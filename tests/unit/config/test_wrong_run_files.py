@@ -134,6 +134,15 @@ ONE_FAULT = [
     ),
     ("split.heldout_frac=1", "split.heldout_frac: should be less than 1 (got 1)"),
     (
+        "split.sources={ nowhere = { heldout_docs = 5 } }",
+        "split.sources.nowhere: no such source; sources: web, books",
+    ),
+    (
+        "split.sources={ web = { heldout_docs = 5, heldout_frac = 0.1 } }",
+        "split.sources.web: needs one of heldout_frac, heldout_docs and heldout_bytes (heldout_frac "
+        "and heldout_docs given) (got {'heldout_docs': 5, 'heldout_frac': 0.1})",
+    ),
+    (
         "tokenizer.vocab_size=100",
         "tokenizer.vocab_size: should be greater than or equal to 258 (got 100)",
     ),
