@@ -139,8 +139,8 @@ ONE_FAULT = [
     ),
     (
         "split.sources={ web = { heldout_docs = 5, heldout_frac = 0.1 } }",
-        "split.sources.web: needs one of heldout_frac, heldout_docs and heldout_bytes (heldout_frac "
-        "and heldout_docs given) (got {'heldout_docs': 5, 'heldout_frac': 0.1})",
+        "split.sources.web: needs one of heldout_frac, heldout_docs and heldout_bytes "
+        "(heldout_frac and heldout_docs given) (got {'heldout_docs': 5, 'heldout_frac': 0.1})",
     ),
     (
         "tokenizer.vocab_size=100",
