@@ -39,7 +39,8 @@ def _table_section(name: str, field: FieldInfo) -> list[str]:
     rows, children = [], []
     for key, child in table.model_fields.items():
         if _model_in(child.annotation) is not None:
-            children.append((f"{name}.{key}", child))
+            by_name = ".NAME" if get_origin(child.annotation) is dict else ""
+            children.append((f"{name}.{key}{by_name}", child))
             continue
         text = " ".join((child.description or "").split())
         rows.append(

@@ -303,14 +303,18 @@ class CurateConfig(Section):
 
 
 class HeldoutConfig(Section):
-    """How much of one source is held out; one of the three."""
+    """`[split.sources.NAME]`: how much of one source is drawn, by one of the three keys.
+
+    The stage's manifest says to which share a fixed size came (`drawn_below`); given instead of the
+    size, that share keeps what was drawn out of training as data is added, which no fixed size can.
+    """
 
     heldout_frac: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Share of the texts that are drawn."""
+    """Share of its texts."""
     heldout_docs: int | None = Field(default=None, ge=1)
-    """How many are drawn."""
+    """How many documents."""
     heldout_bytes: Bytes | None = None
-    """How much text is drawn: documents until it is reached."""
+    """How much text: documents until it is reached."""
 
     @model_validator(mode="after")
     def _one_of_three(self) -> HeldoutConfig:
@@ -335,9 +339,7 @@ class SplitConfig(Section):
     """Share of the texts of each source that is drawn. Data that is added never moves a document
     that was drawn to training, but in a source so small that nothing was held out without help."""
     sources: dict[str, HeldoutConfig] = {}
-    """Other shares or fixed sizes, by source, as in `{ code = { heldout_docs = 500 } }`. The
-    stage's manifest says to which share a size came (`drawn_below`); given instead of the size,
-    that share keeps what was drawn out of training as data is added, which no fixed size can."""
+    """Other shares or fixed sizes, by source, as in `{ code = { heldout_docs = 500 } }`."""
     min_shared_words: Annotated[int, Field(ge=0, le=1000)] = 50
     """Documents that share so many words in a row, whatever stands between the words, are not on
     both sides; with 0 they are not compared."""
