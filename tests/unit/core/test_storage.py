@@ -21,6 +21,7 @@ from bessemer.core.storage import (
     atomic_path,
     clear_temporaries,
     concat_tables,
+    read_between,
     read_json,
     read_jsonl,
     read_schema,
@@ -291,3 +292,17 @@ def test_tables_are_put_below_each_other_in_order(sizes: list[int]) -> None:
 def test_a_table_of_another_schema_is_not_taken() -> None:
     with pytest.raises(DataError, match="table has schema n: int32"):
         concat_tables([pa.table({"n": pa.array([1], pa.int32())})], pa.schema([("n", pa.int64())]))
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 99), (10, 30), (31, 31), (98, 500), (7, 6)])
+def test_rows_between_two_ids(tmp_path: Path, first: int, last: int) -> None:
+    ids = [n for n in range(100) if n % 3]
+    table = pa.table({"doc_id": ids, "other": [2 * n for n in ids]})
+    write_table(tmp_path / "t.parquet", table, row_group_rows=10)
+    found = read_between(tmp_path / "t.parquet", ["doc_id", "other"], first, last)
+    assert found.to_pydict() == {
+        "doc_id": [n for n in ids if first <= n <= last],
+        "other": [2 * n for n in ids if first <= n <= last],
+    }
+    with pytest.raises(IntegrityError, match="is missing"):
+        read_between(tmp_path / "none.parquet", ["doc_id"], first, last)
