@@ -26,6 +26,8 @@ _RULE_NAMES = {
     "repeated_lines": "lines of other documents",
     "repeated_lines_frac": "mostly lines of other documents",
     "contained": "contained in another",
+    "repeated_text": "passages of other documents",
+    "repeated_text_frac": "mostly passages of other documents",
     MARKUP: "mark-up",
     UNACCOUNTED: "not accounted for",
 }
@@ -49,7 +51,7 @@ def tell_bound(loss: Loss) -> str:
         return f"at least {bound:.0%} of its shingles stand in a document that is kept"
     if reason.rule == "exact_duplicate":
         return "the same bytes as a document that is kept"
-    if reason.rule == "repeated_lines_frac" and bound is not None:
+    if reason.rule in ("repeated_lines_frac", "repeated_text_frac") and bound is not None:
         return f"more than {bound:.0%} of the text would be cut"
     if reason.action == MARKUP:
         return "tags, container framing, encoding: never text"
