@@ -12,6 +12,7 @@ from bessemer.core.layout import DECISIONS, DOCUMENTS, SPLITS
 from bessemer.core.schema import QUARANTINE
 from bessemer.core.storage import read_table
 from bessemer.line.stages import STAGES
+from bessemer.line.work import LEDGERS
 from bessemer.line.workspace import Workspace, plan_workspace
 
 Bessemer = Callable[..., CompletedProcess[str]]
@@ -26,17 +27,7 @@ def rows_of(folder: Path) -> list[dict[str, object]]:
 def test_every_stage_of_a_finished_run_adds_up(finished_run: Path) -> None:
     workspace = plan_workspace(finished_run)
     kept: dict[str, tuple[int, int]] = {}
-    for stage in (
-        "ingest",
-        "signals",
-        "rules",
-        "mask",
-        "exact",
-        "fuzzy",
-        "lines",
-        "split",
-        "encode",
-    ):
+    for stage in ("ingest", "signals", *LEDGERS, "split", "encode"):
         manifest = workspace.manifest(stage)
         assert manifest is not None
         assert [sums.source for sums in manifest.conservation] == ["notes", "pages", "tools"]
@@ -59,7 +50,7 @@ def test_every_document_has_exactly_one_fate(finished_run: Path) -> None:
     kept = [row["doc_id"] for row in rows_of(workspace.folder("split") / SPLITS)]
     lost = [
         row["doc_id"]
-        for stage in ("rules", "mask", "exact", "fuzzy", "lines")
+        for stage in LEDGERS
         for row in rows_of(workspace.folder(stage) / DECISIONS)
         if row["decisive"]
     ]

@@ -89,6 +89,26 @@ def test_killed_at_random_moments(
     assert not list((run_file.parent / "out").rglob(".tmp-*"))
 
 
+@pytest.mark.parametrize("done", ["keys", "spans"])
+def test_killed_in_the_search_for_repeats(
+    run_file: Path, done: str, bessemer: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    with run_file.open("a") as file:
+        file.write("[curate.substrings]\nenabled = true\nmin_length = 10\n")
+    undisturbed = ["run", str(run_file), "--to", "substrings"]
+    moment = f"substrings/*/.scratch/parts-of-*/{done}/*.arrow"
+    kill_when(run_file, lambda root: any(root.glob(moment)))
+    found = []
+    for root in ("out", "whole"):
+        last = bessemer(*undisturbed, "--set", f'run.root="{root}"')
+        assert last.returncode == 0, last.stderr
+        manifest = plan_workspace(run_file, [f'run.root="{root}"']).manifest("substrings")
+        assert manifest is not None
+        assert manifest.summary["sources"]["notes"]["edit_docs"] > 40
+        found.append(manifest.outputs_digest())
+    assert found[0] == found[1]
+
+
 def test_asked_to_leave_it_saves_and_says_start_me_again(
     run_file: Path,
     finished_run: Path,

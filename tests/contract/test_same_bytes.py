@@ -9,10 +9,13 @@ from tests.ledgers import read_decisions
 
 from bessemer.core.events import Silent
 from bessemer.line.runner import run_stages
+from bessemer.line.work import LEDGERS
 from bessemer.line.workspace import plan_workspace
 
 # Every tool has lines like "    return value + 7".
 LINES = 'curate.lines={enabled=true, sources=["tools"], min_words=3, max_cut_frac=0.9}'
+# "of the mill" is in every note.
+PASSAGES = "curate.substrings={enabled=true, min_length=10}"
 LAST = "baselines"  # the last stage that works by the shard
 
 
@@ -23,6 +26,7 @@ def digests(run_file: Path, runner: str, workers: int) -> dict[str, str]:
         f'cluster.engine.runner="{runner}"',
         f"cluster.engine.workers={workers}",
         LINES,
+        PASSAGES,
     ]
     outcomes = run_stages(plan_workspace(run_file, overrides), Silent(), last=LAST)
     return {outcome.stage: outcome.manifest.outputs_digest() for outcome in outcomes}
@@ -30,7 +34,7 @@ def digests(run_file: Path, runner: str, workers: int) -> dict[str, str]:
 
 def test_workers_and_runners_change_no_byte(run_file: Path) -> None:
     expected = digests(run_file, "inline", 1)
-    assert len(expected) == 13
+    assert len(expected) == 14
     for workers in (1, 2, 4):
         assert digests(run_file, "processes", workers) == expected
 
@@ -49,13 +53,11 @@ def test_shards_of_another_size_change_no_decision(run_file: Path) -> None:
     """How files are cut into shards is layout: the same documents are dropped, for the same."""
     decisions = []
     for size in ("4kB", "1MB"):
-        overrides = [f'run.root="{size}"', f'curate.shard_bytes="{size}"', LINES]
+        overrides = [f'run.root="{size}"', f'curate.shard_bytes="{size}"', LINES, PASSAGES]
         workspace = plan_workspace(run_file, overrides)
         run_stages(workspace, Silent(), last="split")
-        folders = [
-            workspace.folder(stage)
-            for stage in ("ingest", "rules", "mask", "exact", "fuzzy", "lines")
-        ]
+        folders = [workspace.folder(stage) for stage in ("ingest", *LEDGERS)]
         decisions.append(read_decisions(folders).sort_by("doc_id").to_pylist())
     assert decisions[0] == decisions[1]
-    assert {row["stage"] for row in decisions[0]} == {"rules", "exact", "fuzzy", "lines"}
+    stages = {"rules", "exact", "fuzzy", "lines", "substrings"}
+    assert {row["stage"] for row in decisions[0]} >= stages

@@ -142,6 +142,36 @@ class FuzzyConfig(Section):
         return FUZZY_SETTINGS.get(str(given.get("setting", "fineweb")), {}) | given
 
 
+MIN_LENGTHS = {"bytes": 200, "words": 50}
+
+
+class SubstringsConfig(Section):
+    """`[curate.substrings]`: text that stands word for word at an earlier place of the corpus."""
+
+    enabled: bool = False
+    """Without it no text is looked at. It leaves gaps where texts quote each other: good for texts
+    with much boilerplate that duplicates as a whole do not catch."""
+    unit: Literal["bytes", "words"] = "bytes"
+    """What `min_length` counts: bytes, that must all be equal, or words, whose case does not matter
+    nor what stands between them."""
+    min_length: int = Field(default=200, ge=10, le=1000)
+    """Shorter stretches are never a repeat; absent: 200 bytes, or 50 words."""
+    action: Literal["cut", "count"] = "cut"
+    """What is done with repeats: they are cut, all but the first, or the ledger only notes them."""
+    max_cut_frac: Fraction = 0.8
+    """A document of which more would be cut is dropped instead, unless others were cut for it."""
+    kinds: Kinds = ("web", "books", "papers")
+    """The kinds of sources that are compared, all with each other. Code repeats by its nature."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _begin_with_unit(cls, given: Any) -> Any:
+        """The length that goes with the unit, where none is given."""
+        if not isinstance(given, dict):
+            return given
+        return {"min_length": MIN_LENGTHS.get(str(given.get("unit")), 200)} | given
+
+
 class PiiConfig(Section):
     """`[curate.pii]`: personal data and secrets, replaced by placeholders when text is encoded.
 
@@ -297,6 +327,7 @@ class CurateConfig(Section):
     pii: PiiConfig = PiiConfig()
     fuzzy: FuzzyConfig = FuzzyConfig()
     lines: LinesConfig = LinesConfig()
+    substrings: SubstringsConfig = SubstringsConfig()
     known: Annotated[tuple[KnownConfig, ...], Field(strict=False)] = ()
     language: LanguageConfig = LanguageConfig()
     quality: QualityConfig | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 DOCUMENTS = "documents"  # ingest: text, a Parquet file per shard
 FILES = "files.parquet"  # ingest: the source files
 SHARD_RANGES = "shards.parquet"  # ingest: which shard holds which documents
-DECISIONS = "decisions"  # ingest, rules, mask, exact, fuzzy, lines: the ledger, a file per shard
+DECISIONS = "decisions"  # ingest, and stages after it that drop or edit: the ledger, by shard
 SIGNALS = "signals"  # signals: a Parquet file per shard
 COPIES = "copies.parquet"  # exact
 CLUSTERS = "clusters.parquet"  # fuzzy

@@ -34,6 +34,7 @@ from bessemer.line.work import (
     run_rules,
     run_signals,
     run_split,
+    run_substrings,
     run_tokenizer,
     run_train,
 )
@@ -198,6 +199,14 @@ STAGES: tuple[Stage, ...] = (
         inputs=("ingest", "rules", "mask", "exact", "fuzzy"),
         settings=lambda config: {**_plain(config.curate.lines), **_UNICODE},
         work=run_lines,
+    ),
+    Stage(
+        name="substrings",
+        version=1,
+        inputs=("ingest", "rules", "mask", "exact", "fuzzy", "lines"),
+        settings=lambda config: {**_plain(config.curate.substrings), **_UNICODE},
+        work=run_substrings,
+        warnings=_warn_of_losses,
     ),
     Stage(
         name="split",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 # Stages after ingest whose decisions drop documents or ask for edits.
-LEDGERS = ("rules", "mask", "exact", "fuzzy", "lines")
+LEDGERS = ("rules", "mask", "exact", "fuzzy", "lines", "substrings")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,6 +169,21 @@ def run_lines(work: Work) -> StageResult:
         work.source_names,
         config,
         compared_sources(work.config.source, config),
+        work.folder,
+        work.engine,
+        work.config.curate.part_bytes,
+    )
+
+
+def run_substrings(work: Work) -> StageResult:
+    """Cut what is repeated word for word."""
+    from bessemer.curate.substrings import substrings
+
+    return substrings(
+        work.inputs["ingest"],
+        work.ledgers,
+        work.config.source,
+        work.config.curate.substrings,
         work.folder,
         work.engine,
         work.config.curate.part_bytes,

@@ -31,6 +31,8 @@ _RULE_NAMES = {
     "near_duplicate_in_train": "drawn, a near-duplicate is trained on",
     "version_in_train": "drawn, another version is trained on",
     "passage_in_train": "drawn, a passage is trained on",
+    "repeated_text": "passages of other documents",
+    "repeated_text_frac": "mostly passages of other documents",
     MARKUP: "mark-up",
     UNACCOUNTED: "not accounted for",
 }
@@ -56,7 +58,7 @@ def tell_bound(loss: Loss) -> str:
         return f"{format_number(bound)} words in a row that are trained on"
     if reason.rule == "exact_duplicate":
         return "the same bytes as a document that is kept"
-    if reason.rule == "repeated_lines_frac" and bound is not None:
+    if reason.rule in ("repeated_lines_frac", "repeated_text_frac") and bound is not None:
         return f"more than {bound:.0%} of the text would be cut"
     if reason.action == MARKUP:
         return "tags, container framing, encoding: never text"

@@ -80,6 +80,15 @@ def test_overrides_set_values_make_tables_and_the_last_one_wins(run_file: Path) 
     assert config.curate.fuzzy.enabled is False
 
 
+def test_the_length_of_a_passage_goes_with_its_unit(run_file: Path) -> None:
+    def length(*overrides: str) -> int:
+        return parse(run_file, *overrides).curate.substrings.min_length
+
+    assert length() == length("curate.substrings={enabled=true}") == 200
+    assert length('curate.substrings.unit="words"') == 50
+    assert length('curate.substrings={unit="words", min_length=13}') == 13
+
+
 BAD_OVERRIDES = [
     ("train.seq_len", "expected section.key=value, e.g. --set train.seq_len=256"),
     ("=1", "expected section.key=value, e.g. --set train.seq_len=256"),

@@ -84,6 +84,14 @@ ONE_FAULT = [
     ("split=5", "split: should be a table (got 5)"),
     ("curate.fuzzy=[1]", "curate.fuzzy: should be a table (got [1])"),
     (
+        "curate.substrings.min_length=5",
+        "curate.substrings.min_length: should be greater than or equal to 10 (got 5)",
+    ),
+    (
+        'curate.substrings.unit="tokens"',
+        "curate.substrings.unit: should be 'bytes' or 'words' (got 'tokens')",
+    ),
+    (
         'curate.pii.web=["email", "fax"]',
         "curate.pii.web[1]: should be 'email', 'phone', 'ip', 'card', 'iban', 'ssn' or 'secret' "
         "(got 'fax')",
