@@ -34,6 +34,7 @@ def test_every_stage_of_a_finished_run_adds_up(finished_run: Path) -> None:
         "exact",
         "fuzzy",
         "lines",
+        "decontaminate",
         "split",
         "encode",
     ):
@@ -59,7 +60,7 @@ def test_every_document_has_exactly_one_fate(finished_run: Path) -> None:
     kept = [row["doc_id"] for row in rows_of(workspace.folder("split") / SPLITS)]
     lost = [
         row["doc_id"]
-        for stage in ("rules", "mask", "exact", "fuzzy", "lines")
+        for stage in ("rules", "mask", "exact", "fuzzy", "lines", "decontaminate")
         for row in rows_of(workspace.folder(stage) / DECISIONS)
         if row["decisive"]
     ]

@@ -30,7 +30,7 @@ def digests(run_file: Path, runner: str, workers: int) -> dict[str, str]:
 
 def test_workers_and_runners_change_no_byte(run_file: Path) -> None:
     expected = digests(run_file, "inline", 1)
-    assert len(expected) == 13
+    assert len(expected) == 14
     for workers in (1, 2, 4):
         assert digests(run_file, "processes", workers) == expected
 
@@ -54,7 +54,7 @@ def test_shards_of_another_size_change_no_decision(run_file: Path) -> None:
         run_stages(workspace, Silent(), last="split")
         folders = [
             workspace.folder(stage)
-            for stage in ("ingest", "rules", "mask", "exact", "fuzzy", "lines")
+            for stage in ("ingest", "rules", "mask", "exact", "fuzzy", "lines", "decontaminate")
         ]
         decisions.append(read_decisions(folders).sort_by("doc_id").to_pylist())
     assert decisions[0] == decisions[1]
