@@ -15,6 +15,7 @@ from bessemer.config.data import (
     SplitConfig,
     TokenizerConfig,
 )
+from bessemer.config.decontaminate import DecontaminateConfig
 from bessemer.config.export import ExportConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.train import DiagnoseConfig, ReportConfig, TrainConfig
@@ -35,6 +36,7 @@ class RunConfig(Section):
     run: RunSection
     source: Annotated[tuple[SourceConfig, ...], Field(strict=False)]
     curate: CurateConfig = CurateConfig()
+    decontaminate: DecontaminateConfig = DecontaminateConfig()
     split: SplitConfig = SplitConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     mix: MixConfig = MixConfig()

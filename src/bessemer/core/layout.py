@@ -5,11 +5,14 @@ from __future__ import annotations
 DOCUMENTS = "documents"  # ingest: text, a Parquet file per shard
 FILES = "files.parquet"  # ingest: the source files
 SHARD_RANGES = "shards.parquet"  # ingest: which shard holds which documents
-DECISIONS = "decisions"  # ingest, and stages after it that drop or edit: the ledger, by shard
+DECISIONS = "decisions"  # ingest, and stages after it that drop, edit or note: the ledger, by shard
 SIGNALS = "signals"  # signals: a Parquet file per shard
 COPIES = "copies.parquet"  # exact
 CLUSTERS = "clusters.parquet"  # fuzzy
 PAIRS = "pairs.parquet"  # fuzzy: compared pairs, drawn for the audit
+MATCHES = "matches"  # decontaminate: which items stand where, a Parquet file per shard
+EVALS = "evals"  # decontaminate: holds what follows, and lists of items, clean and dirty
+CONTAMINATION = "contamination.parquet"
 SPLITS = "splits"  # split: a Parquet file per shard
 TOKENIZER = "tokenizer.json"  # tokenizer
 SHARDS = "shards.json"  # encode: the list of token shards

@@ -104,6 +104,44 @@ PAIR = pa.schema(  # documents that were compared; of all, some of each band of 
     ]
 )
 
+MATCH = pa.schema(  # a part of an item of an evaluation set, found in a document
+    [
+        ("doc_id", pa.int64()),
+        ("source", pa.string()),
+        ("benchmark", pa.string()),
+        ("row", pa.int64()),  # of the item in its benchmark
+        ("item_id", pa.string()),
+        ("part", pa.string()),  # question | choices | answer | passage
+        ("overlap_frac", pa.float64()),  # of the part's n-grams, those in the document
+        ("start_byte", pa.int64()),  # of the document's text: its longest stretch
+        ("end_byte", pa.int64()),
+    ]
+)
+
+CLEAN, DIRTY, UNTESTABLE = "clean", "dirty", "untestable"
+
+CONTAMINATION = pa.schema(  # a row per item of an evaluation set
+    [
+        ("benchmark", pa.string()),
+        ("row", pa.int64()),
+        ("item_id", pa.string()),
+        ("status", pa.string()),  # clean | dirty | untestable
+        ("part", pa.string()),  # by which it is dirty: the first of the four that is found
+        ("overlap_frac", pa.float64()),  # of that part; else the most that was seen of any
+        ("doc_id", pa.int64()),  # the document that holds it; null if none holds any of it
+        # The most that one document holds of each part; null: it is not tested.
+        ("question_frac", pa.float64()),
+        ("choices_frac", pa.float64()),
+        ("answer_frac", pa.float64()),
+        ("passage_frac", pa.float64()),
+        ("docs", pa.int64()),  # that hold it by another part than its passage
+        ("answered_docs", pa.int64()),  # that hold its question and its answer
+        ("passage_docs", pa.int64()),  # that hold its passage
+        ("sources", pa.list_(pa.string())),  # of all of these
+        ("why_not", pa.string()),  # what keeps parts from being tested, as in "answer: short"
+    ]
+)
+
 TRAIN, HELDOUT = "train", "heldout"
 SIDES = (TRAIN, HELDOUT)
 

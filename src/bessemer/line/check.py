@@ -21,6 +21,7 @@ from bessemer.curate.dialects import LINE_CUTS
 from bessemer.curate.inventory import matches_nothing
 from bessemer.curate.signals import SIGNAL_DEFINITIONS, why_no_signal
 from bessemer.line.pinned import pin_instruments, pin_known
+from bessemer.line.pinned_evals import pin_eval_sets
 from bessemer.line.warm_start import complete_model
 
 
@@ -33,6 +34,7 @@ def load_config(run_file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     faults += _rules_without_effect(sections)
     faults += pin_instruments(sections, base)
     faults += pin_known(sections, base)
+    faults += pin_eval_sets(sections, base)
     faults += _missing_files(data, base)
     faults += [
         Fault(f"cluster.branch_from[{index}]", f"no folder {base / root}; give the root of a run")

@@ -23,7 +23,7 @@ from bessemer.config.check import axes_of_run
 from bessemer.core.errors import ConfigError, MachineError
 from bessemer.core.events import Display
 from bessemer.core.hardware import num_usable_cores, peak_memory_bytes
-from bessemer.core.layout import METRICS, MODEL, REPORT
+from bessemer.core.layout import EVALS, METRICS, MODEL, REPORT
 from bessemer.core.manifest import (
     StageManifest,
     record_files,
@@ -42,7 +42,7 @@ from bessemer.train.launch import NAMELESS, Launch
 _LOG = logging.getLogger(__name__)
 _TOGETHER = "together"
 _ANEW = ".cache/anew.json"  # folder of a stage -> the start that last deleted it
-_PRODUCTS = {"train": METRICS, "export": MODEL, "report": REPORT}
+_PRODUCTS = {"decontaminate": EVALS, "train": METRICS, "export": MODEL, "report": REPORT}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +146,8 @@ def publish(workspace: Workspace, stage: str) -> None:
     product, place = workspace.folder(stage) / name, workspace.root / name
     if place.is_symlink() or place.is_file():
         place.unlink()
+    if not product.exists():  # without evaluation sets there are no lists of their items
+        return
     if product.is_dir():
         place.symlink_to(product.relative_to(workspace.root), target_is_directory=True)
     else:
@@ -200,6 +202,7 @@ def _make_work(workspace: Workspace, stage: Stage, display: Display, launch: Lau
             display=display,
         ),
         launch=launch,
+        evals=workspace.evals,
         init_from=workspace.init_from,
     )
 

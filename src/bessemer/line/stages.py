@@ -13,13 +13,14 @@ from typing import Any
 from bessemer.config.run import RunConfig
 from bessemer.config.timetable import make_timetable, mixed_tokens
 from bessemer.core.manifest import StageManifest, StageResult
-from bessemer.curate.alarms import warn_of_rules
+from bessemer.curate.alarms import warn_of_canaries, warn_of_rules
 from bessemer.curate.duplicate_alarms import warn_of_clusters, warn_of_losses
 from bessemer.curate.split_alarms import warn_of_split
 from bessemer.line.work import (
     LEDGERS,
     Work,
     run_baselines,
+    run_decontaminate,
     run_diagnose,
     run_encode,
     run_exact,
@@ -124,6 +125,19 @@ def _known_settings(config: RunConfig) -> dict[str, Any]:
     return {"known": [each.digest for each in known]} if known else {}
 
 
+def _decontaminate_settings(config: RunConfig) -> dict[str, Any]:
+    """What bears on what is found: evaluation sets by the digests of their files, in their order,
+    wherever they lie. Without any, nothing does."""
+    given = config.decontaminate
+    if not given.eval:
+        return {}
+    sets = [
+        {"name": each.name, "fields": each.fields(), "digests": list(each.digests.values())}
+        for each in given.eval
+    ]
+    return _plain(given) | {"eval": sets, "seed": config.run.seed, **_UNICODE}
+
+
 # Words are cut by the character classes of the running Python's Unicode tables.
 _UNICODE = {"unicode": unicodedata.unidata_version}
 
@@ -207,6 +221,14 @@ STAGES: tuple[Stage, ...] = (
         settings=lambda config: {**_plain(config.curate.substrings), **_UNICODE},
         work=run_substrings,
         warnings=_warn_of_losses,
+    ),
+    Stage(
+        name="decontaminate",
+        version=1,
+        inputs=("ingest", "rules", "mask", "exact", "fuzzy", "lines", "substrings"),
+        settings=_decontaminate_settings,
+        work=run_decontaminate,
+        warnings=lambda _, told: warn_of_canaries(told.summary),
     ),
     Stage(
         name="split",
@@ -293,7 +315,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="report",
-        version=2,
+        version=3,
         inputs=(
             *("ingest", "signals", *LEDGERS, "split", "tokenizer", "encode"),
             *("pack", "mix", "baselines", "train", "diagnose", "export"),

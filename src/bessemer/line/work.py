@@ -27,6 +27,7 @@ from bessemer.engine.tasks import Engine
 from bessemer.train.launch import Launch
 
 if TYPE_CHECKING:
+    from bessemer.curate.eval_files import EvalSet
     from bessemer.curate.instruments import Instruments
     from bessemer.curate.inventory import SourceFile
     from bessemer.tokens.corpus import Corpus
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 # Stages after ingest whose decisions drop documents or ask for edits.
-LEDGERS = ("rules", "mask", "exact", "fuzzy", "lines", "substrings")
+LEDGERS = ("rules", "mask", "exact", "fuzzy", "lines", "substrings", "decontaminate")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +52,7 @@ class Work:
     engine: Engine
     launch: Launch
     instruments: Instruments  # what documents are measured with
+    evals: tuple[EvalSet, ...] = ()  # what must not be trained on
     init_from: Path | None = None  # folder of the weights that training begins with
     known: tuple[Path, ...] = ()  # indexes of documents that other runs kept
     earlier: tuple[Path, ...] = ()  # what the same stage made with other settings
@@ -187,6 +189,22 @@ def run_substrings(work: Work) -> StageResult:
         work.folder,
         work.engine,
         work.config.curate.part_bytes,
+    )
+
+
+def run_decontaminate(work: Work) -> StageResult:
+    """Find items of evaluation sets."""
+    from bessemer.curate.decontaminate import decontaminate
+
+    return decontaminate(
+        work.inputs["ingest"],
+        work.ledgers,
+        work.source_names,
+        work.config.decontaminate,
+        work.evals,
+        work.config.run.seed,
+        work.folder,
+        work.engine,
     )
 
 

@@ -21,6 +21,7 @@ from bessemer.core.fingerprint import fingerprint
 from bessemer.core.manifest import StageManifest, read_manifest
 from bessemer.core.schema import SCHEMA_VERSION
 from bessemer.core.storage import read_json, write_json
+from bessemer.curate.eval_files import EvalSet, list_eval_sets
 from bessemer.curate.instruments import Instruments, instruments_of
 from bessemer.curate.inventory import SourceFile, take_inventory
 from bessemer.line.check import load_config
@@ -48,6 +49,7 @@ class Workspace:
     instruments: Instruments = field(
         default_factory=Instruments
     )  # what documents are measured with
+    evals: tuple[EvalSet, ...] = ()  # what must not be trained on
     init_from: Path | None = None  # folder of the weights that training begins with
     known: tuple[Path, ...] = ()  # indexes of documents that other runs kept
     branch_from: tuple[Path, ...] = ()  # root folders of runs that training may go on from
@@ -100,6 +102,7 @@ def plan_workspace(
         fingerprints=_fingerprints(config, files),
         tokenizer_file=base / config.tokenizer.path if config.tokenizer.path else None,
         instruments=instruments_of(config.curate, base),
+        evals=list_eval_sets(config.decontaminate, base),
         init_from=None if config.model.init_from is None else base / config.model.init_from,
         known=tuple(base / each.path for each in config.curate.known),
         branch_from=tuple(base / each for each in config.cluster.branch_from),

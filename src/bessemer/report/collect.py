@@ -48,6 +48,7 @@ from bessemer.report.facts import (
     Training,
     Writing,
 )
+from bessemer.report.leaks import make_benchmarks
 from bessemer.report.lineage import tell_stage
 from bessemer.report.losses import count_losses, make_balances, make_gates
 from bessemer.report.repeats import tell_repeats
@@ -124,6 +125,7 @@ def collect(job: ReportJob, scratch: Path) -> Report:
         num_hidden_histograms=num_hidden,
         repeats=tell_repeats(manifests["lines"]),
         collisions=_collisions(job.config, manifests["fuzzy"].summary),
+        benchmarks=make_benchmarks(_summary(manifests, "decontaminate")),
         mix=_mix(folders["mix"]),
         packing=_packing(folders["pack"], job.config["train"].get("packing", "concat")),
         training=_training(job, manifests["train"].summary),
@@ -144,6 +146,10 @@ def _manifest(folder: Path) -> StageManifest:
     if manifest is None:
         raise IntegrityError(f"{folder} is not complete; run its stage again")
     return manifest
+
+
+def _summary(manifests: Mapping[str, StageManifest], stage: str) -> Mapping[str, Any]:
+    return manifests[stage].summary if stage in manifests else {}
 
 
 def _source(

@@ -190,6 +190,49 @@ class Histogram:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Planted:
+    """Items that were planted in one disguise, and how many of them were found."""
+
+    disguise: str
+    planted: int
+    found: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Benchmark:
+    """What of one evaluation set was seen, and how well its items are found."""
+
+    name: str
+    items: int
+    clean: int
+    dirty: int
+    untestable: int
+    by_part: Mapping[str, int]  # dirty items by the first part that was found
+    answered: int  # items whose question and answer are in one document
+    sources: Mapping[str, int]  # items seen in each
+    docs: Mapping[str, int]  # documents of each source that hold an item
+    canaries: tuple[Planted, ...]
+    controls: tuple[Planted, ...]  # which hold no item: none should be found
+
+    @property
+    def seen_frac(self) -> float:
+        """Share of the items that are seen."""
+        return self.dirty / self.items
+
+    @property
+    def precision(self) -> float | None:
+        """Share of canaries among what was found of canaries and controls; None if nothing was."""
+        right = sum(each.found for each in self.canaries)
+        wrong = sum(each.found for each in self.controls)
+        return right / (right + wrong) if right + wrong else None
+
+    @property
+    def misses_verbatim(self) -> bool:
+        """Whether an item that was planted word by word, the first disguise, was not found."""
+        return self.canaries[0].found < self.canaries[0].planted
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
     """One source from its files to the two sides of the split."""
 
@@ -372,6 +415,7 @@ class Report:
     num_hidden_histograms: int
     repeats: Repeats | None  # lines; None: they were not compared
     collisions: Collisions | None  # None if no near-duplicates were looked for
+    benchmarks: tuple[Benchmark, ...]
     mix: tuple[MixRow, ...]
     packing: tuple[PackingRow, ...]
     training: Training

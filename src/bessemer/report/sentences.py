@@ -60,6 +60,8 @@ def tell_bound(loss: Loss) -> str:
         return "the same bytes as a document that is kept"
     if reason.rule in ("repeated_lines_frac", "repeated_text_frac") and bound is not None:
         return f"more than {bound:.0%} of the text would be cut"
+    if reason.stage == "decontaminate" and bound is not None:
+        return f"at least {bound:.0%} of the n-grams of a part of an item"
     if reason.action == MARKUP:
         return "tags, container framing, encoding: never text"
     if bound is None:

@@ -41,7 +41,8 @@ global_batch_tokens = 512
 total_tokens = "4k"
 """
 SECTIONS = (
-    "run, source, curate, split, tokenizer, mix, model, train, diagnose, export, report, cluster"
+    "run, source, curate, decontaminate, split, tokenizer, mix, model, train, diagnose, export, "
+    "report, cluster"
 )
 TOKENS = 'expected a number of tokens, e.g. 4096, "500k", "1.2B"'
 NONE = "no architecture of transformers computes this decoder"

@@ -64,6 +64,7 @@ class Run:
     is_given: bool = False  # the rules stand in the run file
     lines: Mapping[str, Any] | None = None  # what that stage counted; None: it was not enabled
     collisions: Mapping[str, Any] | None = None  # what the stage `fuzzy` says
+    leaks: Mapping[str, Any] | None = None  # what the stage decontaminate says
 
 
 def rules_summary(run: Run) -> dict[str, Any]:
@@ -102,12 +103,16 @@ def step_row(step: int, **other: Any) -> dict[str, Any]:
 
 def write_run(root: Path, run: Run) -> ReportJob:
     """Write all stages below `root`; returns the job that reports on them."""
-    folders = {stage: root / stage for stage in INPUTS}
+    stages = dict(INPUTS)
+    if run.leaks is not None:
+        stages["decontaminate"] = ("ingest",)
+    folders = {stage: root / stage for stage in stages}
     for folder in folders.values():
         folder.mkdir(parents=True)
     sums = write_curation(folders, run.sources)
     summaries = _write_rest(folders, run)
-    for number, (stage, inputs) in enumerate(INPUTS.items()):
+    summaries["decontaminate"] = dict(run.leaks or {})
+    for number, (stage, inputs) in enumerate(stages.items()):
         manifest = StageManifest(
             stage=stage,
             version=1,
