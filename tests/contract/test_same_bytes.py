@@ -34,7 +34,7 @@ def digests(run_file: Path, runner: str, workers: int) -> dict[str, str]:
 
 def test_workers_and_runners_change_no_byte(run_file: Path) -> None:
     expected = digests(run_file, "inline", 1)
-    assert len(expected) == 14
+    assert len(expected) == 15
     for workers in (1, 2, 4):
         assert digests(run_file, "processes", workers) == expected
 

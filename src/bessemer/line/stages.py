@@ -213,6 +213,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("ingest", "rules", "mask", "exact", "fuzzy"),
         settings=lambda config: {**_plain(config.curate.lines), **_UNICODE},
         work=run_lines,
+        warnings=_warn_of_losses,
     ),
     Stage(
         name="substrings",

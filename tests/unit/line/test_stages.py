@@ -92,8 +92,8 @@ def test_what_is_only_warned_of_makes_nothing_anew_but_the_report() -> None:
         )
         told = manifest(summary, half)
         warnings = [warning for stage in STAGES for warning in stage.warnings(config, told)]
-        # Of rules, of what exact and fuzzy took, of a cluster.
-        assert len(warnings) == 4 * (max_rule_frac < 0.6)
+        # Of rules, of what each of four stages took, of a cluster.
+        assert len(warnings) == 6 * (max_rule_frac < 0.6)
         return {stage.name: stage.settings(config) for stage in STAGES}
 
     low = settings(0.5, max_source_loss_frac=0.5, max_cluster_docs=80)
