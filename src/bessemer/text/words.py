@@ -117,6 +117,20 @@ def find_words(data: Bytes, begin: int, end: int, classes: Bytes, fold: Codes, o
     state = SEED
     position = begin
     while position <= end:
+        if is_open and not is_solo and not after_apostrophe:
+            # Most of most texts: ASCII in a word is not decoded, and no apostrophe is waited for.
+            word_begin = position
+            while position < end and data[position] < 0x80:
+                kind = np.int64(classes[data[position]])
+                if not kind & WORD_START:
+                    break
+                state = extend(state, np.uint64(fold[data[position]]))
+                kinds_seen |= kind
+                previous = kind
+                position += 1
+            if position > word_begin:
+                num_chars += position - word_begin
+                stop = position
         code: Integer = 0
         kind: Integer = 0
         width = 1
