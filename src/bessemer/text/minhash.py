@@ -42,6 +42,8 @@ NO_SHINGLE = np.uint64(2**64 - 1)
 """The minimum over nothing: no shingle hash has this value."""
 
 _BLOCK_SHINGLES = 1024  # 8 KiB: stays in the first-level cache while every function reads it
+_GROUP_SHINGLES = 64  # of which a lower bound is found together; divides a block
+_SLACK = 1 << 17  # how far the high half of a product may lie below its bound, see _find_bounds
 
 
 def shingles(array: pa.Array | pa.ChunkedArray, words_per_shingle: int) -> tuple[Offsets, Hashes]:
@@ -57,7 +59,7 @@ def shingles(array: pa.Array | pa.ChunkedArray, words_per_shingle: int) -> tuple
     offsets, hashes = _shingle_sets(
         text_offsets, data, class_table(), fold_table(), longest_bytes, words_per_shingle
     )
-    return offsets, hashes[: offsets[-1]].copy()
+    return offsets, hashes[: offsets[-1]]
 
 
 def signatures(offsets: Offsets, hashes: Hashes, num_hashes: int, seed: int) -> Hashes:
@@ -251,18 +253,124 @@ def sort_distinct(values: Hashes, num_values: int, scratch_slots: Hashes) -> int
 
 @njit(cache=True, nogil=True)
 def _signatures(offsets: Offsets, hashes: Hashes, masks: Hashes, factors: Hashes) -> Hashes:
+    """Return the minima of (hash ^ mask) * factor of every set.
+
+    Processors multiply many 32-bit numbers at once, but few of 64 bits. So each group of shingles
+    is told by bounds of its products' high halves whether the least of all can be in it, and only
+    then it is multiplied in full: the group with the least bound first, of the others nearly none.
+    """
     num_documents, num_hashes = len(offsets) - 1, len(masks)
     out = np.full((num_documents, num_hashes), NO_SHINGLE)
+    # Read as 32-bit numbers from memory, or the compiler multiplies 64-bit ones after all.
+    high_masks, low_masks = _halves(masks)
+    high_factors, low_factors = _halves(factors)
+    high = np.empty(_BLOCK_SHINGLES, np.uint32)
+    low = np.empty(_BLOCK_SHINGLES, np.uint32)
+    bounds = np.empty(_BLOCK_SHINGLES // _GROUP_SHINGLES, np.uint32)
     for document in range(num_documents):
-        for block in range(offsets[document], offsets[document + 1], _BLOCK_SHINGLES):
-            block_end = min(block + _BLOCK_SHINGLES, offsets[document + 1])
+        for begin in range(offsets[document], offsets[document + 1], _BLOCK_SHINGLES):
+            end = min(begin + _BLOCK_SHINGLES, offsets[document + 1])
+            num_groups = _fill_groups(hashes, begin, end, high, low)
             for k in range(num_hashes):
-                least = out[document, k]
-                mask, factor = masks[k], factors[k]
-                for i in range(block, block_end):
-                    least = min(least, (hashes[i] ^ mask) * factor)
+                mask, factor, least = masks[k], factors[k], out[document, k]
+                _find_bounds(
+                    high,
+                    low,
+                    num_groups,
+                    high_masks[k],
+                    low_masks[k],
+                    high_factors[k],
+                    low_factors[k],
+                    bounds,
+                )
+                first = _place_of_least(bounds, num_groups)
+                if _may_be_less(bounds[first], least):
+                    least = _least_of_group(hashes, begin, end, first, mask, factor, least)
+                    for group in range(num_groups):
+                        if group != first and _may_be_less(bounds[group], least):
+                            least = _least_of_group(hashes, begin, end, group, mask, factor, least)
                 out[document, k] = least
     return out
+
+
+@njit(cache=True, nogil=True)
+def _halves(values: Hashes) -> tuple[Codes, Codes]:
+    return (values >> np.uint64(32)).astype(np.uint32), values.astype(np.uint32)
+
+
+@kernel
+def _fill_groups(hashes: Hashes, begin: int, end: int, high: Codes, low: Codes) -> int:
+    """Write both halves of the hashes; the last group is filled up with what is in it already."""
+    num_groups = (end - begin + _GROUP_SHINGLES - 1) // _GROUP_SHINGLES
+    for i in range(num_groups * _GROUP_SHINGLES):
+        value = hashes[min(begin + i, end - 1)]
+        high[i] = value >> np.uint64(32)
+        low[i] = value & np.uint64(0xFFFFFFFF)
+    return num_groups
+
+
+@kernel
+def _find_bounds(
+    high: Codes,
+    low: Codes,
+    num_groups: int,
+    high_mask: np.uint32,
+    low_mask: np.uint32,
+    high_factor: np.uint32,
+    low_factor: np.uint32,
+    out: Codes,
+) -> None:
+    """Write the least bound of each group: the high half of a product, or up to _SLACK more.
+
+    Modulo 2**32, the high half of (h * 2**32 + x) * (g * 2**32 + f) is h * f + x * g and the high
+    half of x * f. Of the latter only the product of the upper 16 bits of both is taken; what that
+    leaves out is less than 2**17: two products of 16 bits, shifted down by 16, and a carry.
+    """
+    slack, top_factor = np.uint32(_SLACK), np.uint32(low_factor >> np.uint32(16))
+    for group in range(num_groups):
+        least = np.uint32(0xFFFFFFFF)
+        for i in range(group * _GROUP_SHINGLES, (group + 1) * _GROUP_SHINGLES):
+            x = np.uint32(low[i] ^ low_mask)
+            bound = np.uint32((high[i] ^ high_mask) * low_factor)
+            bound = np.uint32(bound + np.uint32(x * high_factor))
+            bound = np.uint32(bound + np.uint32((x >> np.uint32(16)) * top_factor))
+            least = min(least, np.uint32(bound + slack))
+        out[group] = least
+
+
+@kernel
+def _place_of_least(bounds: Codes, num_groups: int) -> int:
+    place = 0
+    for group in range(1, num_groups):
+        if bounds[group] < bounds[place]:
+            place = group
+    return place
+
+
+@kernel
+def _may_be_less(bound: np.uint32, least: np.uint64) -> bool:
+    """Return whether a group with that bound may hold a product below `least`.
+
+    A bound that wraps around belongs to a high half of at least 2**32 - _SLACK, and only if `least`
+    has such a one too does it matter: then the right side is above every bound.
+    """
+    return np.int64(bound) <= np.int64(least >> np.uint64(32)) + _SLACK
+
+
+@kernel
+def _least_of_group(
+    hashes: Hashes,
+    begin: int,
+    end: int,
+    group: int,
+    mask: np.uint64,
+    factor: np.uint64,
+    least: np.uint64,
+) -> np.uint64:
+    group_begin = begin + group * _GROUP_SHINGLES
+    for i in range(group_begin, min(group_begin + _GROUP_SHINGLES, end)):
+        least = min(least, (hashes[i] ^ mask) * factor)
+    return least
 
 
 @njit(cache=True, nogil=True)

@@ -107,6 +107,36 @@ def test_signatures_and_bands_like_the_twin(sets: list[list[int]], seed: int) ->
     ]
 
 
+@pytest.mark.parametrize("num_shingles", [1, 63, 64, 65, 1023, 1024, 1025, 3000])
+def test_signatures_of_sets_of_many_groups_and_blocks(num_shingles: int) -> None:
+    generator = np.random.Generator(np.random.PCG64(num_shingles))
+    hashes = generator.integers(0, 2**64 - 1, num_shingles, dtype=np.uint64)
+    found = signatures(np.array([0, 0, num_shingles]), hashes, 32, 7)
+    assert found[1].tolist() == twins.signature(hashes.tolist(), 32, 7)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        (0, 2**32),  # all high halves are zero
+        (5 * 2**32, 5 * 2**32 + 2**50),  # all within what bounds leave open
+        (2**64 - 2**49, 2**64 - 1),  # all bounds wrap around
+        (2**63 - 2**40, 2**63 + 2**40),
+    ],
+)
+def test_the_least_product_is_found_among_many_that_are_close(low: int, high: int) -> None:
+    seed, num_shingles = 3, 700
+    mask, factor = (int(draw) for draw in np.random.PCG64(seed).random_raw(2))
+    undo = pow(factor | 1, -1, 2**64)
+    generator = np.random.Generator(np.random.PCG64(0))
+    for place in (0, 63, 64, 500, 699):  # of the least
+        products = generator.integers(low + 1, high, num_shingles, dtype=np.uint64)
+        products[place] = low
+        hashes = [int(product) * undo % 2**64 ^ mask for product in products]
+        found = signatures(np.array([0, num_shingles]), np.array(hashes, np.uint64), 1, seed)
+        assert found.tolist() == [[low]]
+
+
 @SETTINGS
 @given(st.lists(st.lists(st.integers(0, 20), max_size=8, unique=True).map(sorted), min_size=2))
 def test_jaccard_and_containment_like_the_twin(sets: list[list[int]]) -> None:
