@@ -21,6 +21,7 @@ from bessemer.core.hardware import describe_machine
 ROOT = Path(__file__).parent.parent
 PEER_PYTHON = ROOT / "benchmarks" / ".venv" / "bin" / "python"
 LITGPT_PYTHON = ROOT / "benchmarks" / ".venv-litgpt" / "bin" / "python"
+DEDUP_PYTHON = ROOT / "benchmarks" / ".venv-dedup" / "bin" / "python"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
