@@ -46,9 +46,13 @@ def minhash_stages(read, removed, kept, folder):
     ]
 
 
+def text_of(document) -> str:
+    return document.text
+
+
 def exact_stages(read, removed, kept, folder):
     """(name, tasks, pipeline) of its three stages."""
-    config = ExactDedupConfig()
+    config = ExactDedupConfig(content_getter=text_of)
     signatures, found = str(folder / "signatures"), str(folder / "found")
     return [
         ("signatures", 1, [read, ExactDedupSignature(signatures, config)]),
