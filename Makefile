@@ -19,7 +19,7 @@ check: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed benchmarks/.venv/.installed benchmarks/.venv-litgpt/.installed
+bench: $(VENV)/.installed benchmarks/.venv/.installed benchmarks/.venv-litgpt/.installed benchmarks/.venv-dedup/.installed
 	$(BIN)/python -m benchmarks.run_all
 
 docs: $(VENV)/.installed-docs
@@ -27,7 +27,7 @@ docs: $(VENV)/.installed-docs
 	@echo "docs:    docs/_build/html/index.html"
 
 clean:
-	rm -rf $(VENV) benchmarks/.venv benchmarks/.venv-litgpt docs/_build
+	rm -rf $(VENV) benchmarks/.venv benchmarks/.venv-litgpt benchmarks/.venv-dedup docs/_build
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -54,4 +54,11 @@ benchmarks/.venv/.installed: benchmarks/peers.txt constraints.txt
 benchmarks/.venv-litgpt/.installed: benchmarks/peers-litgpt.txt
 	$(PYTHON) -m venv benchmarks/.venv-litgpt
 	benchmarks/.venv-litgpt/bin/pip install --quiet -r benchmarks/peers-litgpt.txt
+	@touch $@
+
+# datatrove's hashes and text-dedup want other versions than the peers above.
+benchmarks/.venv-dedup/.installed: benchmarks/peers-dedup.txt
+	$(PYTHON) -m venv benchmarks/.venv-dedup
+	benchmarks/.venv-dedup/bin/pip install --quiet -r benchmarks/peers-dedup.txt
+	benchmarks/.venv-dedup/bin/pip install --quiet --no-deps text-dedup==0.4.0
 	@touch $@

@@ -16,6 +16,9 @@ BENCHMARKS = (
     "checkpoint",
     "filters",
     "read",
+    "near_duplicates",
+    "exact_duplicates",
+    "large_corpus",
 )
 
 
