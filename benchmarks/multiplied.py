@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 FEWEST_WORDS = 60
+MOST_WORD_BYTES = 8  # on average, with the blank
 _EVERY = 6  # of a copy's words each sixth is replaced
 _PER_MILLE = 50  # of documents there are again word for word, and as many nearly so
 
@@ -32,6 +33,13 @@ class Written:
     num_bytes: int  # of texts in UTF-8
     num_equal: int  # second copies, word for word
     num_near: int
+
+
+def is_prose(text: str) -> bool:
+    """Whether blanks part so many words that other words in their place make another text: not so
+    of lists, a line each, and of scripts written without spaces."""
+    num_words = len(text.split(" "))
+    return num_words >= FEWEST_WORDS and len(text.encode()) <= MOST_WORD_BYTES * num_words
 
 
 def key_of(*parts: int) -> int:
@@ -96,7 +104,7 @@ def write_corpus(
     texts: Sequence[str], gigabytes: float, folder: Path, suffix: str, workers: int
 ) -> list[Written]:
     """Write as many files as it takes for so many gigabytes of text, in parallel."""
-    texts = [text for text in texts if len(text.split(" ")) >= FEWEST_WORDS]
+    texts = [text for text in texts if is_prose(text)]
     vocabulary = vocabulary_of(texts)
     size = sum(len(text.encode()) for text in texts) * (1 + 2 * _PER_MILLE / 1000)
     num_files = max(2, round(gigabytes * 1e9 / size))

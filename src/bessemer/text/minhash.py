@@ -354,7 +354,7 @@ def _may_be_less(bound: np.uint32, least: np.uint64) -> bool:
     A bound that wraps around belongs to a high half of at least 2**32 - _SLACK, and only if `least`
     has such a one too does it matter: then the right side is above every bound.
     """
-    return np.int64(bound) <= np.int64(least >> np.uint64(32)) + _SLACK
+    return bool(np.int64(bound) <= np.int64(least >> np.uint64(32)) + _SLACK)
 
 
 @kernel

@@ -121,12 +121,12 @@ def find_words(data: Bytes, begin: int, end: int, classes: Bytes, fold: Codes, o
             # Most of most texts: ASCII in a word is not decoded, and no apostrophe is waited for.
             word_begin = position
             while position < end and data[position] < 0x80:
-                kind = np.int64(classes[data[position]])
-                if not kind & WORD_START:
+                ascii_kind = np.int64(classes[data[position]])
+                if not ascii_kind & WORD_START:
                     break
                 state = extend(state, np.uint64(fold[data[position]]))
-                kinds_seen |= kind
-                previous = kind
+                kinds_seen |= ascii_kind
+                previous = ascii_kind
                 position += 1
             if position > word_begin:
                 num_chars += position - word_begin
