@@ -22,9 +22,9 @@ from bessemer.config.data import FuzzyConfig
 from bessemer.core.layout import DECISIONS, DOCUMENTS
 from bessemer.core.storage import read_table
 from bessemer.curate.ledger import list_shards
+from bessemer.curate.near_signatures import bands_of, shingle_sets
 from bessemer.line.api import run
 from bessemer.line.workspace import Workspace
-from bessemer.text.minhash import band_hashes, shingles, signatures
 
 RUN_FILE = """
 [run]
@@ -112,9 +112,8 @@ def time_signatures(workspace: Workspace) -> float:
 
 def _time_once(column: pa.Array, config: FuzzyConfig) -> float:
     begin = time.process_time()
-    offsets, hashes = shingles(column, config.words_per_shingle)
-    num_hashes = config.num_bands * config.rows_per_band
-    band_hashes(signatures(offsets, hashes, num_hashes, seed=0), config.num_bands)
+    offsets, hashes = shingle_sets(column, config)
+    bands_of(offsets, hashes, config, key=0)
     return time.process_time() - begin
 
 
