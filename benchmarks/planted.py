@@ -96,7 +96,9 @@ def plant(texts: Sequence[str], megabytes: float, seed: int = 0) -> Planted:
     Together they have about as many megabytes as asked for, or as there are texts for.
     """
     rng = random.Random(seed)
-    others = [word for text in texts[:1000] for word in text.split()[:200]]
+    # A "word" of a script without spaces is a sentence: to put one in would be to edit far more.
+    words = (word for text in texts[:1000] for word in text.split()[:200])
+    others = [word for word in words if word.isascii() and word.isalpha()]
     kinds = [EQUAL, SPACED, *KINDS]
     rows: list[tuple[str, str]] = []
     size = num_copies = 0

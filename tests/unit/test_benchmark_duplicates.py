@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from benchmarks import exact_duplicates, large_corpus, multiplied, our_dedup, planted
 
-WORDS = [f"w{number}" for number in range(3000)]
+WORDS = ["".join(letters) for letters in itertools.product("abcdefghijklmn", repeat=3)]
 
 
 def make_texts(num: int, num_words: int = 120, seed: int = 0) -> list[str]:
