@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
+from importlib import import_module
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -27,7 +28,6 @@ from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
-import bessemer
 from bessemer.core.errors import MachineError
 from bessemer.core.hardware import num_usable_cores
 from bessemer.core.storage import SCRATCH, write_json
@@ -98,7 +98,7 @@ class OnRay:
     def _connect(self) -> ModuleType:
         """Ray, connected: as it is if it is already, for whoever did that goes on with it."""
         try:
-            import ray
+            ray = import_module("ray")
         except ImportError as error:
             raise MachineError(
                 'cluster.engine.runner = "ray" needs Ray: pip install "bessemer[ray]"'
@@ -203,9 +203,9 @@ def _result(ray: ModuleType, reference: Any, key: str) -> tuple[Result, int]:
         raise cause from error
     except ray.exceptions.RayError as error:
         raise MachineError(
-            f"Ray lost task {key} {_RETRIES + 1} times ({error}); most often for want of memory: run "
-            "again to go on from the finished shards, with fewer workers (cluster.engine.workers) "
-            "or smaller shards (curate.shard_bytes)"
+            f"Ray lost task {key} {_RETRIES + 1} times ({error}); most often for want of memory: "
+            "run again to go on from the finished shards, with fewer workers "
+            "(cluster.engine.workers) or smaller shards (curate.shard_bytes)"
         ) from error
     return result
 
@@ -229,8 +229,8 @@ def _require_shared(mark: Path) -> None:
         wanted = json.loads(mark.read_text())
     except OSError as error:
         raise MachineError(
-            f"{node} does not see {mark.parents[2]} ({error.strerror}); run.root must lie on a disk "
-            "that all nodes share, under the same path"
+            f"{node} does not see {mark.parents[2]} ({error.strerror}); run.root must lie on a "
+            "disk that all nodes share, under the same path"
         ) from error
     for name, value in _build().items():
         if wanted.get(name) != value:
@@ -244,7 +244,7 @@ def _require_shared(mark: Path) -> None:
 def _build() -> dict[str, str]:
     """What outputs depend on beside their inputs: code, Python and libraries."""
     digest = blake2b(digest_size=8)
-    package = Path(bessemer.__file__).parent
+    package = Path(__file__).parents[1]
     for path in sorted(package.rglob("*.py")):
         digest.update(str(path.relative_to(package)).encode() + path.read_bytes())
     return {

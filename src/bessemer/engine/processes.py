@@ -102,12 +102,12 @@ class Processes:
             events = {*at_work, *(self._starting if waiting else ())}
             ended = wait(events, patience, FIRST_COMPLETED).done
             for future in ended & self._starting:
-                self._starting.remove(future)  # type: ignore[arg-type]
+                self._starting.remove(future)
                 future.result()
             for future in ended & at_work.keys():
-                _, position = at_work.pop(future)  # type: ignore[arg-type]
+                _, position = at_work.pop(future)
                 try:
-                    result, peak_bytes = future.result()  # type: ignore[misc]
+                    result, peak_bytes = future.result()
                 except BrokenProcessPool:
                     raise
                 except Exception as error:

@@ -340,6 +340,11 @@ ONE_FAULT = [
         "(8 sequences)",
     ),
     (
+        'run.root="s3://bucket/run"',
+        "run.root: should be a folder on a disk; sources, cluster.tokens and cluster.checkpoints "
+        "may be in a store (got 's3://bucket/run')",
+    ),
+    (
         'cluster.tokens="/data/tokens"',
         "cluster.tokens: should be a URL, as in s3://bucket/tokens or file:///disk/tokens "
         "(got '/data/tokens')",

@@ -18,6 +18,7 @@ import pytest
 
 from bessemer.core.errors import MachineError
 from bessemer.core.events import Bar
+from bessemer.engine import processes
 from bessemer.engine.tasks import Engine, Task, prepare_folder
 
 INLINE = Engine(runner="inline", workers=1)
@@ -192,7 +193,9 @@ def test_many_tasks_are_done_by_few_workers_that_live_from_list_to_list(
         assert len(met[0]) == 3
         assert met[0] == met[1]
         assert os.getpid() in met[0]
-        quick = [Task(key=str(n), function=tasks.quick, arguments={"number": n}) for n in range(500)]
+        quick = [
+            Task(key=str(n), function=tasks.quick, arguments={"number": n}) for n in range(500)
+        ]
         assert numbers(engine.map("quick", tmp_path / "quick", quick)) == list(range(500))
         assert engine.peak_bytes > 2**20
         workers = met[0] - {os.getpid()}
@@ -201,8 +204,9 @@ def test_many_tasks_are_done_by_few_workers_that_live_from_list_to_list(
 
 
 def test_a_list_that_is_soon_done_starts_no_process(
-    tasks: ModuleType, outputs: Path, tmp_path: Path
+    tasks: ModuleType, outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(processes, "_ALONE_S", 60.0)  # soon, on any machine
     with closing(Engine(runner="processes", workers=3)) as engine:
         results = engine.map("work", tmp_path / "stage", make_tasks(tasks, outputs, 5))
     assert {result["process"] for result in results} == {os.getpid()}
