@@ -68,7 +68,7 @@ ONE_FAULT = [
     ("train.seq_length=1", "train.seq_length: unknown key; did you mean 'seq_len'?"),
     ("train.optimizr.lr=1.0", "train.optimizr: unknown key; did you mean 'optimizer'?"),
     ("train.optimizer.beta3=0.5", "train.optimizer.beta3: unknown key; did you mean 'beta2'?"),
-    ("cluster.engine.zzz=1", "cluster.engine.zzz: unknown key; known: runner, workers"),
+    ("cluster.engine.zzz=1", "cluster.engine.zzz: unknown key; known: runner, workers, address"),
     (
         'curate.rule=[{name="word_count", minimum=3, max=9}]',
         "curate.rule[0].minimum: unknown key; did you mean 'min'?",

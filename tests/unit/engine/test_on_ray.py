@@ -56,7 +56,7 @@ class Node:
 
     def kill(self) -> None:
         """SIGKILL all its processes at once, as when its machine is lost."""
-        for process in [self._process.pid, *descendants(self._process.pid)]:
+        for process in self.processes():
             try:
                 os.kill(process, signal.SIGKILL)
             except ProcessLookupError:
@@ -66,7 +66,13 @@ class Node:
     def workers(self) -> list[int]:
         """The processes of this node that do tasks, or wait for one; others have names like it."""
         names = ("ray::remote", "ray::IDLE")
-        return [p for p in descendants(self._process.pid) if title(p).startswith(names)]
+        return [p for p in self.processes() if title(p).startswith(names)]
+
+    def is_up(self) -> bool:
+        return any("raylet/raylet" in title(p) for p in self.processes())
+
+    def processes(self) -> list[int]:
+        return [self._process.pid, *descendants(self._process.pid)]
 
 
 class Cluster:
@@ -94,6 +100,9 @@ class Cluster:
     def _start_second(self) -> Node:
         """Under an address of its own: a driver dies with the node of its address."""
         return Node(f"--address={self.address}", "--node-ip-address=127.0.0.2")
+
+    def processes(self) -> set[int]:
+        return {p for node in (self.head, self.second) for p in node.processes()}
 
     def close(self) -> None:
         self.second.kill()
@@ -161,7 +170,7 @@ def cluster() -> Iterator[Cluster]:
             yield started
         finally:
             started.close()
-            os.environ.get("KEEP") or shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @pytest.fixture
@@ -403,15 +412,15 @@ def test_ray_is_started_and_ended_with_a_run(
     """The environment is that of the cluster, whose processes stay."""
     modules = str(Path(str(tasks.__file__)).parent)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([modules, str(SOURCES)]))
-    before, handler = set(descendants(os.getpid())), signal.getsignal(signal.SIGTERM)
+    handler = signal.getsignal(signal.SIGTERM)
     with closing(Engine(runner="ray", workers=2, address="local")) as engine:
         results = engine.map("work", tmp_path / "stage", work(tasks, tmp_path, 4))
-        started = set(descendants(os.getpid())) - before
+        started = set(descendants(os.getpid())) - cluster.processes()
     assert [result["number"] for result in results] == [0, 1, 2, 3]
     assert {result["process"] for result in results} <= started
     wait_until(lambda: [1] if not any(map(is_alive, started)) else [], 1)
     assert signal.getsignal(signal.SIGTERM) == handler
-    assert cluster.head.workers()
+    assert cluster.head.is_up()
 
 
 def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
