@@ -21,6 +21,7 @@ PAGES = (
     "docs/presets.md",
     "docs/quality.md",
     "docs/languages.md",
+    "docs/cluster.md",
 )
 
 

@@ -95,7 +95,7 @@ def test_pods_meet_where_the_jobset_has_its_first(manifest: dict[str, Any]) -> N
 def test_shells_read_the_scripts(tmp_path: Path) -> None:
     task = yaml.safe_load((LAUNCH / "skypilot.yaml").read_text())
     (tmp_path / "run.sh").write_text(task["run"])
-    for script in (LAUNCH / "slurm.sbatch", tmp_path / "run.sh"):
+    for script in (*LAUNCH.glob("*.sbatch"), tmp_path / "run.sh"):
         done = subprocess.run(["bash", "-n", script], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 

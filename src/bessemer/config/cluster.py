@@ -20,9 +20,16 @@ def _require_url(text: str) -> str:
 class EngineConfig(Section):
     """`[cluster.engine]`: who works on the shards."""
 
-    runner: Literal["inline", "processes"] = "processes"
-    workers: int | None = Field(default=None, ge=1, le=1024)
-    """Worker processes; absent means one per usable core."""
+    runner: Literal["inline", "processes", "ray"] = "processes"
+    """In this process; in worker processes of this machine; or on Ray, which needs `bessemer[ray]`
+    and, on several machines, a root folder and sources that all of them see at the same path."""
+    workers: int | None = Field(default=None, ge=1, le=65_536)
+    """Tasks at once, each in a process of its own; absent means one per usable core, and on Ray one
+    per CPU that the cluster has, up to 4,096."""
+    address: str | None = None
+    """For "ray": the cluster to join, as `ray.init` takes it (`10.0.0.1:6379`), or "local" to start
+    Ray on this machine for the run. Absent means RAY_ADDRESS, else a cluster that runs on this
+    machine, else "local"."""
 
 
 class ClusterConfig(Section):

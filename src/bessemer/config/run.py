@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bessemer.config.base import Name, Section
 from bessemer.config.cluster import ClusterConfig
@@ -21,11 +21,20 @@ from bessemer.config.model import ModelConfig
 from bessemer.config.train import DiagnoseConfig, ReportConfig, TrainConfig
 
 
+def _require_folder(text: str) -> str:
+    if "://" in text:
+        raise ValueError(
+            "should be a folder on a disk; sources, cluster.tokens and cluster.checkpoints may be "
+            "in a store"
+        )
+    return text
+
+
 class RunSection(Section):
     """`[run]`."""
 
     name: Name
-    root: str = Field(min_length=1)
+    root: Annotated[str, Field(min_length=1), AfterValidator(_require_folder)]
     """Folder for everything the run makes, relative to the run file."""
     seed: int = Field(default=0, ge=0, lt=2**63)
 

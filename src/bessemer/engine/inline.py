@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from pathlib import Path
 
-from bessemer.engine.tasks import Result, Task
+from bessemer.core.hardware import peak_memory_bytes
+from bessemer.engine.tasks import Done, Engine, Task
 
 
-def run_inline(tasks: Sequence[Task], workers: int) -> Generator[tuple[int, Result]]:  # noqa: ARG001
-    """Yield (position, result) in list order."""
-    for position, task in enumerate(tasks):
-        try:
-            yield position, task.function(**task.arguments)
-        except Exception as error:
-            error.add_note(f"in task {task.key}")
-            raise
+class Inline:
+    """Does tasks in list order."""
+
+    def __init__(self, engine: Engine) -> None:
+        pass
+
+    def run(self, tasks: Sequence[Task], folder: Path) -> Generator[Done]:  # noqa: ARG002
+        """Yield results in list order."""
+        for position, task in enumerate(tasks):
+            try:
+                result = task.function(**task.arguments)
+            except Exception as error:
+                error.add_note(f"in task {task.key}")
+                raise
+            yield Done(position, result, peak_memory_bytes())
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,67 +1,136 @@
-"""The runner that works in a pool of processes on this machine: the default, without a daemon.
+"""The runner that works in processes of this machine: the default, without a daemon.
 
-Workers are spawned, not forked: a fork would copy the locks of threads that numba and Arrow hold.
+The first worker is this process, in a thread of its own, so that results are kept as they come. The
+others are processes, which live over all stages: to start one and to load its kernels takes
+seconds. They are spawned, not forked: a fork would copy the locks of threads that numba and Arrow
+hold.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
+import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from pathlib import Path
 
 from bessemer.core.errors import MachineError
-from bessemer.engine.tasks import Result, Task
+from bessemer.core.hardware import num_usable_cores
+from bessemer.engine.inline import Inline
+from bessemer.engine.tasks import Done, Engine, Result, Task, work
+
+# What this process has not done of a list by itself in this time is worth more processes.
+_ALONE_S = 0.5
+# How much rather the kernel ends a worker than this process when memory runs out (oom_score_adj).
+_OOM_SCORE = 300
 
 
-def run_in_processes(tasks: Sequence[Task], workers: int) -> Generator[tuple[int, Result]]:
-    """Yield (position, result) as tasks finish; raise MachineError if a worker is killed."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        max_workers=workers, mp_context=context, initializer=_end_with_parent
-    )
-    try:
-        futures: dict[Future[Result], int] = {
-            pool.submit(_call, task): position for position, task in enumerate(tasks)
-        }
-        for future in as_completed(futures):
-            position = futures[future]
-            try:
-                result = future.result()
-            except BrokenProcessPool:
-                raise
-            except Exception as error:
-                error.add_note(f"in task {tasks[position].key}")
-                raise
-            yield position, result
-    except BrokenProcessPool as error:  # of a result, or of a task handed in too late
-        raise MachineError(
-            "a worker process was killed from outside, most often for want of memory; "
-            "run again to go on from the finished shards, with fewer workers "
-            "(cluster.engine.workers) or smaller shards (curate.shard_bytes)"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+class Processes:
+    """This process, and others that are started when there is enough to do."""
 
+    def __init__(self, engine: Engine) -> None:
+        self._workers = engine.workers or num_usable_cores()
+        self._inline = Inline(engine)
+        self._here: Executor | None = None
+        self._others: ProcessPoolExecutor | None = None
+        self._starting: set[Future[None]] = set()  # of the others: one for each that is not up yet
 
-def _call(task: Task) -> Result:
-    """Do `task`. An error that would not survive the way to the parent is told in words instead:
-    the pool would take it for the death of this worker."""
-    try:
-        return task.function(**task.arguments)
-    except Exception as error:
+    def run(self, tasks: Sequence[Task], folder: Path) -> Generator[Done]:
+        """Yield results as tasks end; raise MachineError if a worker is killed.
+
+        After an error, or if it is closed early, no worker is left.
+        """
+        if min(self._workers, len(tasks)) == 1:
+            yield from self._inline.run(tasks, folder)
+            return
         try:
-            pickle.loads(pickle.dumps(error))
-        except Exception:  # noqa: BLE001  (an error's own code may raise any)
-            raise RuntimeError(f"{type(error).__name__}: {error}") from None
-        raise
+            yield from self._share_out(tasks)
+        except BrokenProcessPool as error:
+            self.close()
+            raise MachineError(
+                "a worker process was killed from outside, most often for want of memory; "
+                "run again to go on from the finished shards, with fewer workers "
+                "(cluster.engine.workers) or smaller shards (curate.shard_bytes)"
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the workers, once they have done the task at hand."""
+        for pool in (self._others, self._here):
+            if pool is not None:
+                pool.shutdown(wait=True, cancel_futures=True)
+        self._others = self._here = None
+        self._starting = set()
+
+    def _share_out(self, tasks: Sequence[Task]) -> Generator[Done]:
+        """Give each worker that is up a task, and the next when it has done that."""
+        here = self._here = self._here or ThreadPoolExecutor(1)
+        waiting = deque(range(len(tasks)))
+        at_work: dict[Future[tuple[Result, int]], tuple[Executor, int]] = {}
+
+        def give(pool: Executor, num_workers: int) -> None:
+            busy = sum(owner is pool for owner, _ in at_work.values())
+            for _ in range(min(num_workers - busy, len(waiting))):
+                position = waiting.popleft()
+                at_work[pool.submit(work, tasks[position])] = pool, position
+
+        alone_until = time.monotonic() + _ALONE_S
+        while waiting or at_work:
+            give(here, 1)
+            patience = None
+            if self._others is not None:
+                give(self._others, self._workers - 1 - len(self._starting))
+            elif waiting and (patience := alone_until - time.monotonic()) <= 0:
+                self._start_others()
+                continue
+            # Those that start are waited for only if there is something for them to do.
+            events = {*at_work, *(self._starting if waiting else ())}
+            ended = wait(events, patience, FIRST_COMPLETED).done
+            for future in ended & self._starting:
+                self._starting.remove(future)
+                future.result()
+            for future in ended & at_work.keys():
+                _, position = at_work.pop(future)
+                try:
+                    result, peak_bytes = future.result()
+                except BrokenProcessPool:
+                    raise
+                except Exception as error:
+                    error.add_note(f"in task {tasks[position].key}")
+                    raise
+                yield Done(position, result, peak_bytes)
+
+    def _start_others(self) -> None:
+        count = self._workers - 1
+        context = multiprocessing.get_context("spawn")
+        self._others = ProcessPoolExecutor(
+            max_workers=count, mp_context=context, initializer=_end_before_parent
+        )
+        self._starting = {self._others.submit(_say_it_is_up) for _ in range(count)}
 
 
-def _end_with_parent() -> None:
-    """Make this worker end when its parent is killed: it would wait for tasks for ever."""
+def _say_it_is_up() -> None:
+    """The first task of a worker."""
+
+
+def _end_before_parent() -> None:
+    """Make this worker end when its parent is killed, for it would wait for tasks for ever; and
+    before it, when there is not enough memory, for the parent can tell."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -70,3 +139,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    if sys.platform == "linux":
+        with suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE))

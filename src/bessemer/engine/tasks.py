@@ -9,14 +9,16 @@ they finish can change a result. Running a task twice is harmless.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from bessemer.core.events import Display, Silent
+from bessemer.core.hardware import peak_memory_bytes
 from bessemer.core.storage import SCRATCH, clear_temporaries, read_json, write_json
 
 Result = dict[str, Any]
@@ -44,23 +46,45 @@ def tasks_of(
     ]
 
 
-# A runner yields (position in the list, result) in whatever order tasks finish, and raises what
-# a task raised. `workers` is how many may run at once.
-Runner = Callable[[Sequence[Task], int], Generator[tuple[int, Result]]]
+class Done(NamedTuple):
+    """A task that has ended."""
+
+    position: int  # in the list
+    result: Result
+    peak_bytes: int  # the most memory that the process which did it ever held
+
+
+class Runner(Protocol):
+    """Who does the tasks; its workers live from list to list. Made of the engine's settings."""
+
+    def run(self, tasks: Sequence[Task], folder: Path) -> Generator[Done]:
+        """Yield results in whatever order tasks end, and raise what a task raised, its key as a
+        note. All that tasks share is in `folder`, or read from where it is."""
+
+    def close(self) -> None:
+        """End the workers; `run` would start new ones."""
+
 
 RUNNERS = {
-    "inline": "bessemer.engine.inline:run_inline",
-    "processes": "bessemer.engine.processes:run_in_processes",
+    "inline": "bessemer.engine.inline:Inline",
+    "processes": "bessemer.engine.processes:Processes",
+    "ray": "bessemer.engine.on_ray:OnRay",
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Engine:
-    """Who runs tasks, and where progress is shown."""
+    """Who runs tasks, and where progress is shown.
+
+    Workers start with the first tasks and serve all that follow, until `close`.
+    """
 
     runner: str = "inline"
-    workers: int = 1
+    workers: int | None = None  # at once; None means one per core of the machine or the cluster
+    address: str | None = None  # of the cluster, for Ray
     display: Display = field(default_factory=Silent)
+    peak_bytes: int = field(default=0, init=False)  # the most memory that a worker ever held
+    _open: Runner | None = field(default=None, init=False, repr=False)
 
     def map(self, title: str, folder: Path, tasks: Sequence[Task]) -> list[Result]:
         """Run what is not done yet; results in the order of `tasks`.
@@ -78,21 +102,42 @@ class Engine:
             else:
                 open_positions.append(position)
         if open_positions:
-            workers = min(self.workers, len(open_positions))
-            # One worker is this process: another would have to start and to load its kernels.
-            run = _load_runner(self.runner if workers > 1 else "inline")
+            self._open = self._open or _load_runner(self.runner)(self)
             open_tasks = [tasks[position] for position in open_positions]
             num_done = len(tasks) - len(open_positions)
             with (
                 self.display.bar(title, total=len(tasks), done=num_done) as bar,
-                closing(run(open_tasks, workers)) as finished,
+                closing(self._open.run(open_tasks, folder)) as finished,
             ):
-                for index, result in finished:
+                for index, result, peak_bytes in finished:
                     position = open_positions[index]
                     write_json(done_folder / f"{tasks[position].key}.json", result)
                     results[position] = result
+                    self.peak_bytes = max(self.peak_bytes, peak_bytes)
                     bar.advance()
         return [result for result in results if result is not None]
+
+    def close(self) -> None:
+        """End the workers and let their memory go; the next `map` starts new ones."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+def work(task: Task) -> tuple[Result, int]:
+    """Do `task` in a worker; its result, and the most memory that this process ever held.
+
+    An error that would not survive the way back is told in words instead: it would be taken for the
+    death of the worker.
+    """
+    try:
+        return task.function(**task.arguments), peak_memory_bytes()
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # noqa: BLE001  (an error's own code may raise any)
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise
 
 
 def prepare_folder(folder: Path) -> None:
@@ -101,7 +146,7 @@ def prepare_folder(folder: Path) -> None:
     clear_temporaries(folder)
 
 
-def _load_runner(name: str) -> Runner:
+def _load_runner(name: str) -> Callable[[Engine], Runner]:
     module, _, attribute = RUNNERS[name].partition(":")
-    runner: Runner = getattr(import_module(module), attribute)
+    runner: Callable[[Engine], Runner] = getattr(import_module(module), attribute)
     return runner

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from bessemer.core.events import Display
-from bessemer.core.hardware import num_usable_cores
 from bessemer.curate.index_documents import write_index
-from bessemer.engine.tasks import Engine
+from bessemer.line.runner import make_engine
 from bessemer.line.work import LEDGERS
 from bessemer.line.workspace import Workspace
 
@@ -16,16 +16,13 @@ def write_index_of(workspace: Workspace, out: Path, display: Display) -> int:
     """Index what the stages up to `fuzzy` left; returns how many documents that are."""
     config = workspace.config
     ledgers = [workspace.require(name) for name in LEDGERS[: LEDGERS.index("fuzzy") + 1]]
-    settings = config.cluster.engine
-    engine = Engine(
-        runner=settings.runner, workers=settings.workers or num_usable_cores(), display=display
-    )
-    return write_index(
-        config.run.name,
-        workspace.require("ingest"),
-        ledgers,
-        config.curate.fuzzy,
-        config.run.seed,
-        out,
-        engine,
-    )
+    with closing(make_engine(workspace, display)) as engine:
+        return write_index(
+            config.run.name,
+            workspace.require("ingest"),
+            ledgers,
+            config.curate.fuzzy,
+            config.run.seed,
+            out,
+            engine,
+        )

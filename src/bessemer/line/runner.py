@@ -15,14 +15,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bessemer.config.check import axes_of_run
 from bessemer.core.errors import ConfigError, MachineError
 from bessemer.core.events import Display
-from bessemer.core.hardware import num_usable_cores, peak_memory_bytes
+from bessemer.core.hardware import peak_memory_bytes
 from bessemer.core.layout import EVALS, METRICS, MODEL, REPORT
 from bessemer.core.manifest import (
     StageManifest,
@@ -31,7 +31,7 @@ from bessemer.core.manifest import (
     verify_files,
     write_manifest,
 )
-from bessemer.core.storage import SCRATCH, read_json, write_bytes, write_json
+from bessemer.core.storage import SCRATCH, clear_temporaries, read_json, write_bytes, write_json
 from bessemer.core.units import format_bytes, format_seconds
 from bessemer.engine.tasks import Engine, prepare_folder
 from bessemer.line.stages import STAGES, Stage
@@ -80,19 +80,21 @@ def run_stages(
         config = workspace.config  # what its ranks cannot train is refused before anything is done
         axes_of_run(config.model, config.train, config.cluster, launch.num_ranks)
     outcomes = []
-    with _sole_worker(workspace.root):
+    with _sole_worker(workspace.root), closing(make_engine(workspace, display)) as engine:
         save_workspace(workspace)
         if first is not None:
             _start_anew(workspace, stages, launch)
         for stage in stages:
             manifest = _reusable(workspace, stage)
             reused = manifest is not None
+            if stage.on_all_ranks:  # which want all cores, and all memory
+                engine.close()
             if stage.on_all_ranks and launch.num_ranks > 1:
                 from bessemer.train.mesh import announce
 
                 announce(launch, stage.name, "reused" if reused else _TOGETHER)
             if manifest is None:
-                manifest = _run_stage(workspace, stage, display, launch, anew=first is not None)
+                manifest = _run_stage(workspace, stage, engine, launch, anew=first is not None)
             _say(stage, manifest, reused)
             for warning in stage.warnings(workspace.config, manifest):
                 _LOG.warning("%-10s warning: %s", stage.name, warning)
@@ -162,7 +164,7 @@ def _follow(
 
     for stage in stages:
         if stage.on_all_ranks and await_announcement(launch, stage.name) == _TOGETHER:
-            stage.work(_make_work(workspace, stage, display, launch))
+            stage.work(_make_work(workspace, stage, Engine(display=display), launch))
 
 
 def _select(first: str | None, last: str | None) -> tuple[Stage, ...]:
@@ -184,8 +186,17 @@ def _reusable(workspace: Workspace, stage: Stage) -> StageManifest | None:
     return manifest
 
 
-def _make_work(workspace: Workspace, stage: Stage, display: Display, launch: Launch) -> Work:
+def make_engine(workspace: Workspace, display: Display) -> Engine:
     settings = workspace.config.cluster.engine
+    return Engine(
+        runner=settings.runner,
+        workers=settings.workers,
+        address=settings.address,
+        display=display,
+    )
+
+
+def _make_work(workspace: Workspace, stage: Stage, engine: Engine, launch: Launch) -> Work:
     return Work(
         config=workspace.config,
         files=workspace.files,
@@ -196,11 +207,7 @@ def _make_work(workspace: Workspace, stage: Stage, display: Display, launch: Lau
         fingerprints={name: workspace.fingerprints[name] for name in stage.inputs},
         version=stage.version,
         folder=workspace.folder(stage.name),
-        engine=Engine(
-            runner=settings.runner,
-            workers=settings.workers or num_usable_cores(),
-            display=display,
-        ),
+        engine=engine,
         launch=launch,
         evals=workspace.evals,
         init_from=workspace.init_from,
@@ -208,7 +215,7 @@ def _make_work(workspace: Workspace, stage: Stage, display: Display, launch: Lau
 
 
 def _run_stage(
-    workspace: Workspace, stage: Stage, display: Display, launch: Launch, *, anew: bool
+    workspace: Workspace, stage: Stage, engine: Engine, launch: Launch, *, anew: bool
 ) -> StageManifest:
     folder = workspace.folder(stage.name)
     prepare_folder(folder)
@@ -216,10 +223,11 @@ def _run_stage(
         (folder / METRICS).mkdir(exist_ok=True)
         publish(workspace, stage.name)
     started, clock = utc_now(), time.monotonic()
-    work = _make_work(workspace, stage, display, launch)
+    work = _make_work(workspace, stage, engine, launch)
     if not anew:
         work = replace(work, earlier=workspace.earlier(stage.name))
     result = stage.work(work)
+    clear_temporaries(folder)  # of tasks that were done again, as their worker was lost
     manifest = StageManifest(
         stage=stage.name,
         version=stage.version,
@@ -231,7 +239,7 @@ def _run_stage(
         summary=result.summary,
         started=started,
         seconds=round(time.monotonic() - clock, 3),
-        peak_bytes=peak_memory_bytes(),
+        peak_bytes=max(peak_memory_bytes(), engine.peak_bytes),
         argv=sys.argv,
         commit=_commit(),
     )

@@ -69,7 +69,7 @@ ONE_FAULT = [
     ("train.seq_length=1", "train.seq_length: unknown key; did you mean 'seq_len'?"),
     ("train.optimizr.lr=1.0", "train.optimizr: unknown key; did you mean 'optimizer'?"),
     ("train.optimizer.beta3=0.5", "train.optimizer.beta3: unknown key; did you mean 'beta2'?"),
-    ("cluster.engine.zzz=1", "cluster.engine.zzz: unknown key; known: runner, workers"),
+    ("cluster.engine.zzz=1", "cluster.engine.zzz: unknown key; known: runner, workers, address"),
     (
         'curate.rule=[{name="word_count", minimum=3, max=9}]',
         "curate.rule[0].minimum: unknown key; did you mean 'min'?",
@@ -369,6 +369,11 @@ ONE_FAULT = [
         "cluster.microbatch_tokens=1024",
         "cluster.microbatch_tokens: 16 sequences do not divide a rank's share of the batch "
         "(8 sequences)",
+    ),
+    (
+        'run.root="s3://bucket/run"',
+        "run.root: should be a folder on a disk; sources, cluster.tokens and cluster.checkpoints "
+        "may be in a store (got 's3://bucket/run')",
     ),
     (
         'cluster.tokens="/data/tokens"',

@@ -43,12 +43,27 @@ def fail(folder, number, unless=None, after=None):
     raise ValueError(f"number {number} is unlucky")
 
 
-def die(folder, number, unless=None, after=None):
-    if unless and os.path.exists(unless):
-        return work(folder, number)
-    if after:
-        wait_for(after)
-    os.kill(os.getpid(), signal.SIGKILL)
+def stay(folder, number, until):
+    """Say which process this is, and work once `until` is there."""
+    open(os.path.join(folder, f"staying-{os.getpid()}"), "w").close()
+    return work(folder, number, until)
+
+
+def die(path, spared):
+    """End this process as the kernel would, unless it is `spared`: that waits for `path`."""
+    if os.getpid() == spared:
+        wait_for(path)
+    else:
+        open(path, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def meet(folder, number, count):
+    """Wait until `count` tasks are done at once."""
+    open(os.path.join(folder, f"here-{number}"), "w").close()
+    for other in range(count):
+        wait_for(os.path.join(folder, f"here-{other}"))
+    return {"number": number, "process": os.getpid()}
 
 
 class Unportable(Exception):

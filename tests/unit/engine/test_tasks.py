@@ -6,20 +6,24 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import pytest
 
 from bessemer.core.errors import MachineError
 from bessemer.core.events import Bar
+from bessemer.engine import processes
 from bessemer.engine.tasks import Engine, Task, prepare_folder
 
 INLINE = Engine(runner="inline", workers=1)
 PROCESSES = Engine(runner="processes", workers=3)
+T = TypeVar("T")
 BOTH = pytest.mark.parametrize("engine", [INLINE, PROCESSES], ids=["inline", "processes"])
 
 
@@ -73,7 +77,7 @@ def test_results_are_in_order_though_tasks_finish_backwards(
     ]
     results = PROCESSES.map("work", tmp_path / "stage", chain)
     assert numbers(results) == [0, 1, 2]
-    assert len({result["process"] for result in results} | {os.getpid()}) == 4
+    assert len({result["process"] for result in results} | {os.getpid()}) == 3
 
 
 @BOTH
@@ -118,23 +122,33 @@ def test_a_failing_task_raises_with_its_key_and_what_was_finished_is_kept(
 def test_a_killed_worker_is_a_machine_error_and_the_next_start_goes_on(
     tasks: ModuleType, outputs: Path, tmp_path: Path
 ) -> None:
-    stage = tmp_path / "stage"
-    work = make_tasks(tasks, outputs, 3)
-    enough = tmp_path / "enough-memory"
-    work[1] = Task(
-        key="00001",
-        function=tasks.die,
-        arguments={
-            "folder": outputs, "number": 1, "unless": enough,
-            "after": stage / ".scratch" / "tasks" / "00000.json",
-        },
-    )  # fmt: skip
-    with pytest.raises(MachineError, match=r"a worker process was killed from outside.*run again"):
-        PROCESSES.map("work", stage, work)
-    assert (stage / ".scratch" / "tasks" / "00000.json").exists()
-    enough.touch()
-    assert numbers(PROCESSES.map("work", stage, work)) == [0, 1, 2]
-    assert runs_of(outputs)[0] == runs_of(outputs)[1] == 1
+    """Of three workers one is this process, and one of the other two is killed in a task."""
+    stage, end = tmp_path / "stage", tmp_path / "end"
+    work = make_tasks(tasks, outputs, 1)
+    work += [
+        Task(
+            key=f"{number:05d}",
+            function=tasks.stay,
+            arguments={"folder": outputs, "number": number, "until": end},
+        )
+        for number in (1, 2, 3)
+    ]
+
+    def kill_another() -> None:
+        others = wait_until(lambda: set(outputs.glob("staying-*")) - {here}, 2)
+        os.kill(int(others[0].name.removeprefix("staying-")), signal.SIGKILL)
+        end.touch()
+
+    here = outputs / f"staying-{os.getpid()}"
+    killer = threading.Thread(target=kill_another)
+    killer.start()
+    with closing(Engine(runner="processes", workers=3)) as engine:
+        with pytest.raises(MachineError, match=r"a worker process was killed.*run again"):
+            engine.map("work", stage, work)
+        killer.join()
+        assert (stage / ".scratch" / "tasks" / "00000.json").exists()
+        assert numbers(engine.map("work", stage, work)) == [0, 1, 2, 3]
+    assert runs_of(outputs)[0] == 1
 
 
 def test_an_error_that_cannot_be_pickled_is_told_in_words(
@@ -149,15 +163,53 @@ def test_an_error_that_cannot_be_pickled_is_told_in_words(
     assert error.value.__notes__ == ["in task x"]
 
 
-def test_a_worker_killed_while_tasks_are_handed_in_is_a_machine_error_too(
+def test_a_worker_that_dies_of_its_task_is_a_machine_error_too(
     tasks: ModuleType, tmp_path: Path
 ) -> None:
-    deadly = Task(key="x", function=tasks.die, arguments={"folder": tmp_path, "number": 0})
-    quick = [
-        Task(key=str(n), function=tasks.quick, arguments={"number": n}) for n in range(100_000)
-    ]
+    arguments = {"path": tmp_path / "died", "spared": os.getpid()}
+    deadly = [Task(key=str(n), function=tasks.die, arguments=arguments) for n in range(2)]
     with pytest.raises(MachineError, match="a worker process was killed"):
-        PROCESSES.map("work", tmp_path / "stage", [deadly, *quick])
+        PROCESSES.map("work", tmp_path / "stage", deadly)
+
+
+def test_many_tasks_are_done_by_few_workers_that_live_from_list_to_list(
+    tasks: ModuleType, outputs: Path, tmp_path: Path
+) -> None:
+    """Processes are started for what one does not do at once, and serve the next list, too."""
+    with closing(Engine(runner="processes", workers=3)) as engine:
+        met = []
+        for title in ("first", "second"):
+            meet = [
+                Task(
+                    key=str(number),
+                    function=tasks.meet,
+                    arguments={"folder": outputs / title, "number": number, "count": 3},
+                )
+                for number in range(3)
+            ]
+            (outputs / title).mkdir()
+            results = engine.map(title, tmp_path / title, meet)
+            met.append({result["process"] for result in results})
+        assert len(met[0]) == 3
+        assert met[0] == met[1]
+        assert os.getpid() in met[0]
+        quick = [
+            Task(key=str(n), function=tasks.quick, arguments={"number": n}) for n in range(500)
+        ]
+        assert numbers(engine.map("quick", tmp_path / "quick", quick)) == list(range(500))
+        assert engine.peak_bytes > 2**20
+        workers = met[0] - {os.getpid()}
+        assert all(is_alive(worker) for worker in workers)
+    assert not any(is_alive(worker) for worker in workers)
+
+
+def test_a_list_that_is_soon_done_starts_no_process(
+    tasks: ModuleType, outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_ALONE_S", 60.0)  # soon, on any machine
+    with closing(Engine(runner="processes", workers=3)) as engine:
+        results = engine.map("work", tmp_path / "stage", make_tasks(tasks, outputs, 5))
+    assert {result["process"] for result in results} == {os.getpid()}
 
 
 KILLED_PARENT = """
@@ -174,9 +226,9 @@ if __name__ == "__main__":
     work = [Task(key="0", function=tasks.work, arguments={"folder": outputs, "number": 0})] + [
         Task(key=str(n), function=tasks.wait_then_work,
              arguments={"folder": outputs, "number": n, "after": never})
-        for n in (1, 2)
+        for n in (1, 2, 3)
     ]
-    Engine(runner="processes", workers=2).map("work", outputs / "stage", work)
+    Engine(runner="processes", workers=3).map("work", outputs / "stage", work)
 """
 WAITING = """
 
@@ -204,17 +256,18 @@ def test_workers_end_when_their_parent_is_killed(
     script = tmp_path / "parent.py"
     script.write_text(KILLED_PARENT)
     with subprocess.Popen([sys.executable, script, module.parent, outputs]) as parent:
-        waiting = wait_until(lambda: list(outputs.glob("waiting-*")), 2)
-        workers = [int(path.name.removeprefix("waiting-")) for path in waiting]
+        waiting = wait_until(lambda: list(outputs.glob("waiting-*")), 3)
+        workers = {int(path.name.removeprefix("waiting-")) for path in waiting} - {parent.pid}
+        assert len(workers) == 2
         assert all(is_alive(worker) for worker in workers)
         parent.send_signal(signal.SIGKILL)
     wait_until(lambda: [worker for worker in workers if not is_alive(worker)], 2)
 
 
-def wait_until(found: object, count: int) -> list[Path]:
+def wait_until(found: Callable[[], Collection[T]], count: int) -> list[T]:
     """Poll until `found()` has `count` members; a minute is the limit, not the measure."""
     end = time.monotonic() + 60
-    while len(members := found()) < count:  # type: ignore[operator]
+    while len(members := found()) < count:
         assert time.monotonic() < end, members
         time.sleep(0.01)
     return list(members)
