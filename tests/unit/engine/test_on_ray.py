@@ -229,7 +229,7 @@ def on_ray(cluster: Cluster, root: str) -> list[str]:
 def test_stages_make_the_same_bytes_as_one_process_and_tasks_done_twice_do_no_harm(
     cluster: Cluster, run_file: Path, inline: dict[str, str], tmp_path: Path
 ) -> None:
-    assert len(inline) == 7
+    assert len(inline) == 10
     workspace = plan_workspace(run_file, on_ray(cluster, "ray"))
     run_stages(workspace, Silent(), last=LAST)
     assert digests(workspace) == inline
