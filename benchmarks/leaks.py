@@ -17,10 +17,10 @@ import pyarrow as pa
 from benchmarks.common import arguments, finish, show, spread
 from benchmarks.tokenize import read_jsonl
 from bessemer.config.decontaminate import DecontaminateConfig, EvalConfig
-from bessemer.curate.eval_fields import EvalItem
-from bessemer.curate.eval_files import list_eval_set
-from bessemer.curate.eval_matches import match
-from bessemer.curate.needles import Needles, load_needles, matching_of
+from bessemer.curate.evals.fields import EvalItem
+from bessemer.curate.evals.files import list_eval_set
+from bessemer.curate.evals.matches import match
+from bessemer.curate.evals.needles import Needles, load_needles, matching_of
 
 KINDS = ("question", "answer", "both", "both, indented")
 

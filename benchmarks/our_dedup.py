@@ -21,8 +21,8 @@ from benchmarks.peak import peak_bytes
 from bessemer.config.data import FuzzyConfig
 from bessemer.core.layout import DECISIONS, DOCUMENTS
 from bessemer.core.storage import read_table
+from bessemer.curate.duplicates.near_signatures import bands_of, shingle_sets
 from bessemer.curate.ledger import list_shards
-from bessemer.curate.near_signatures import bands_of, shingle_sets
 from bessemer.line.api import run
 from bessemer.line.workspace import Workspace
 

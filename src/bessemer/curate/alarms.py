@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bessemer.curate.eval_disguises import VERBATIM
+from bessemer.curate.evals.disguises import VERBATIM
 
 FEWEST_DOCS = 100  # of fewer, neither "most" nor "none" tells anything
 

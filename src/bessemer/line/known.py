@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bessemer.core.events import Display
-from bessemer.curate.index_documents import write_index
+from bessemer.curate.duplicates.index_documents import write_index
 from bessemer.line.runner import make_engine
 from bessemer.line.work import LEDGERS
 from bessemer.line.workspace import Workspace

@@ -14,7 +14,7 @@ from bessemer.config.data import CurateConfig, KnownConfig, UrlsConfig
 from bessemer.config.load import hint
 from bessemer.core.errors import DataError, Fault
 from bessemer.core.fingerprint import digest_file
-from bessemer.curate.known_index import HEADER, read_header, signing_of
+from bessemer.curate.duplicates.known_index import HEADER, read_header, signing_of
 from bessemer.curate.language import load_language_model, shipped_model
 from bessemer.curate.quality_model import load_model
 from bessemer.curate.streams import HEAD_BYTES, codec_of

@@ -10,7 +10,7 @@ from typing import Any
 
 from bessemer.config.decontaminate import DecontaminateConfig
 from bessemer.core.errors import DataError, Fault
-from bessemer.curate.eval_files import list_eval_set, read_items
+from bessemer.curate.evals.files import list_eval_set, read_items
 
 
 def pin_eval_sets(sections: dict[str, Any], base: Path) -> list[Fault]:

@@ -14,8 +14,8 @@ from bessemer.config.run import RunConfig
 from bessemer.config.timetable import make_timetable, mixed_tokens
 from bessemer.core.manifest import StageManifest, StageResult
 from bessemer.curate.alarms import warn_of_canaries, warn_of_rules
-from bessemer.curate.duplicate_alarms import warn_of_clusters, warn_of_losses
-from bessemer.curate.split_alarms import warn_of_split
+from bessemer.curate.duplicates.alarms import warn_of_clusters, warn_of_losses
+from bessemer.curate.heldout.alarms import warn_of_split
 from bessemer.line.work import (
     LEDGERS,
     Work,
@@ -113,7 +113,7 @@ def _warn_of_losses(config: RunConfig, told: StageManifest) -> list[str]:
 
 def _priority_settings(config: RunConfig) -> dict[str, Any]:
     """The order of sources as it comes about, given or not."""
-    from bessemer.curate.keepers import order_sources
+    from bessemer.curate.duplicates.keepers import order_sources
 
     names = [source.name for source in config.source]
     return {"source_priority": list(order_sources(names, config.curate.source_priority))}

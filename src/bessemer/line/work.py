@@ -27,7 +27,7 @@ from bessemer.engine.tasks import Engine
 from bessemer.train.launch import Launch
 
 if TYPE_CHECKING:
-    from bessemer.curate.eval_files import EvalSet
+    from bessemer.curate.evals.files import EvalSet
     from bessemer.curate.instruments import Instruments
     from bessemer.curate.inventory import SourceFile
     from bessemer.tokens.corpus import Corpus
@@ -124,8 +124,8 @@ def run_mask(work: Work) -> StageResult:
 
 def run_exact(work: Work) -> StageResult:
     """Drop exact duplicates."""
-    from bessemer.curate.exact_dedup import exact
-    from bessemer.curate.known_index import open_indexes
+    from bessemer.curate.duplicates.exact import exact
+    from bessemer.curate.duplicates.known_index import open_indexes
 
     return exact(
         work.inputs["ingest"],
@@ -141,8 +141,8 @@ def run_exact(work: Work) -> StageResult:
 
 def run_fuzzy(work: Work) -> StageResult:
     """Drop near duplicates."""
-    from bessemer.curate.fuzzy_dedup import fuzzy
-    from bessemer.curate.known_index import open_indexes
+    from bessemer.curate.duplicates.fuzzy import fuzzy
+    from bessemer.curate.duplicates.known_index import open_indexes
 
     curate = work.config.curate
     return fuzzy(
@@ -162,7 +162,7 @@ def run_fuzzy(work: Work) -> StageResult:
 
 def run_lines(work: Work) -> StageResult:
     """Cut what other documents say in the same words."""
-    from bessemer.curate.line_dedup import compared_sources, lines
+    from bessemer.curate.repeats.lines import compared_sources, lines
 
     config = work.config.curate.lines
     return lines(
@@ -179,7 +179,7 @@ def run_lines(work: Work) -> StageResult:
 
 def run_substrings(work: Work) -> StageResult:
     """Cut what is repeated word for word."""
-    from bessemer.curate.substrings import substrings
+    from bessemer.curate.repeats.substrings import substrings
 
     return substrings(
         work.inputs["ingest"],
@@ -194,7 +194,7 @@ def run_substrings(work: Work) -> StageResult:
 
 def run_decontaminate(work: Work) -> StageResult:
     """Find items of evaluation sets."""
-    from bessemer.curate.decontaminate import decontaminate
+    from bessemer.curate.evals.decontaminate import decontaminate
 
     return decontaminate(
         work.inputs["ingest"],
@@ -210,7 +210,7 @@ def run_decontaminate(work: Work) -> StageResult:
 
 def run_split(work: Work) -> StageResult:
     """Set held-out text aside."""
-    from bessemer.curate.split import split
+    from bessemer.curate.heldout.split import split
 
     return split(
         work.inputs["ingest"],

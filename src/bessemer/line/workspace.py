@@ -21,7 +21,7 @@ from bessemer.core.fingerprint import fingerprint
 from bessemer.core.manifest import StageManifest, read_manifest
 from bessemer.core.schema import SCHEMA_VERSION
 from bessemer.core.storage import read_json, write_json
-from bessemer.curate.eval_files import EvalSet, list_eval_sets
+from bessemer.curate.evals.files import EvalSet, list_eval_sets
 from bessemer.curate.instruments import Instruments, instruments_of
 from bessemer.curate.inventory import SourceFile, take_inventory
 from bessemer.line.check import load_config

@@ -18,7 +18,7 @@ from bessemer.core.ids import format_doc_id
 from bessemer.core.layout import CLUSTERS, PAIRS
 from bessemer.core.manifest import Conservation, StageManifest
 from bessemer.core.storage import read_table
-from bessemer.curate.pair_sample import NUM_BANDS
+from bessemer.curate.duplicates.pair_sample import NUM_BANDS
 from bessemer.report.facts import Piece
 from bessemer.report.plain import beginning, condensed
 from bessemer.report.tables import Tables, open_tables

@@ -20,7 +20,7 @@ from tests.ledgers import read_decisions
 from bessemer.config.data import CurateConfig, FuzzyConfig, PiiConfig, SourceConfig
 from bessemer.core.storage import read_table
 from bessemer.curate.dialects import DIALECTS, LINE_CUTS
-from bessemer.curate.fuzzy_dedup import fuzzy
+from bessemer.curate.duplicates.fuzzy import fuzzy
 from bessemer.curate.mask import mask
 from bessemer.curate.signals import SIGNAL_DEFINITIONS
 from bessemer.engine.relations import query, relations

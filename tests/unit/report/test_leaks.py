@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bessemer.curate.eval_disguises import CANARIES, CONTROLS
+from bessemer.curate.evals.disguises import CANARIES, CONTROLS
 from bessemer.report.collect import collect
 from bessemer.report.facts import Benchmark, Planted
 from bessemer.report.leaks import make_benchmarks

@@ -1,0 +1,294 @@
+"""Stage `decontaminate`: documents that hold items of evaluation sets.
+
+Each shard is read once, as earlier stages left it, and held against all items (needles,
+eval_matches). What is found is dropped, cut or noted, a ledger row for each benchmark; which items
+were found where is a table. Then items are planted in documents of the corpus and looked for by the
+same code, which measures how many of them are found, and whether others are (eval_canaries).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bessemer.config.decontaminate import PARTS, DecontaminateConfig
+from bessemer.core.keyed import Key, derive_key, hash_indices
+from bessemer.core.layout import DOCUMENTS, MATCHES
+from bessemer.core.manifest import StageResult
+from bessemer.core.schema import DROP, EDIT, MATCH, NOTE
+from bessemer.core.storage import SCRATCH, write_table
+from bessemer.curate.edited import EditedShard, read_edited
+from bessemer.curate.evals.canaries import measure_canaries
+from bessemer.curate.evals.files import EvalSet
+from bessemer.curate.evals.matches import Shares, Stretches, match
+from bessemer.curate.evals.needles import Matching, Needles, load_needles, matching_of
+from bessemer.curate.evals.tables import BEST, write_tables_of_items
+from bessemer.curate.ledger import (
+    count_shard,
+    decision,
+    list_shards,
+    sum_shards,
+    write_decisions,
+)
+from bessemer.curate.whole_corpus import shard_key, write_ledger
+from bessemer.engine.tasks import Engine, tasks_of
+
+STAGE = "decontaminate"
+_MOST_HOSTS = 64
+_ACTIONS = {"drop": DROP, "cut": EDIT, "annotate": NOTE}
+
+
+def decontaminate(
+    ingest: Path,
+    ledgers: Sequence[Path],
+    sources: Sequence[str],
+    config: DecontaminateConfig,
+    sets: tuple[EvalSet, ...],
+    seed: int,
+    folder: Path,
+    engine: Engine,
+) -> StageResult:
+    """Find the items of `sets` in what `ledgers` left, and act on the documents."""
+    if not sets:
+        empty: dict[str, Any] = {"runs": (), "stage": STAGE, "rule": STAGE}
+        return write_ledger(ingest, ledgers, sources, folder, engine, **empty)
+    matching = matching_of(config)
+    needles = load_needles(sets, matching)
+    match(pa.array(["a"], pa.large_string()), needles)  # compiled before several workers would
+    shards = list_shards(ingest / DOCUMENTS)
+    documents = {"ingest": ingest, "ledgers": tuple(ledgers)}
+    common = {
+        **documents,
+        "sets": sets,
+        "matching": matching,
+        "action": _ACTIONS[config.action],
+        "act_on": config.act_on,
+        "key": derive_key(seed, STAGE, "hosts"),
+        "folder": folder,
+    }
+    own = {shard_key(shard): {"shard": shard} for shard in shards}
+    results = engine.map(STAGE, folder, tasks_of("scan", scan_shard, common, own))
+    hosts = sorted(
+        (lot, doc_id, shard)
+        for shard, result in zip(shards, results, strict=True)
+        for lot, doc_id in result["hosts"]
+    )
+    planted = {
+        **documents,
+        "sets": sets,
+        "matching": matching,
+        "num_items": config.canaries,
+        "hosts": [(shard, doc_id) for _, doc_id, shard in hosts[:_MOST_HOSTS]],
+        "key": derive_key(seed, STAGE, "canaries"),
+    }
+    task = tasks_of("measure", measure_canaries, planted, {"canaries": {}})
+    (measured,) = engine.map("canaries", folder, task)
+    benchmarks = write_tables_of_items(needles, shards, sources, folder)
+    return StageResult(
+        conservation=sum_shards(sources, results),
+        summary={
+            "benchmarks": benchmarks,
+            "docs": _docs_by_source(sources, [result["docs"] for result in results]),
+            **measured,
+        },
+    )
+
+
+def scan_shard(
+    ingest: Path,
+    ledgers: Sequence[Path],
+    sets: tuple[EvalSet, ...],
+    matching: Matching,
+    action: str,
+    act_on: Sequence[str],
+    key: Key,
+    folder: Path,
+    shard: str,
+) -> dict[str, Any]:
+    """Hold one shard against all items; returns what `count_shard` does, how many documents of each
+    source hold an item of each benchmark, and those that may be hosts of canaries."""
+    needles = load_needles(sets, matching)
+    edited = read_edited(ingest, ledgers, shard)
+    shares, stretches = match(edited.documents["text"], needles)
+    table = _table_of(edited, needles, shares, stretches)
+    write_table(folder / MATCHES / shard, table)
+    write_table(folder / SCRATCH / BEST / shard, _best(edited, shares))
+    acting = [part in act_on for part in PARTS]
+    rows = _decide(edited, needles, shares, stretches, action, acting)
+    write_decisions(folder, shard, rows)
+    doc_ids = edited.documents["doc_id"].to_numpy()
+    found = np.unique(shares.document[shares.is_found])
+    free = np.delete(doc_ids, found)
+    lots = hash_indices(key, free)
+    first = np.argsort(lots, kind="stable")[:_MOST_HOSTS]
+    about = edited.documents.select(["doc_id", "source", "num_bytes"])
+    return count_shard(about, folder, shard) | {
+        "docs": _count_docs(edited, needles, shares),
+        "hosts": [[int(lots[at]), int(free[at])] for at in first],
+    }
+
+
+def _table_of(
+    edited: EditedShard, needles: Needles, shares: Shares, stretches: Stretches
+) -> pa.Table:
+    """The rows of MATCH: a row for each item that has a needle which is found."""
+    longest = _longest_stretches(stretches, len(needles.totals))
+    columns: dict[str, list[Any]] = {name: [] for name in MATCH.names}
+    doc_ids = edited.documents["doc_id"].to_numpy()
+    for at in np.flatnonzero(shares.is_found).tolist():
+        document, needle = int(shares.document[at]), int(shares.needle[at])
+        span = edited.locate(document, longest[document, needle])[0].tolist()
+        for number in needles.items_with(needle):
+            item = needles.items[number]
+            row = (
+                *(int(doc_ids[document]), edited.documents["source"][document].as_py()),
+                *(needles.names[item.benchmark], item.row, item.item_id),
+                *(PARTS[needles.parts[needle]], float(shares.share[at]), *span),
+            )
+            for name, value in zip(MATCH.names, row, strict=True):
+                columns[name].append(value)
+    return pa.table(columns, schema=MATCH)
+
+
+def _longest_stretches(stretches: Stretches, num_needles: int) -> dict[tuple[int, int], np.ndarray]:
+    """(document, needle) -> its longest stretch, the first of equal ones, as int64 [1, 2]."""
+    length = stretches.end_byte - stretches.first_byte
+    pair = stretches.document * num_needles + stretches.needle
+    order = np.lexsort((stretches.first_byte, -length, pair))
+    _, first = np.unique(pair[order], return_index=True)
+    return {
+        (int(stretches.document[at]), int(stretches.needle[at])): np.array(
+            [[stretches.first_byte[at], stretches.end_byte[at]]]
+        )
+        for at in order[first].tolist()
+    }
+
+
+def _best(edited: EditedShard, shares: Shares) -> pa.Table:
+    """For each needle the document that holds most of it, the first of equal ones."""
+    order = np.lexsort((shares.document, -shares.share, shares.needle))
+    _, first = np.unique(shares.needle[order], return_index=True)
+    at = order[first]
+    return pa.table(
+        {
+            "needle": shares.needle[at],
+            "share": shares.share[at],
+            "is_found": shares.is_found[at],
+            "doc_id": edited.documents["doc_id"].to_numpy()[shares.document[at]],
+        }
+    )
+
+
+def _decide(
+    edited: EditedShard,
+    needles: Needles,
+    shares: Shares,
+    stretches: Stretches,
+    action: str,
+    acting: Sequence[bool],
+) -> list[dict[str, Any]]:
+    """Ledger rows: for each document and benchmark what is acted on, and what is noted."""
+    # A group is a benchmark, and whether its parts are acted on (even) or noted (odd).
+    group_of = 2 * needles.benchmarks + ~np.array(acting)[needles.parts]
+    rows: list[dict[str, Any]] = []
+    places = np.flatnonzero(shares.is_found)
+    for document in np.unique(shares.document[places]).tolist():
+        first, last = np.searchsorted(shares.document[places], [document, document + 1]).tolist()
+        mine = places[first:last]
+        first, last = np.searchsorted(stretches.document, [document, document + 1]).tolist()
+        standing = np.arange(first, last)
+        about = {
+            name: edited.documents[name][document].as_py()
+            for name in ("doc_id", "source", "num_bytes")
+        }
+        found: list[dict[str, Any]] = []
+        for group in np.unique(group_of[shares.needle[mine]]).tolist():
+            these = mine[group_of[shares.needle[mine]] == group]
+            own = standing[group_of[stretches.needle[standing]] == group]
+            spans = np.stack([stretches.first_byte[own], stretches.end_byte[own]], axis=1)
+            spans = _united(edited.locate(document, _united(spans)))
+            does = NOTE if group % 2 else action
+            found.append(_row(about, needles, shares, these, does, spans))
+        drops = [row for row in found if row["action"] == DROP]
+        for row in sorted(drops, key=lambda row: -row["value"])[1:]:  # one counts, the best
+            row["decisive"] = False
+        rows += found
+    return rows
+
+
+def _row(
+    about: dict[str, Any],
+    needles: Needles,
+    shares: Shares,
+    places: np.ndarray,
+    action: str,
+    spans: np.ndarray,
+) -> dict[str, Any]:
+    """The ledger row of a document and a benchmark."""
+    # A question tells more than an answer or choices, whatever is left of it.
+    found = shares.needle[places]
+    best = places[np.lexsort((found, -shares.share[places], needles.parts[found]))[0]]
+    needle = int(shares.needle[best])
+    item = needles.items[needles.items_with(needle)[0]]
+    share = float(shares.share[best])
+    items = {number for each in found.tolist() for number in needles.items_with(each)}
+    part = PARTS[needles.parts[needle]]
+    more = f", and {len(items) - 1:,} more" if len(items) > 1 else ""
+    listed = [
+        {"start_byte": start, "end_byte": end, "replacement": None} for start, end in spans.tolist()
+    ]
+    num_bytes = {
+        DROP: about["num_bytes"],
+        EDIT: int((spans[:, 1] - spans[:, 0]).sum()),
+        NOTE: 0,
+    }[action]
+    return decision(
+        doc_id=about["doc_id"],
+        source=about["source"],
+        stage=STAGE,
+        rule=needles.names[item.benchmark],
+        action=action,
+        num_bytes=num_bytes,
+        value=share,
+        bound=needles.matching.min_overlap_frac,
+        evidence=f"{item.item_id}: {share:.0%} of its {part}{more}",
+        spans=None if action == DROP else listed,
+    )
+
+
+def _united(spans: np.ndarray) -> np.ndarray:
+    """Spans that share no byte and do not touch, ascending, that cover the same."""
+    spans = spans[np.argsort(spans[:, 0], kind="stable")]
+    reach = np.maximum.accumulate(spans[:, 1])
+    begins = np.r_[True, spans[1:, 0] > reach[:-1]]
+    at = np.flatnonzero(begins)
+    return np.stack([spans[at, 0], np.maximum.reduceat(spans[:, 1], at)], axis=1)
+
+
+def _count_docs(edited: EditedShard, needles: Needles, shares: Shares) -> dict[str, dict[str, int]]:
+    """source -> benchmark -> documents that hold one of its items."""
+    counts: dict[str, dict[str, int]] = {}
+    documents = shares.document[shares.is_found].tolist()
+    benchmarks = needles.benchmarks[shares.needle[shares.is_found]].tolist()
+    found = sorted(set(zip(documents, benchmarks, strict=True)))
+    for document, benchmark in found:
+        source = edited.documents["source"][document].as_py()
+        mine = counts.setdefault(source, {})
+        name = needles.names[benchmark]
+        mine[name] = mine.get(name, 0) + 1
+    return counts
+
+
+def _docs_by_source(
+    sources: Sequence[str], counts: Sequence[dict[str, dict[str, int]]]
+) -> dict[str, dict[str, int]]:
+    total: dict[str, dict[str, int]] = {source: {} for source in sources}
+    for each in counts:
+        for source, mine in each.items():
+            for name, number in mine.items():
+                total[source][name] = total[source].get(name, 0) + number
+    return total

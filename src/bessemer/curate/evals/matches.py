@@ -1,0 +1,111 @@
+"""Which items of evaluation sets stand in which documents, how much of them, and where.
+
+An item is found in a document by a part of it if the document holds `min_overlap_frac` of that
+part's runs of words (needles.py). Shares are of different runs: one that stands there twice counts
+once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bessemer.curate.evals.needles import Needles
+from bessemer.text.gram_scan import Found, find_grams
+
+Places = npt.NDArray[np.int64]
+
+
+class Shares(NamedTuple):
+    """How much of needles documents hold, a row for each pair that share a run; by document."""
+
+    document: Places
+    needle: Places
+    share: npt.NDArray[np.float64]
+    is_found: npt.NDArray[np.bool_]
+
+
+class Stretches(NamedTuple):
+    """Where needles that are found stand in documents: runs that touch, or lie no farther apart
+    than an n-gram is long, are one stretch. By document, needle and place."""
+
+    document: Places
+    needle: Places
+    first_byte: Places
+    end_byte: Places
+
+
+def match(texts: pa.Array | pa.ChunkedArray, needles: Needles) -> tuple[Shares, Stretches]:
+    """Look for needles in texts (string array)."""
+    if needles.table is None:
+        none = np.empty(0, np.int64)
+        return (
+            Shares(none, none, np.empty(0, np.float64), np.empty(0, np.bool_)),
+            Stretches(none, none, none, none),
+        )
+    found = find_grams(texts, needles.table, needles.matching.with_signs)
+    document, gram = _unique_pairs(found.document, found.gram)
+    row, needle = _expand(gram, needles)
+    document, needle, counts = _count_pairs(document[row], needle)
+    share = counts / needles.totals[needle]
+    # Counts are compared as such: 3 of 6 is half, whatever floats say of it.
+    least = np.ceil(needles.totals[needle] * needles.matching.min_overlap_frac - 1e-9)
+    is_found = counts >= np.maximum(least, 1)
+    shares = Shares(document, needle, share, is_found)
+    return shares, _join(found, shares, needles)
+
+
+def _expand(gram: Places, needles: Needles) -> tuple[Places, Places]:
+    """(row, needle) for each needle of each gram."""
+    begin = needles.gram_offsets[gram]
+    counts = needles.gram_offsets[gram + 1] - begin
+    row = np.repeat(np.arange(len(gram)), counts)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return row, needles.needles[begin[row] + within]
+
+
+def _unique_pairs(first: Places, second: Places) -> tuple[Places, Places]:
+    first, second, _ = _count_pairs(first, second)
+    return first, second
+
+
+def _count_pairs(first: Places, second: Places) -> tuple[Places, Places, Places]:
+    """The different pairs, sorted, and how often each is there."""
+    order = np.lexsort((second, first))
+    first, second = first[order], second[order]
+    begins = np.ones(len(first), np.bool_)
+    begins[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    at = np.flatnonzero(begins)
+    return first[at], second[at], np.diff(np.append(at, len(first)))
+
+
+def _join(found: Found, shares: Shares, needles: Needles) -> Stretches:
+    """The stretches of needles that are found."""
+    row, needle = _expand(found.gram, needles)
+    document = found.document[row]
+    num_needles = np.int64(len(needles.totals))
+    wanted = (shares.document * num_needles + shares.needle)[shares.is_found]
+    kept = np.isin(document * num_needles + needle, wanted)
+    row, needle, document = row[kept], needle[kept], document[kept]
+    order = np.lexsort((found.first_token[row], needle, document))
+    row, needle, document = row[order], needle[order], document[order]
+    group = np.cumsum(np.r_[False, (document[1:] != document[:-1]) | (needle[1:] != needle[:-1])])
+    if not len(row):
+        none = np.empty(0, np.int64)
+        return Stretches(none, none, none, none)
+    # The farthest end so far, within the group: groups ascend, and places are less than 2**32.
+    reach = np.maximum.accumulate((group << 32) + found.end_token[row]) - (group << 32)
+    begins = np.ones(len(row), np.bool_)
+    begins[1:] = (group[1:] != group[:-1]) | (
+        found.first_token[row][1:] > reach[:-1] + needles.matching.ngram
+    )
+    at = np.flatnonzero(begins)
+    return Stretches(
+        document[at],
+        needle[at],
+        found.first_byte[row][at],
+        np.maximum.reduceat(found.end_byte[row], at),
+    )

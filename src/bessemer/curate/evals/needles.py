@@ -1,0 +1,345 @@
+"""What of evaluation items is looked for in documents: needles, each a set of runs of words.
+
+A needle is the text of one part of an item (question, choices, answer, passage); items with the
+same text share it. A text of n words or more is its n-grams; one with fewer, but `min_words`, is
+one run of all of them. A question that is shorter still is one run, behind which its answer, or
+else its choices, must stand. What is left has nothing to be found by, and is not tested.
+
+A run in more than `max_items` items of a benchmark, or in more than so many of its passages, is no
+evidence: it is left out before anything is looked for.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import xxhash
+
+from bessemer.config.decontaminate import PARTS, DecontaminateConfig, Part
+from bessemer.curate.evals.fields import EvalItem
+from bessemer.curate.evals.files import EvalSet, read_items
+from bessemer.text.gram_scan import Grams, Table, gram_keys, make_table
+from bessemer.text.tokens import Tokens, list_tokens
+
+MIN_QUESTION_WORDS = 4
+"""A shorter question is not looked for, whatever stands behind it: "What is it?" is everywhere."""
+
+SHORT, COMMON, MISSING = "short", "common", "missing"  # why a part is not tested
+Places = npt.NDArray[np.int64]
+
+
+class Matching(NamedTuple):
+    """The settings that bear on what is found; hashable."""
+
+    unit: str
+    ngram: int
+    min_words: int
+    max_items: int
+    min_overlap_frac: float
+
+    @property
+    def with_signs(self) -> bool:
+        """Whether signs between words count."""
+        return self.unit == "tokens"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Needles:
+    """The items of all benchmarks, and what finds them.
+
+    Of needle `d`, the items are `items[item_offsets[d]:item_offsets[d + 1]]`. Of gram `g` (of
+    `table.grams`), the needles are `needles[gram_offsets[g]:gram_offsets[g + 1]]`.
+    """
+
+    names: tuple[str, ...]  # of the benchmarks
+    items: tuple[EvalItem, ...]  # benchmark after benchmark
+    matching: Matching
+    table: Table | None  # None: there is nothing to look for
+    gram_offsets: Places
+    needles: Places
+    totals: Places  # grams of each needle, those left out aside
+    parts: npt.NDArray[np.int8]  # of each needle, by its place in PARTS
+    benchmarks: Places  # of each needle
+    needle_of: Places  # [items, parts]: -1 if the item has no such text
+    why_not: tuple[dict[Part, str], ...]  # of each item: parts that are not tested, and why
+    item_offsets: Places
+    items_of: Places
+
+    def items_with(self, needle: int) -> list[int]:
+        """The numbers of the items that share a needle."""
+        begin, end = self.item_offsets[needle : needle + 2].tolist()
+        numbers: list[int] = self.items_of[begin:end].tolist()
+        return numbers
+
+    def is_tested(self, item: int, part: Part) -> bool:
+        """Whether a part of an item can be found."""
+        needle = self.needle_of[item, PARTS.index(part)]
+        return bool(needle >= 0 and self.totals[needle] > 0)
+
+
+def matching_of(config: DecontaminateConfig) -> Matching:
+    """The settings that bear on what is found."""
+    return Matching(
+        config.unit, config.ngram, config.min_words, config.max_items, config.min_overlap_frac
+    )
+
+
+@functools.lru_cache(maxsize=2)
+def load_needles(sets: tuple[EvalSet, ...], matching: Matching) -> Needles:
+    """Read the benchmarks; kept for the next call. DataError if a file cannot be read."""
+    items = tuple(item for number, each in enumerate(sets) for item in read_items(number, each))
+    return make_needles(tuple(each.name for each in sets), items, matching)
+
+
+def make_needles(names: Sequence[str], items: Sequence[EvalItem], matching: Matching) -> Needles:
+    """What to look for to find `items`, of benchmarks with these names."""
+    texts: list[str] = []
+    pieces: list[list[tuple[int, ...]]] = []  # of each item and part, numbers of its texts
+    for item in items:
+        mine = []
+        for part in PARTS:
+            first = len(texts)
+            texts += item.of(part)
+            mine.append(tuple(range(first, len(texts))))
+        pieces.append(mine)
+    tokens = list_tokens(pa.array(texts, pa.large_string()), matching.with_signs)
+    runs = _Runs(tokens, matching)
+    needle_of = np.full((len(items), len(PARTS)), -1, np.int64)
+    benchmark_of = np.array([item.benchmark for item in items], np.int64)
+    for number, item in enumerate(items):
+        for place, part in enumerate(PARTS):
+            numbers = pieces[number][place]
+            behind = pieces[number][2], pieces[number][1]  # the answer, the choices
+            if numbers:
+                needle = runs.add(item.benchmark, part, numbers, behind if not place else ())
+                needle_of[number, place] = needle
+    return _finish(tuple(names), tuple(items), matching, runs, needle_of, benchmark_of)
+
+
+class _Runs:
+    """Runs of all needles, as they are met."""
+
+    def __init__(self, tokens: Tokens, matching: Matching) -> None:
+        self.tokens, self.matching = tokens, matching
+        self.parts: list[int] = []
+        self._known: dict[tuple[object, ...], int] = {}
+        # A row per run of a needle; of followers, places of texts.
+        self.needle: list[Places] = []
+        self.start: list[Places] = []
+        self.length: list[Places] = []
+        self.followers: dict[int, tuple[int, ...]] = {}  # needle -> texts behind its one run
+
+    def add(
+        self,
+        benchmark: int,
+        part: Part,
+        numbers: tuple[int, ...],
+        behind: Sequence[tuple[int, ...]],
+    ) -> int:
+        """The needle of texts; `behind` are alternatives of what may stand behind a question."""
+        followers = self._followers(numbers, behind)
+        key = (
+            *(benchmark, part),
+            *(self._digest(text) for text in numbers),
+            *(-1, *(self._digest(text) for text in followers)),
+        )
+        needle = self._known.get(key)
+        if needle is not None:
+            return needle
+        needle = len(self.parts)
+        self._known[key] = needle
+        self.parts.append(PARTS.index(part))
+        least = self.matching.min_words if not followers else MIN_QUESTION_WORDS
+        for text in numbers:
+            first, length = self.place(text)
+            if length >= self.matching.ngram:
+                starts = np.arange(first, first + length - self.matching.ngram + 1)
+                self._append(needle, starts, self.matching.ngram)
+            elif length >= least:
+                self._append(needle, np.array([first]), length)
+        if followers:
+            self.followers[needle] = followers
+        return needle
+
+    def place(self, text: int) -> tuple[int, int]:
+        """First token and number of tokens of a text."""
+        first, end = self.tokens.offsets[text : text + 2].tolist()
+        return first, end - first
+
+    def _followers(
+        self, numbers: tuple[int, ...], behind: Sequence[tuple[int, ...]]
+    ) -> tuple[int, ...]:
+        """What must stand behind a question that is too short by itself; none if it is not, or if
+        nothing makes it long enough."""
+        if len(numbers) != 1:
+            return ()
+        length = self.place(numbers[0])[1]
+        if not MIN_QUESTION_WORDS <= length < self.matching.min_words:
+            return ()
+        for texts in behind:
+            lengths = [self.place(text)[1] for text in texts]
+            if all(lengths) and lengths and length + sum(lengths) >= self.matching.min_words:
+                return texts
+        return ()
+
+    def _append(self, needle: int, starts: Places, length: int) -> None:
+        self.needle.append(np.full(len(starts), needle, np.int64))
+        self.start.append(starts.astype(np.int64))
+        self.length.append(np.full(len(starts), length, np.int64))
+
+    def _digest(self, text: int) -> int:
+        first, length = self.place(text)
+        return xxhash.xxh3_128_intdigest(self.tokens.hashes[first : first + length].tobytes())
+
+
+def _finish(
+    names: tuple[str, ...],
+    items: tuple[EvalItem, ...],
+    matching: Matching,
+    runs: _Runs,
+    needle_of: Places,
+    benchmark_of: Places,
+) -> Needles:
+    """Leave out runs that are no evidence, and make the table of the others."""
+    num_needles = len(runs.parts)
+    parts = np.array(runs.parts, np.int8)
+    empty = np.empty(0, np.int64)
+    needle = np.concatenate([empty, *runs.needle])
+    start = np.concatenate([empty, *runs.start])
+    length = np.concatenate([empty, *runs.length])
+    identity = gram_keys(runs.tokens.hashes, start, length)
+    for place in np.flatnonzero(np.isin(needle, list(runs.followers))).tolist():
+        identity[place] = _identity(runs, int(identity[place]), int(needle[place]))
+    # A run that a needle has twice counts once.
+    first = np.sort(_group(needle, identity)[0])
+    needle, start, length, identity = needle[first], start[first], length[first], identity[first]
+
+    item_offsets, items_of = _items_of(needle_of, num_needles)
+    is_common = _find_common(
+        needle, identity, parts, item_offsets, items_of, benchmark_of, matching.max_items
+    )
+    had = np.bincount(needle, minlength=num_needles)
+    kept = ~is_common
+    needle, start, length, identity = needle[kept], start[kept], length[kept], identity[kept]
+    totals = np.bincount(needle, minlength=num_needles)
+
+    _, one, gram = np.unique(identity, return_index=True, return_inverse=True)
+    order = np.argsort(gram, kind="stable")
+    gram_offsets = np.concatenate([[0], np.cumsum(np.bincount(gram, minlength=len(one)))])
+    table = None
+    if len(one):
+        behind = [runs.followers.get(int(each), ()) for each in needle[one]]
+        places = [runs.place(text) for texts in behind for text in texts]
+        follow = np.concatenate([[0], np.cumsum([len(texts) for texts in behind])])
+        grams = Grams(
+            tokens=runs.tokens.hashes,
+            starts=start[one],
+            lengths=length[one],
+            follow=follow.astype(np.int64),
+            follow_starts=np.array([place[0] for place in places], np.int64),
+            follow_lengths=np.array([place[1] for place in places], np.int64),
+        )
+        anchors = {MIN_QUESTION_WORDS, matching.min_words, matching.ngram}
+        table = make_table(grams, [each for each in anchors if each <= matching.ngram])
+    return Needles(
+        names=names,
+        items=items,
+        matching=matching,
+        table=table,
+        gram_offsets=gram_offsets.astype(np.int64),
+        needles=needle[order],
+        totals=totals.astype(np.int64),
+        parts=parts,
+        benchmarks=benchmark_of[items_of[item_offsets[:-1]]],
+        needle_of=needle_of,
+        why_not=tuple(_why_not(row, had, totals) for row in needle_of),
+        item_offsets=item_offsets,
+        items_of=items_of,
+    )
+
+
+def _identity(runs: _Runs, key: int, needle: int) -> np.uint64:
+    """What tells a run with followers from the same with others."""
+    digest = xxhash.xxh3_64(key.to_bytes(8, "little"))
+    for text in runs.followers[needle]:
+        first, length = runs.place(text)
+        digest.update(length.to_bytes(8, "little"))
+        digest.update(runs.tokens.hashes[first : first + length].tobytes())
+    return np.uint64(digest.intdigest())
+
+
+def _items_of(needle_of: Places, num_needles: int) -> tuple[Places, Places]:
+    """The items of each needle: offsets and numbers."""
+    item, part = np.nonzero(needle_of >= 0)
+    needle = needle_of[item, part]
+    order = np.argsort(needle, kind="stable")
+    counts = np.bincount(needle, minlength=num_needles)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return offsets, item[order].astype(np.int64)
+
+
+def _find_common(
+    needle: Places,
+    identity: npt.NDArray[np.uint64],
+    parts: npt.NDArray[np.int8],
+    item_offsets: Places,
+    items_of: Places,
+    benchmark_of: Places,
+    max_items: int,
+) -> npt.NDArray[np.bool_]:
+    """Whether each run stands in more than `max_items` items of its benchmark.
+
+    Items that share a passage are one, for questions about a passage are asked by the dozen.
+    """
+    benchmark = benchmark_of[items_of[item_offsets[needle]]] if len(needle) else needle
+    _, run = _group(benchmark, identity)
+    is_passage = parts[needle] == PARTS.index("passage")
+    counts = np.diff(item_offsets)[needle]
+    counts[is_passage] = 1
+    rows = np.repeat(np.arange(len(needle)), counts)
+    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    holder = np.where(
+        is_passage[rows], -1 - needle[rows], items_of[item_offsets[needle[rows]] + within]
+    )
+    is_common = np.zeros(int(run.max(initial=-1)) + 1, np.bool_)
+    first, _ = _group(run[rows], holder)
+    for side in (True, False):
+        mine = rows[first[is_passage[rows[first]] == side]]
+        is_common |= np.bincount(run[mine], minlength=len(is_common)) > max_items
+    return is_common[run]
+
+
+def _group(left: npt.NDArray[np.generic], right: npt.NDArray[np.generic]) -> tuple[Places, Places]:
+    """Of rows that are equal in both: where each kind stands first, and the kind of each row."""
+    order = np.lexsort((np.arange(len(left)), right, left))
+    begins = np.ones(len(left), np.bool_)
+    begins[1:] = np.diff(left[order]).astype(np.bool_) | np.diff(right[order]).astype(np.bool_)
+    kind = np.empty(len(left), np.int64)
+    kind[order] = np.cumsum(begins) - 1
+    return order[begins].astype(np.int64), kind
+
+
+def _why_not(row: Places, had: Places, totals: Places) -> dict[Part, str]:
+    """Why parts of an item are not tested."""
+    found: dict[Part, str] = {}
+    for part, needle in zip(PARTS, row.tolist(), strict=True):
+        if needle < 0:
+            found[part] = MISSING
+        elif not totals[needle]:
+            found[part] = COMMON if had[needle] else SHORT
+    return found
+
+
+def group_items(needles: Needles) -> dict[int, list[int]]:
+    """benchmark -> numbers of its items."""
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for number, item in enumerate(needles.items):
+        groups[item.benchmark].append(number)
+    return dict(groups)

@@ -1,0 +1,173 @@
+"""What became of each item of the evaluation sets, from the matches of all shards.
+
+Writes `evals/`: `contamination.parquet`, a row per item, and for each benchmark its items as JSON
+lines by status (`NAME.clean.jsonl`, `NAME.dirty.jsonl`, `NAME.untestable.jsonl`), which are for
+whoever evaluates on them. What is held at once grows with the evaluation sets, not with the corpus.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bessemer.config.decontaminate import PARTS
+from bessemer.core.layout import CONTAMINATION, EVALS, MATCHES
+from bessemer.core.schema import CLEAN, DIRTY, UNTESTABLE
+from bessemer.core.schema import CONTAMINATION as COLUMNS
+from bessemer.core.storage import SCRATCH, read_table, write_table, write_text
+from bessemer.curate.evals.needles import MISSING, Needles, group_items
+
+BEST = "best"  # folder of scratch: of each shard, the best document of each needle
+STATUSES = (CLEAN, DIRTY, UNTESTABLE)
+_PASSAGE = PARTS.index("passage")
+_QUESTION, _ANSWER = PARTS.index("question"), PARTS.index("answer")
+
+
+class _Sums:
+    """What all shards say of needles and items."""
+
+    def __init__(self, needles: Needles, sources: Sequence[str]) -> None:
+        num_items, num_needles = len(needles.items), len(needles.totals)
+        self.share = np.zeros(num_needles)
+        self.doc_id = np.full(num_needles, -1, np.int64)
+        self.is_found = np.zeros(num_needles, np.bool_)
+        self.docs = np.zeros((3, num_items), np.int64)  # by no passage, answered, by passage
+        self.in_source = np.zeros((len(sources), num_items), np.bool_)
+        self._sources = {source: number for number, source in enumerate(sources)}
+        self._first: npt.NDArray[np.int64] = np.searchsorted(
+            [item.benchmark for item in needles.items], np.arange(len(needles.names) + 1)
+        ).astype(np.int64)
+        self._benchmarks = {name: number for number, name in enumerate(needles.names)}
+
+    def add_best(self, table: pa.Table) -> None:
+        """Count the best documents of a shard; the first of equals stays, shards in order."""
+        needle = table["needle"].to_numpy()
+        share = table["share"].to_numpy()
+        better = share > self.share[needle]
+        needle = needle[better]
+        self.share[needle] = share[better]
+        self.doc_id[needle] = table["doc_id"].to_numpy()[better]
+        self.is_found[needle] = table["is_found"].to_numpy()[better]
+
+    def add_matches(self, table: pa.Table) -> None:
+        """Count the matches of a shard."""
+        if not len(table):
+            return
+        benchmark = _numbers(table["benchmark"], self._benchmarks)
+        item = self._first[benchmark] + table["row"].to_numpy()
+        part = _numbers(table["part"], {name: number for number, name in enumerate(PARTS)})
+        source = _numbers(table["source"], self._sources)
+        self.in_source[source, item] = True
+        # A row for each document and item, with the parts of it that are there.
+        pairs, row = np.unique(
+            np.stack([table["doc_id"].to_numpy(), item]), axis=1, return_inverse=True
+        )
+        has = np.zeros((len(PARTS), pairs.shape[1]), np.bool_)
+        has[part, row.reshape(-1)] = True
+        plain = np.delete(has, _PASSAGE, axis=0).any(axis=0)
+        kinds = (plain, has[_QUESTION] & has[_ANSWER], has[_PASSAGE])
+        for number, kind in enumerate(kinds):
+            self.docs[number] += np.bincount(pairs[1][kind], minlength=self.docs.shape[1])
+
+
+def write_tables_of_items(
+    needles: Needles, shards: Sequence[str], sources: Sequence[str], folder: Path
+) -> dict[str, dict[str, Any]]:
+    """Write the tables and lists; returns for each benchmark what the report tells of it."""
+    sums = _Sums(needles, sources)
+    for shard in shards:
+        sums.add_best(read_table(folder / SCRATCH / BEST / shard))
+        sums.add_matches(read_table(folder / MATCHES / shard))
+    rows = [_row(number, needles, sums, sources) for number in range(len(needles.items))]
+    write_table(folder / EVALS / CONTAMINATION, pa.Table.from_pylist(rows, schema=COLUMNS))
+    groups = group_items(needles)
+    summary = {}
+    for benchmark, name in enumerate(needles.names):
+        mine = [rows[number] for number in groups[benchmark]]
+        for status in STATUSES:
+            lines = [_line(row) for row in mine if row["status"] == status]
+            write_text(folder / EVALS / f"{name}.{status}.jsonl", "".join(lines))
+        summary[name] = _sum_up(mine, sources)
+    return summary
+
+
+def _row(number: int, needles: Needles, sums: _Sums, sources: Sequence[str]) -> dict[str, Any]:
+    item = needles.items[number]
+    fracs: dict[str, float | None] = {}
+    found: list[int] = []  # parts by which it is dirty
+    for place, part in enumerate(PARTS):
+        needle = int(needles.needle_of[number, place])
+        is_tested = needles.is_tested(number, part)
+        fracs[f"{part}_frac"] = float(sums.share[needle]) if is_tested else None
+        if is_tested and sums.is_found[needle]:
+            found.append(place)
+    tested = [place for place, part in enumerate(PARTS) if fracs[f"{part}_frac"] is not None]
+    if found:
+        status = DIRTY
+    else:  # a passage alone tells nothing of its question
+        status = CLEAN if any(place != _PASSAGE for place in tested) else UNTESTABLE
+    best = found[:1] or sorted(tested, key=lambda place: -(fracs[f"{PARTS[place]}_frac"] or 0))[:1]
+    doc_id = int(sums.doc_id[needles.needle_of[number, best[0]]]) if best else -1
+    why = needles.why_not[number]
+    return {
+        "benchmark": needles.names[item.benchmark],
+        "row": item.row,
+        "item_id": item.item_id,
+        "status": status,
+        "part": PARTS[found[0]] if found else None,
+        "overlap_frac": fracs[f"{PARTS[best[0]]}_frac"] if best else None,
+        "doc_id": doc_id if doc_id >= 0 else None,
+        **fracs,
+        "docs": int(sums.docs[0, number]),
+        "answered_docs": int(sums.docs[1, number]),
+        "passage_docs": int(sums.docs[2, number]),
+        "sources": [sources[at] for at in np.flatnonzero(sums.in_source[:, number]).tolist()],
+        "why_not": ", ".join(f"{part}: {why[part]}" for part in PARTS if part in why),
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    """An item as it is handed to evaluation."""
+    told = {name: row[name] for name in ("item_id", "row", "status", "part", "overlap_frac")}
+    told |= {"docs": row["docs"] + row["passage_docs"], "sources": row["sources"]}
+    return json.dumps(told, ensure_ascii=False) + "\n"
+
+
+def _sum_up(rows: Sequence[dict[str, Any]], sources: Sequence[str]) -> dict[str, Any]:
+    """A benchmark's line in the report: items by status and part, and the sources they are in."""
+    counts = {status: sum(row["status"] == status for row in rows) for status in STATUSES}
+    return {
+        "items": len(rows),
+        **counts,
+        "by_part": {part: sum(row["part"] == part for row in rows) for part in PARTS},
+        "answered": sum(row["answered_docs"] > 0 for row in rows),
+        "sources": {
+            source: number
+            for source in sources
+            if (number := sum(source in row["sources"] for row in rows))
+        },
+        "untested": {
+            part: number
+            for part in PARTS
+            if (
+                number := sum(
+                    f"{part}:" in row["why_not"] and f"{part}: {MISSING}" not in row["why_not"]
+                    for row in rows
+                )
+            )
+        },
+    }
+
+
+def _numbers(column: pa.ChunkedArray, numbers: dict[str, int]) -> npt.NDArray[np.int64]:
+    """The numbers that names stand for."""
+    places = pc.index_in(column, value_set=pa.array(list(numbers), pa.string()))
+    found: npt.NDArray[np.int64] = places.to_numpy().astype(np.int64)
+    return found

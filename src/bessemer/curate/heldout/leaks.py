@@ -1,0 +1,227 @@
+"""The leak check: proof, from what was written, that no held-out document is in training.
+
+Recomputed from `splits/` and the texts, without the draw, its links or its ledger: that no text, no
+cluster of near-duplicates, no address but for its version and no run of `words_per_run` words is on
+both sides. Runs take another road than `curate.links`: texts that share one share a fingerprint
+(`text.runs`), fingerprints of both sides meet in parts, and the documents that have one which is on
+both sides are compared by all their shingles of that length (`text.minhash`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bessemer.core.errors import IntegrityError
+from bessemer.core.ids import format_doc_id
+from bessemer.core.layout import SPLITS
+from bessemer.core.schema import HELDOUT, SIDES, TRAIN
+from bessemer.core.storage import read_table
+from bessemer.curate.edited import read_edited
+from bessemer.curate.heldout.link_keys import cluster_keys, text_keys, version_keys
+from bessemer.curate.ledger import content_hashes, list_shards, read_survivors
+from bessemer.curate.whole_corpus import part_key, shard_key
+from bessemer.engine.shuffle import count_parts, gather, scatter, write_part
+from bessemer.engine.tasks import Engine, tasks_of
+from bessemer.text.minhash import shingles
+from bessemer.text.runs import fingerprints
+
+CONTENT, TEXT, CLUSTER, VERSION, PASSAGE, FINGERPRINT = range(6)
+KINDS = ("same_content", "same_text", "near_duplicate", "version", "passage")
+"""What must not be on both sides. The content is that of ingest, the text is as it was left."""
+
+_SHOWN = 5  # of the documents of a leak
+_ROW_BYTES = 18  # a key, a doc_id, the kind, the side
+_BYTES_PER_FINGERPRINT = 24  # of text: where words are of one letter
+Ids = npt.NDArray[np.int64]
+_Own = dict[str, dict[str, Any]]
+
+
+def check_leaks(
+    ingest: Path,
+    ledgers: Sequence[Path],
+    fuzzy: Path,
+    split: Path,
+    words_per_run: int,
+    scratch: Path,
+    engine: Engine,
+    part_bytes: int = 2**27,
+) -> dict[str, Any]:
+    """How many documents of each side were compared, and that nothing is on both (0 by kind).
+
+    `split` is the folder that holds `splits/`. Raises IntegrityError that names documents.
+    """
+    shards = list_shards(split / SPLITS)
+    common = {"ingest": ingest, "ledgers": tuple(ledgers), "split": split}
+    common["words_per_run"] = words_per_run
+
+    def run(
+        title: str, function: Callable[..., dict[str, Any]], common: Mapping[str, Any], own: _Own
+    ) -> list[dict[str, Any]]:
+        return engine.map(title, scratch, tasks_of(title, function, common, own))
+
+    def each_shard(**outs: str) -> _Own:
+        keys = {shard_key(shard): shard for shard in shards}
+        return {
+            key: {"shard": shard} | {n: scratch / name / f"{key}.arrow" for n, name in outs.items()}
+            for key, shard in keys.items()
+        }
+
+    def each_part(num_parts: int, **outs: str) -> _Own:
+        return {
+            key: {"part": part} | {n: scratch / name / f"{key}.arrow" for n, name in outs.items()}
+            for part, key in enumerate(map(part_key, range(num_parts)))
+        }
+
+    num_rows = sum(_most_facts(split / SPLITS / shard) for shard in shards)
+    num_parts = count_parts(num_rows * _ROW_BYTES, part_bytes)
+    listing = each_shard(facts="check-facts", prints="check-prints")
+    told = {**common, "fuzzy": fuzzy, "num_parts": num_parts}
+    docs = run("check-list", list_facts, told, listing)
+    facts = [each["facts"] for each in listing.values()]
+    meeting = each_part(num_parts, suspects="check-suspects")
+    leaks = run("check-meet", meet, {"facts": facts}, meeting)
+    if words_per_run:
+        comparing = each_shard(prints="check-prints", runs="check-runs")
+        told = {**common, "suspects": [each["suspects"] for each in meeting.values()]}
+        run("check-runs", list_runs, told, comparing)
+        runs = [each["runs"] for each in comparing.values()]
+        leaks += run("check-compare", meet, {"facts": runs}, each_part(num_parts))
+    _refuse(split, [leak for each in leaks for leak in each["leaks"]])
+    compared = {side: sum(each[side] for each in docs) for side in SIDES}
+    return {"docs": compared, "words_per_run": words_per_run, "leaks": dict.fromkeys(KINDS, 0)}
+
+
+def list_facts(
+    ingest: Path,
+    ledgers: Sequence[Path],
+    split: Path,
+    words_per_run: int,
+    fuzzy: Path,
+    num_parts: int,
+    shard: str,
+    facts: Path,
+    prints: Path,
+) -> dict[str, Any]:
+    """Part what is known of one shard's documents; fingerprints with their documents as well."""
+    doc_ids, is_heldout, texts, origins = _read_sides(ingest, ledgers, split, shard)
+    places = np.arange(len(doc_ids))
+    hashes = content_hashes(origins["content_hash"])
+    found = {
+        CONTENT: (places, hashes[:, 0] ^ hashes[:, 1]),
+        TEXT: text_keys(texts),
+        CLUSTER: cluster_keys(fuzzy, doc_ids),
+        VERSION: version_keys(ingest, doc_ids, origins["url"]),
+    }
+    if words_per_run:
+        offsets, hashes = fingerprints(texts, words_per_run)
+        found[FINGERPRINT] = np.repeat(places, np.diff(offsets)), hashes
+        rows = pa.table({"key": hashes, "doc_id": doc_ids[found[FINGERPRINT][0]]})
+        scatter(prints, rows, hashes, num_parts)
+    tables = [_facts(kind, keys, doc_ids[p], is_heldout[p]) for kind, (p, keys) in found.items()]
+    table = pa.concat_tables(tables)
+    scatter(facts, table, table["key"].to_numpy(), num_parts)
+    return {HELDOUT: int(is_heldout.sum()), TRAIN: int((~is_heldout).sum())}
+
+
+def meet(facts: Sequence[Path], part: int, suspects: Path | None = None) -> dict[str, Any]:
+    """Tell what facts of one part are on both sides; write the fingerprints that are."""
+    table = gather(facts, part)
+    keys, kinds = table["key"].to_numpy(), table["kind"].to_numpy()
+    doc_ids, is_heldout = table["doc_id"].to_numpy(), table["is_heldout"].to_numpy()
+    order = np.lexsort((doc_ids, keys))
+    leaks: list[list[Any]] = []
+    for kind in range(len(KINDS) + 1):
+        sides = [order[(kinds == kind)[order] & side[order]] for side in (is_heldout, ~is_heldout)]
+        both = np.intersect1d(*(keys[side] for side in sides))
+        if kind != FINGERPRINT:
+            first = [doc_ids[side][np.searchsorted(keys[side], both)].tolist() for side in sides]
+            leaks += [[KINDS[kind], *pair] for pair in zip(*first, strict=True)]
+        elif suspects is not None:
+            write_part(suspects, pa.table({"key": both}))
+    return {"leaks": leaks}
+
+
+def list_runs(
+    ingest: Path,
+    ledgers: Sequence[Path],
+    split: Path,
+    words_per_run: int,
+    suspects: Sequence[Path],
+    shard: str,
+    prints: Path,
+    runs: Path,
+) -> dict[str, Any]:
+    """Part all runs of words of one shard's documents that have a suspect fingerprint."""
+    suspected = [np.empty(0, np.int64)]
+    for part, path in enumerate(suspects):
+        table = gather([prints], part)
+        is_suspect = np.isin(table["key"].to_numpy(), gather([path], 0)["key"].to_numpy())
+        suspected.append(table["doc_id"].to_numpy()[is_suspect])
+    doc_ids, is_heldout, texts, _ = _read_sides(ingest, ledgers, split, shard)
+    places = np.flatnonzero(np.isin(doc_ids, np.concatenate(suspected)))
+    offsets, hashes = shingles(texts.take(places), words_per_run)
+    places = np.repeat(places, np.diff(offsets))
+    table = _facts(PASSAGE, hashes, doc_ids[places], is_heldout[places])
+    scatter(runs, table, table["key"].to_numpy(), len(suspects))
+    return {"runs": len(table)}
+
+
+def _read_sides(
+    ingest: Path, ledgers: Sequence[Path], split: Path, shard: str
+) -> tuple[Ids, npt.NDArray[np.bool_], pa.ChunkedArray, pa.Table]:
+    """Of the documents on either side: ids, whether held out, texts as they were left, and
+    `content_hash, url` as they were read."""
+    sides = read_table(split / SPLITS / shard, ["doc_id", "split"])
+    doc_ids = sides["doc_id"].to_numpy()
+    edited = read_edited(ingest, ledgers, shard).documents
+    origins = read_survivors(ingest, ledgers, shard, ["doc_id", "content_hash", "url"])
+    is_there = np.isin(edited["doc_id"].to_numpy(), doc_ids)
+    is_heldout = pc.equal(sides["split"], HELDOUT).to_numpy()
+    return doc_ids, is_heldout, edited["text"].filter(is_there), origins.filter(is_there)
+
+
+def _facts(
+    kind: int, keys: npt.NDArray[np.uint64], doc_ids: Ids, is_heldout: npt.NDArray[np.bool_]
+) -> pa.Table:
+    """Rows of one shard: for each key one document, the first, of either side."""
+    order = np.lexsort((doc_ids, is_heldout, keys))
+    keys, doc_ids, is_heldout = keys[order], doc_ids[order], is_heldout[order]
+    is_new = np.diff(keys, prepend=~keys[:1]) != 0
+    is_new |= np.diff(is_heldout.astype(np.int8), prepend=np.int8(-1)) != 0
+    return pa.table(
+        {
+            "key": keys[is_new],
+            "doc_id": doc_ids[is_new],
+            "kind": np.full(int(is_new.sum()), kind, np.uint8),
+            "is_heldout": is_heldout[is_new],
+        }
+    )
+
+
+def _most_facts(path: Path) -> int:
+    """How many facts there are of one shard, about."""
+    num_bytes = read_table(path, ["num_bytes"])["num_bytes"]
+    return 4 * len(num_bytes) + (pc.sum(num_bytes).as_py() or 0) // _BYTES_PER_FINGERPRINT
+
+
+def _refuse(split: Path, leaks: Sequence[Sequence[Any]]) -> None:
+    """Raise if there are leaks: (kind, held-out document, document in training)."""
+    if not leaks:
+        return
+    told = sorted({tuple(leak) for leak in leaks})
+    shown = "".join(
+        f"\n  {kind}: {format_doc_id(heldout)} (held out), {format_doc_id(trained)} (train)"
+        for kind, heldout, trained in told[:_SHOWN]
+    )
+    more = f"\n  ... and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    raise IntegrityError(
+        f"the leak check of {split} found text that is held out and trained on:{shown}{more}\n"
+        "delete the folder and run again; if it comes back, it is a bug of bessemer: please report"
+    )

@@ -1,0 +1,195 @@
+"""Stage `lines`: lines or paragraphs that stand in several documents are cut, but for one copy.
+
+Every line of the compared sources is counted by the documents that it stands in, exactly, as
+earlier stages left them; line_counts tells which copies go. Output: the ledger, with a row of
+action "edit" for each document that loses lines, "drop" for one that would lose most of its text
+("note" for both if all is only counted). `value` is the number of lines cut, or the share of the
+text; evidence is the first of these lines, and the document that keeps a copy of it.
+
+Every task holds a shard or a part of the corpus; what is held of all at once is the ids of
+documents that are dropped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bessemer.config.data import SourceConfig
+from bessemer.config.lines import LinesConfig
+from bessemer.core.ids import format_doc_id
+from bessemer.core.layout import DOCUMENTS, SHARD_RANGES
+from bessemer.core.manifest import StageResult
+from bessemer.core.storage import read_table
+from bessemer.curate.ledger import list_shards, shard_name, shard_ranges, sum_shards
+from bessemer.curate.repeats.line_counts import (
+    NUM_SHOWN,
+    choose_part,
+    count_part,
+    scan_shard,
+    weigh_shard,
+)
+from bessemer.curate.repeats.line_ledger import decide_shard
+from bessemer.curate.whole_corpus import part_key, parts_folder, shard_key
+from bessemer.engine.shuffle import count_parts
+from bessemer.engine.tasks import Engine, Result, tasks_of
+from bessemer.text.line_units import find_units, spans_of_cuts
+
+STAGE = "lines"
+
+
+def compared_sources(sources: Sequence[SourceConfig], config: LinesConfig) -> list[str]:
+    """The sources whose lines are compared, in their order; none if the stage is not enabled."""
+    if not config.enabled:
+        return []
+    return [
+        source.name
+        for source in sources
+        if (source.name in config.sources if config.sources else source.kind == "web")
+    ]
+
+
+def lines(
+    ingest: Path,
+    ledgers: Sequence[Path],
+    sources: Sequence[str],
+    config: LinesConfig,
+    compared: Sequence[str],
+    folder: Path,
+    engine: Engine,
+    part_bytes: int = 2**27,
+) -> StageResult:
+    """Cut what is repeated in the documents of the sources `compared`; the others lose nothing."""
+    ranges = read_table(ingest / SHARD_RANGES, ["shard", "source"]).to_pylist()
+    source_of = {shard_name(row["shard"]): row["source"] for row in ranges}
+    shards = list_shards(ingest / DOCUMENTS)
+    mine = {shard: source_of[shard] for shard in shards if source_of[shard] in compared}
+    parts = parts_folder(folder, part_bytes)
+    documents = {"ingest": ingest, "ledgers": tuple(ledgers)}
+    found = _Found({}, [], [], [], [])
+    if mine:
+        found = _find(documents, config, mine, compared, parts, engine, part_bytes)
+    frequent = _most_frequent(found.counted)
+    own = {
+        shard_key(shard): {
+            "shard": shard,
+            "lost": found.lost.get(shard),
+            "shown": [(doc, place) for _, _, doc, place in frequent if first <= doc <= last],
+        }
+        for shard, (first, last) in zip(shards, shard_ranges(ingest), strict=True)
+    }
+    told = {**documents, "folder": folder, "config": config, "chosen": found.chosen}
+    decided = engine.map("ledger", parts, tasks_of("decide", decide_shard, told, own))
+    texts = {(doc, place): text for each in decided for doc, place, text in each["shown"]}
+    summary: dict[str, Any] = {}
+    if config.enabled:
+        summary = {
+            "distinct": sum(each["distinct"] for each in found.counted),
+            "repeated": sum(each["repeated"] for each in found.counted),
+            "sources": _sum_up(found, mine, compared),
+            "most_frequent": [
+                {
+                    "text": texts[doc, place],
+                    "docs": num_docs,
+                    "copies": num_copies,
+                    "doc_id": format_doc_id(doc),
+                }
+                for num_docs, num_copies, doc, place in frequent
+            ],
+        }
+    return StageResult(conservation=sum_shards(sources, decided), summary=summary)
+
+
+class _Found(NamedTuple):
+    """Where is written what goes, and what the tasks of each step told."""
+
+    lost: dict[str, Path]  # shard -> its documents that are dropped
+    chosen: list[Path]  # the lines that go, part by part
+    scanned: list[Result]  # by the shard
+    counted: list[Result]  # by the part
+    fates: list[Result]  # by the part
+
+
+def _find(
+    documents: dict[str, Any],
+    config: LinesConfig,
+    shards: Mapping[str, str],
+    compared: Sequence[str],
+    folder: Path,
+    engine: Engine,
+    part_bytes: int,
+) -> _Found:
+    """Scan, count, weigh, choose; `shards` are those of the compared sources, with the source."""
+    # Compiled before the workers would.
+    tiny = pa.array(["a"], pa.large_string())
+    places = find_units(tiny, paragraphs=False, words=True).places
+    spans_of_cuts(tiny, places, np.ones(1, np.bool_))
+    ingest = documents["ingest"]
+    # A row of a line takes about as much as the line does.
+    num_parts = count_parts(_count_bytes(ingest, shards), part_bytes)
+
+    def of_shards(name: str) -> dict[str, Path]:
+        return {shard: folder / name / f"{shard_key(shard)}.arrow" for shard in shards}
+
+    def of_parts(name: str) -> list[Path]:
+        return [folder / name / f"{part_key(part)}.arrow" for part in range(num_parts)]
+
+    rows, sizes, lost = of_shards("rows"), of_shards("sizes"), of_shards("lost")
+    repeats, cuts, chosen = of_parts("repeats"), of_parts("cuts"), of_parts("chosen")
+    common = {**documents, "config": config, "num_parts": num_parts}
+    own = {
+        shard_key(shard): {"shard": shard, "out": rows[shard], "sizes": sizes[shard]}
+        for shard in shards
+    }
+    scanned = engine.map(STAGE, folder, tasks_of("scan", scan_shard, common, own))
+
+    told = {"ingest": ingest, "sources": tuple(compared), "config": config}
+    common = {**told, "rows": list(rows.values())}
+    own = {
+        part_key(part): {"part": part, "repeats": repeats[part], "cuts": cuts[part]}
+        for part in range(num_parts)
+    }
+    counted = engine.map("counts", folder, tasks_of("count", count_part, common, own))
+
+    common = {"cuts": cuts, "max_cut_frac": config.max_cut_frac}
+    own = {shard_key(shard): {"sizes": sizes[shard], "out": lost[shard]} for shard in shards}
+    engine.map("weights", folder, tasks_of("weigh", weigh_shard, common, own))
+
+    common = {**told, "lost": list(lost.values())}
+    own = {
+        part_key(part): {"repeats": repeats[part], "out": chosen[part]} for part in range(num_parts)
+    }
+    fates = engine.map("copies", folder, tasks_of("choose", choose_part, common, own))
+    return _Found(lost, chosen, scanned, counted, fates)
+
+
+def _count_bytes(ingest: Path, shards: Iterable[str]) -> int:
+    """Bytes of all documents of these shards."""
+    tables = (read_table(ingest / DOCUMENTS / shard, ["num_bytes"]) for shard in shards)
+    return sum(pc.sum(table["num_bytes"]).as_py() or 0 for table in tables)
+
+
+def _most_frequent(counted: Sequence[Result]) -> list[list[int]]:
+    """Of the lines of all parts those in most documents; of these, with most copies; the first."""
+    rows = [row for each in counted for row in each["most_frequent"]]
+    return sorted(rows, key=lambda row: (-row[0], -row[1], *row[2:]))[:NUM_SHOWN]
+
+
+def _sum_up(
+    found: _Found, shards: Mapping[str, str], compared: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Counts of lines by source: how many there are, and what became of those repeated."""
+    sums = {source: Counter[str]() for source in compared}
+    for source, each in zip(shards.values(), found.scanned, strict=True):
+        sums[source].update(each)
+    for each in found.counted + found.fates:
+        for name, counts in each["by_source"].items():
+            for source, count in counts.items():
+                sums[source][name] += count
+    return {source: dict(counts) for source, counts in sums.items()}
