@@ -21,6 +21,7 @@ PAGES = (
     "docs/presets.md",
     "docs/quality.md",
     "docs/languages.md",
+    "docs/duplicates.md",
     "docs/cluster.md",
 )
 
@@ -80,7 +81,7 @@ def _in_place(word: str, root: Path) -> str:
         return str(root)
     if word.startswith("samples/"):
         return str(ROOT / word)
-    return str(root.parent / word) if word.startswith("runs/") else word
+    return str(root.parent / word) if word.startswith(("runs/", "indexes/")) else word
 
 
 @pytest.mark.parametrize("page", PAGES)
