@@ -30,7 +30,7 @@ def by_known(known: Sequence[KnownShard], **files: Sequence[Path]) -> dict[str, 
 
 
 def take_hashes(shard: KnownShard, num_parts: int, out: Path) -> dict[str, Any]:
-    """Part the content hashes of known documents as `exact_dedup.hash_shard` does those of own."""
+    """Part the content hashes of known documents as `exact.hash_shard` does those of own."""
     column = read_table(shard.documents, ["content_hash"])["content_hash"]
     rows = {
         "doc_id": _ids(shard),

@@ -1,6 +1,6 @@
 """How many planted items are found, and how many that were not planted.
 
-A keyed draw of the items of each benchmark is planted, in disguises (eval_disguises), in the middle
+A keyed draw of the items of each benchmark is planted, in disguises (disguises.py), in the middle
 of documents of the corpus in which nothing was found, and these are held against all items by the
 code that scans the corpus. Canaries give recall, for each disguise; controls, which no item is in,
 give precision.

@@ -1,9 +1,9 @@
 """Stage `decontaminate`: documents that hold items of evaluation sets.
 
 Each shard is read once, as earlier stages left it, and held against all items (needles,
-eval_matches). What is found is dropped, cut or noted, a ledger row for each benchmark; which items
+matches). What is found is dropped, cut or noted, a ledger row for each benchmark; which items
 were found where is a table. Then items are planted in documents of the corpus and looked for by the
-same code, which measures how many of them are found, and whether others are (eval_canaries).
+same code, which measures how many of them are found, and whether others are (canaries).
 """
 
 from __future__ import annotations
