@@ -17,14 +17,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bessemer.config.data import HeldoutConfig, SplitConfig
 from bessemer.core.keyed import Key, derive_key
-from bessemer.core.layout import DOCUMENTS, SHARD_RANGES
+from bessemer.core.layout import SHARD_RANGES
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import HELDOUT, SIDES, TRAIN
 from bessemer.core.storage import read_table
@@ -44,7 +44,6 @@ from bessemer.curate.whole_corpus import part_key, parts_folder, shard_key
 from bessemer.engine.shuffle import count_parts
 from bessemer.engine.tasks import Engine, tasks_of
 
-_SMALL_BYTES = 16 * 2**20  # of documents as they are stored
 _NONE = {"docs": 0, "bytes": 0}
 _KINDS_OF_LINKS = 3  # beside runs of words: at most one of each for a document
 _BYTES_PER_RUN = 3  # a letter of scripts without spaces; most words have more
@@ -65,8 +64,6 @@ def split(
 
     Raises IntegrityError if a document that is held out is like one that is trained on.
     """
-    if _stored_bytes(ingest) < _SMALL_BYTES:
-        engine = replace(engine, workers=1)  # it is done before workers have started
     plan = _Plan(
         ingest=ingest,
         ledgers=tuple(ledgers),
@@ -169,8 +166,7 @@ def _draw(plan: _Plan, sources: Sequence[str], config: SplitConfig) -> dict[str,
         }
         for name in sources
     }
-    here = Engine(display=plan.engine.display)  # few and short: no worker need start for them
-    found = here.map("bounds", plan.parts, tasks_of("bound", bound_source, {}, own))
+    found = plan.engine.map("bounds", plan.parts, tasks_of("bound", bound_source, {}, own))
     return {
         name: Bound(**(each | {"spares": tuple(each["spares"])}))
         for name, each in zip(sources, found, strict=True)
@@ -242,10 +238,6 @@ def _write(
     told = {"fuzzy": plan.fuzzy, "words_per_run": plan.words_per_run, "folder": folder}
     told |= {"withheld": withheld.runs, "moved": moved}
     return plan.map("write-anew" if moved else "write", write_sides, bounds, told)
-
-
-def _stored_bytes(ingest: Path) -> int:
-    return sum(path.stat().st_size for path in (ingest / DOCUMENTS).glob("*.parquet"))
 
 
 def _sources_of_shards(ingest: Path) -> dict[str, str]:
