@@ -84,7 +84,8 @@ class Cluster:
     docs: int
     kept_docs: int | None  # None: not all were looked at
     sources: tuple[str, ...]
-    address: str  # how the addresses of its documents begin, as far as all are alike
+    seen_docs: int  # of which sources and addresses are told
+    address: str  # how their addresses begin, as far as all are alike
     text: str  # the beginning of the document that is kept
 
 
@@ -235,6 +236,7 @@ def _clusters(
                 kept_docs=sum(row["is_keeper"] for row in members)
                 if cluster["docs"] <= _MEMBERS
                 else None,
+                seen_docs=len(members),
                 sources=tuple(sorted({text["source"] for text in texts})),
                 address=address,
                 text=shown,
