@@ -101,7 +101,7 @@ class StageManifest:
     summary: dict[str, Any]
     started: str  # ISO 8601, UTC
     seconds: float
-    peak_bytes: int  # resident memory, the largest single process
+    peak_bytes: int  # resident memory, the largest single process, since this start began
     argv: list[str]
     commit: str | None
     schema_version: int = SCHEMA_VERSION

@@ -185,7 +185,7 @@ def _common_arguments(tasks: Sequence[Task]) -> dict[str, Any]:
     return {
         name: value
         for name, value in first.items()
-        if all(task.arguments.get(name) is value for task in tasks)
+        if all(name in task.arguments and task.arguments[name] is value for task in tasks)
     }
 
 
@@ -229,8 +229,8 @@ def _require_shared(mark: Path) -> None:
         wanted = json.loads(mark.read_text())
     except OSError as error:
         raise MachineError(
-            f"{node} does not see {mark.parents[2]} ({error.strerror}); run.root must lie on a "
-            "disk that all nodes share, under the same path"
+            f"{node} does not see {mark.parents[2]} ({error.strerror}); it must lie on a disk "
+            "that all nodes share, under the same path"
         ) from error
     for name, value in _build().items():
         if wanted.get(name) != value:

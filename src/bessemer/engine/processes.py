@@ -8,24 +8,26 @@ hold.
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     Executor,
     Future,
     ProcessPoolExecutor,
-    ThreadPoolExecutor,
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 from bessemer.core.errors import MachineError
 from bessemer.core.hardware import num_usable_cores
@@ -59,27 +61,34 @@ class Processes:
         try:
             yield from self._share_out(tasks)
         except BrokenProcessPool as error:
+            never_up = len(self._starting) == self._workers - 1
             self.close()
+            if never_up:
+                raise MachineError(
+                    "worker processes end as they start; a script that calls bessemer must do so "
+                    'below `if __name__ == "__main__":`, for each worker reads it, too'
+                ) from error
             raise MachineError(
                 "a worker process was killed from outside, most often for want of memory; "
                 "run again to go on from the finished shards, with fewer workers "
                 "(cluster.engine.workers) or smaller shards (curate.shard_bytes)"
             ) from error
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self.close(wait=not isinstance(error, KeyboardInterrupt))
             raise
 
-    def close(self) -> None:
-        """End the workers, once they have done the task at hand."""
+    def close(self, *, wait: bool = True) -> None:
+        """End the workers, once they have done the task at hand; whoever does not wait for that
+        leaves the one in this process to its end."""
         for pool in (self._others, self._here):
             if pool is not None:
-                pool.shutdown(wait=True, cancel_futures=True)
+                pool.shutdown(wait=wait, cancel_futures=True)
         self._others = self._here = None
         self._starting = set()
 
     def _share_out(self, tasks: Sequence[Task]) -> Generator[Done]:
         """Give each worker that is up a task, and the next when it has done that."""
-        here = self._here = self._here or ThreadPoolExecutor(1)
+        here = self._here = self._here or _Here()
         waiting = deque(range(len(tasks)))
         at_work: dict[Future[tuple[Result, int]], tuple[Executor, int]] = {}
 
@@ -102,8 +111,8 @@ class Processes:
             events = {*at_work, *(self._starting if waiting else ())}
             ended = wait(events, patience, FIRST_COMPLETED).done
             for future in ended & self._starting:
-                self._starting.remove(future)
                 future.result()
+                self._starting.remove(future)
             for future in ended & at_work.keys():
                 _, position = at_work.pop(future)
                 try:
@@ -122,6 +131,40 @@ class Processes:
             max_workers=count, mp_context=context, initializer=_end_before_parent
         )
         self._starting = {self._others.submit(_say_it_is_up) for _ in range(count)}
+
+
+class _Here(Executor):
+    """A worker in a thread that nothing waits for when this process ends: for one of
+    `ThreadPoolExecutor` Python waits even on Ctrl-C."""
+
+    def __init__(self) -> None:
+        self._handed: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Do `fn` when what was handed in before is done."""
+        future: Future[Any] = Future()
+        self._handed.put((future, functools.partial(fn, *args, **kwargs)))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the thread; what is at hand is done before."""
+        while cancel_futures and not self._handed.empty():
+            if (handed := self._handed.get()) is not None:
+                handed[0].cancel()
+        self._handed.put(None)
+        if wait:
+            self._thread.join()
+
+    def _serve(self) -> None:
+        while (handed := self._handed.get()) is not None:
+            future, do = handed
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(do())
+                except BaseException as error:  # noqa: BLE001  (whoever waits for it is told)
+                    future.set_exception(error)
 
 
 def _say_it_is_up() -> None:

@@ -15,7 +15,8 @@ from bessemer.line.workspace import Workspace
 def write_index_of(workspace: Workspace, out: Path, display: Display) -> int:
     """Index what the stages up to `fuzzy` left; returns how many documents that are."""
     config = workspace.config
-    ledgers = [workspace.require(name) for name in LEDGERS[: LEDGERS.index("fuzzy") + 1]]
+    names = LEDGERS[: LEDGERS.index("fuzzy") + 1]
+    ledgers = [workspace.require(name) for name in names]
     with closing(make_engine(workspace, display)) as engine:
         return write_index(
             config.run.name,
@@ -23,6 +24,7 @@ def write_index_of(workspace: Workspace, out: Path, display: Display) -> int:
             ledgers,
             config.curate.fuzzy,
             config.run.seed,
-            out,
+            [workspace.fingerprints[name] for name in ("ingest", *names)],
+            out.resolve(),
             engine,
         )

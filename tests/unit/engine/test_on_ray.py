@@ -402,7 +402,7 @@ def test_a_folder_that_a_node_does_not_see_is_a_machine_error(
     """Every process has a working folder of its own under this name."""
     monkeypatch.chdir(tmp_path)
     folder = Path("/proc/self/cwd/stage")
-    with pytest.raises(MachineError, match=r"does not see .*stage .*run.root must lie on a disk"):
+    with pytest.raises(MachineError, match=r"does not see .*stage .*it must lie on a disk"):
         engine.map("work", folder, work(tasks, tmp_path, 2))
 
 

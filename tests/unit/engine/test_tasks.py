@@ -248,20 +248,52 @@ def is_alive(process: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_workers_end_when_their_parent_is_killed(
-    tasks: ModuleType, outputs: Path, tmp_path: Path
+@pytest.mark.parametrize("by", ["kill", "Ctrl-C"])
+def test_workers_end_when_their_parent_is_ended(
+    by: str, tasks: ModuleType, outputs: Path, tmp_path: Path
 ) -> None:
+    """One of the workers is a thread of the parent, which has a task at hand that never ends."""
     module = Path(str(tasks.__file__))
     module.write_text(module.read_text() + WAITING)
     script = tmp_path / "parent.py"
     script.write_text(KILLED_PARENT)
-    with subprocess.Popen([sys.executable, script, module.parent, outputs]) as parent:
+    command = [sys.executable, script, module.parent, outputs]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as parent:
         waiting = wait_until(lambda: list(outputs.glob("waiting-*")), 3)
         workers = {int(path.name.removeprefix("waiting-")) for path in waiting} - {parent.pid}
         assert len(workers) == 2
         assert all(is_alive(worker) for worker in workers)
-        parent.send_signal(signal.SIGKILL)
+        if by == "kill":
+            parent.send_signal(signal.SIGKILL)
+        else:
+            os.killpg(parent.pid, signal.SIGINT)  # as a terminal does
+        parent.wait(timeout=60)
     wait_until(lambda: [worker for worker in workers if not is_alive(worker)], 2)
+
+
+UNGUARDED = """
+import sys
+import time
+from pathlib import Path
+from bessemer.engine.tasks import Engine, Task
+
+def nap():
+    time.sleep(3)
+    return {}
+
+Engine(runner="processes", workers=3).map(
+    "nap", Path(sys.argv[1]), [Task(key=str(n), function=nap, arguments={}) for n in range(4)]
+)
+"""
+
+
+def test_a_script_that_starts_workers_as_it_is_read_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    command = [sys.executable, script, tmp_path / "stage"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode
+    assert 'below `if __name__ == "__main__":`' in done.stderr
 
 
 def wait_until(found: Callable[[], Collection[T]], count: int) -> list[T]:

@@ -13,8 +13,9 @@ from tests.ledgers import read_decisions
 
 from bessemer.core.errors import ConfigError, DataError, IntegrityError
 from bessemer.core.events import Silent
+from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import DOCUMENTS
-from bessemer.core.storage import read_table
+from bessemer.core.storage import read_table, write_json
 from bessemer.line.api import audit, index_documents
 from bessemer.line.runner import run_stages
 from bessemer.line.workspace import plan_workspace
@@ -132,6 +133,8 @@ def test_a_known_excerpt_does_not_drop_what_contains_it(tmp_path: Path) -> None:
 def test_what_cannot_be_compared_is_refused(dumps: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds an index already"):
         index_documents(dumps / "first.toml", dumps / "index-a")
+    with pytest.raises(DataError, match="is not empty; give a new folder"):
+        index_documents(dumps / "first.toml", dumps)
     for path, why in ((".", "is no finished index"), ("nowhere", "is no finished index")):
         with pytest.raises(ConfigError, match=f"known\\[0\\].*{why}"):
             run(dumps, "wrong", "b.jsonl", path)
@@ -150,3 +153,26 @@ def test_what_cannot_be_compared_is_refused(dumps: Path, tmp_path: Path) -> None
     unfinished.write_text(RUN.format(name="none", files="c.jsonl", more=""))
     with pytest.raises(DataError, match="not finished"):
         index_documents(unfinished, tmp_path / "index")
+
+
+def test_a_killed_index_goes_on_and_is_not_mixed_with_another(
+    dumps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(path: Path, value: object) -> None:
+        if path.name == "index.json":
+            raise KeyboardInterrupt
+        write_json(path, value)
+
+    out = tmp_path / "index"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("bessemer.curate.duplicates.index_documents.write_json", kill)
+        index_documents(dumps / "first.toml", out)
+    run(dumps, "alone", "b.jsonl")
+    with pytest.raises(DataError, match="holds the beginning of another index"):
+        index_documents(dumps / "alone.toml", out)
+    assert index_documents(dumps / "first.toml", out) == 40
+    digests = [
+        {path.relative_to(folder): digest_file(path) for path in folder.rglob("*.*")}
+        for folder in (out, dumps / "index-a")
+    ]
+    assert digests[0] == digests[1]

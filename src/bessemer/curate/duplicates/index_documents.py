@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from bessemer.config.data import FuzzyConfig
 from bessemer.core.errors import DataError
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import DOCUMENTS
-from bessemer.core.storage import write_json, write_table
+from bessemer.core.storage import SCRATCH, read_json, write_json, write_table
 from bessemer.curate.duplicates.known_index import (
+    FILES,
     FORMAT,
     HEADER,
     KnownShard,
@@ -36,42 +38,49 @@ def write_index(
     ledgers: Sequence[Path],
     config: FuzzyConfig,
     seed: int,
+    made_of: Sequence[str],
     folder: Path,
     engine: Engine,
 ) -> int:
     """Write the index of the documents that `ledgers` left into `folder`; returns how many.
 
-    A killed one goes on where it was. Raises DataError if the folder has a finished index.
+    `made_of` are fingerprints of what the documents come of: a killed index of the same goes on
+    where it was. Raises DataError if the folder holds anything else.
     """
-    if (folder / HEADER).exists():
-        raise DataError(f"{folder} holds an index already; give another folder, or delete it")
-    prepare_folder(folder)
+    about = {"format": FORMAT, "name": name, "signing": signing_of(config, seed)}
+    _claim(folder, about | {"made_of": list(made_of)})
     shards = [shard_key(shard) for shard in list_shards(ingest / DOCUMENTS)]
     tiny = shingle_sets(pa.array(["a"], pa.large_string()), config)
     bands_of(*tiny, config, key=0)  # compile before the workers
     common = {"ingest": ingest, "ledgers": tuple(ledgers), "config": config}
     common |= {"key": signing_key(seed)}
     own = {
-        shard: {"out": KnownShard(index=name, folder=folder, shard=shard, first_id=0, docs=0)}
+        shard: {
+            "out": KnownShard(
+                index=name, folder=folder, shard=shard, first_id=0, docs=0, digests={}
+            )
+        }
         for shard in shards
     }
     told = engine.map("index", folder, tasks_of("index", index_shard, common, own))
-    files = [
-        {"path": str(path.relative_to(folder)), "digest": digest_file(path)}
-        for kind in ("bands", "documents", "shingles")
-        for path in sorted((folder / kind).iterdir())
-    ]
-    header = {
-        "format": FORMAT,
-        "name": name,
-        "signing": signing_of(config, seed),
-        "shards": [
-            {"shard": shard, "docs": each["docs"]} for shard, each in zip(shards, told, strict=True)
-        ],
-        "files": files,
-    }
-    write_json(folder / HEADER, header)
+    listed = [{"shard": shard} | each for shard, each in zip(shards, told, strict=True)]
+    write_json(folder / HEADER, about | {"shards": listed})
+    shutil.rmtree(folder / SCRATCH)
     return sum(each["docs"] for each in told)
+
+
+def _claim(folder: Path, identity: dict[str, Any]) -> None:
+    """Make `folder` that of the index with this identity, or find it so; DataError otherwise."""
+    path = folder / SCRATCH / "identity.json"
+    if (folder / HEADER).exists():
+        raise DataError(f"{folder} holds an index already; give a new folder")
+    if path.exists():
+        if read_json(path) != identity:
+            raise DataError(f"{folder} holds the beginning of another index; give a new folder")
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder} is not empty; give a new folder")
+    prepare_folder(folder)
+    write_json(path, identity)
 
 
 def index_shard(
@@ -82,14 +91,14 @@ def index_shard(
     offsets, hashes = shingle_sets(table["text"].combine_chunks(), config)
     num_shingles = np.diff(offsets)
     write_table(
-        out.documents,
+        out.file("documents"),
         table.select(_IDENTITY).append_column("num_shingles", pa.array(num_shingles)),
     )
     row = np.arange(len(table))
     sets = pa.LargeListArray.from_arrays(offsets, hashes)
-    write_run(out.shingles, pa.table({"doc_id": row, "shingles": sets}))
+    write_run(out.file("shingles"), pa.table({"doc_id": row, "shingles": sets}))
     bands = bands_of(offsets, hashes, config, key)
     has_any = np.flatnonzero(num_shingles)
     rows = {"doc_id": np.repeat(row[has_any], config.num_bands), "hash": bands[has_any].reshape(-1)}
-    write_run(out.bands, pa.table(rows))
-    return {"docs": len(table)}
+    write_run(out.file("bands"), pa.table(rows))
+    return {"docs": len(table), "digests": {kind: digest_file(out.file(kind)) for kind in FILES}}

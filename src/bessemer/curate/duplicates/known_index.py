@@ -12,12 +12,13 @@ smaller than any of its own, so that of equal ones the earliest known is first.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from bessemer.config.data import FuzzyConfig
 from bessemer.core.errors import DataError, IntegrityError
@@ -28,6 +29,11 @@ from bessemer.core.storage import read_json, read_table
 
 HEADER = "index.json"
 FORMAT = 1
+FILES = {
+    "documents": ".parquet",  # identity, num_bytes, content_hash, num_shingles: a row each
+    "bands": ".arrow",  # a run: row of a document, and hash, of each band if it has shingles
+    "shingles": ".arrow",  # a run: the set of each document, empty if it has none
+}
 _SIGNING = ("shingle_unit", "shingle_size", "num_bands", "rows_per_band")
 
 
@@ -40,22 +46,18 @@ class KnownShard:
     shard: str  # its key
     first_id: int  # of its first document, in this run; the others follow
     docs: int
+    digests: Mapping[str, str]  # of its files, by what they hold
 
-    @property
-    def documents(self) -> Path:
-        """Identity, `num_bytes`, `content_hash` and `num_shingles`, a row per document."""
-        return self.folder / "documents" / f"{self.shard}.parquet"
+    def file(self, kind: str) -> Path:
+        """The file that holds `kind` of this shard (FILES)."""
+        return self.folder / kind / f"{self.shard}{FILES[kind]}"
 
-    @property
-    def bands(self) -> Path:
-        """A run: the row of the document and the `hash` of a band, as many as there are bands for
-        each document with shingles."""
-        return self.folder / "bands" / f"{self.shard}.arrow"
-
-    @property
-    def shingles(self) -> Path:
-        """A run: the set of each document, of those without shingles an empty one."""
-        return self.folder / "shingles" / f"{self.shard}.arrow"
+    def intact(self, kind: str) -> Path:
+        """The same; IntegrityError unless it is the one that was written."""
+        path = self.file(kind)
+        if not path.is_file() or digest_file(path) != self.digests[kind]:
+            raise IntegrityError(f"{path} is missing or damaged; make the index again")
+        return path
 
 
 def signing_key(seed: int) -> Key:
@@ -84,15 +86,11 @@ def read_header(folder: Path) -> Mapping[str, Any]:
 
 
 def open_indexes(folders: Sequence[Path]) -> list[KnownShard]:
-    """The shards of all indexes, with the ids that their documents have in this run.
-
-    Raises IntegrityError if a file is not the one that was written.
-    """
+    """The shards of all indexes, with the ids that their documents have in this run."""
     headers = [read_header(folder) for folder in folders]
     first_id = -sum(shard["docs"] for header in headers for shard in header["shards"])
     shards = []
     for folder, header in zip(folders, headers, strict=True):
-        _verify(folder, header)
         for shard in header["shards"]:
             shards.append(
                 KnownShard(
@@ -101,29 +99,27 @@ def open_indexes(folders: Sequence[Path]) -> list[KnownShard]:
                     shard=shard["shard"],
                     first_id=first_id,
                     docs=shard["docs"],
+                    digests=shard["digests"],
                 )
             )
             first_id += shard["docs"]
     return shards
 
 
-def _verify(folder: Path, header: Mapping[str, Any]) -> None:
-    for file in header["files"]:
-        path = folder / file["path"]
-        if not path.is_file() or digest_file(path) != file["digest"]:
-            raise IntegrityError(f"{path} is missing or damaged; make the index again")
+def name_known(known: Sequence[KnownShard], ids: np.ndarray) -> list[tuple[str, str]]:
+    """For each of the known documents `ids`: its index and source, and its identity in words.
 
-
-def name_known(known: Sequence[KnownShard], ids: np.ndarray) -> Iterator[tuple[str, str]]:
-    """For each of the known documents `ids`: its index and source, and its identity in words."""
+    In memory are the names of one shard's documents, beside those that are told.
+    """
     firsts = np.array([shard.first_id for shard in known])
     at = np.searchsorted(firsts, ids, side="right") - 1
-    tables = {
-        place: read_table(known[place].documents, ["doc_id", "source", "url"])
-        for place in np.unique(at).tolist()
-    }
-    for place, doc_id in zip(at.tolist(), ids.tolist(), strict=True):
-        shard = known[place]
-        row = tables[place].slice(doc_id - shard.first_id, 1).to_pylist()[0]
-        named = (shard.index, format_doc_id(row["doc_id"]), row["url"] or "")
-        yield f"{shard.index}/{row['source']}", " ".join(part for part in named if part)
+    names = [("", "")] * len(ids)
+    for place in np.unique(at).tolist():
+        shard, mine = known[place], np.flatnonzero(at == place)
+        table = read_table(shard.file("documents"), ["doc_id", "source", "url"])
+        rows = table.take(pa.array(ids[mine] - shard.first_id)).to_pylist()
+        for number, row in zip(mine.tolist(), rows, strict=True):
+            named = (shard.index, format_doc_id(row["doc_id"]), row["url"] or "")
+            source = f"{shard.index}/{row['source']}"
+            names[number] = (source, " ".join(part for part in named if part))
+    return names

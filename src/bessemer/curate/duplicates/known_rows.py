@@ -31,7 +31,7 @@ def by_known(known: Sequence[KnownShard], **files: Sequence[Path]) -> dict[str, 
 
 def take_hashes(shard: KnownShard, num_parts: int, out: Path) -> dict[str, Any]:
     """Part the content hashes of known documents as `exact.hash_shard` does those of own."""
-    column = read_table(shard.documents, ["content_hash"])["content_hash"]
+    column = read_table(shard.intact("documents"), ["content_hash"])["content_hash"]
     rows = {
         "doc_id": _ids(shard),
         "content_hash": column,
@@ -43,10 +43,10 @@ def take_hashes(shard: KnownShard, num_parts: int, out: Path) -> dict[str, Any]:
 
 def take_bands(shard: KnownShard, num_parts: int, bands: Path, ranked: Path) -> dict[str, Any]:
     """Part the band hashes of known documents as `near_pairs.sign_shard` does those of own ones."""
-    stored = gather([shard.bands], 0)
+    stored = gather([shard.intact("bands")], 0)
     rows = {"doc_id": stored["doc_id"].to_numpy() + shard.first_id, "hash": stored["hash"]}
     scatter(bands, pa.table(rows), stored["hash"].to_numpy(), num_parts)
-    about = read_table(shard.documents, ["num_bytes", "num_shingles"])
+    about = read_table(shard.intact("documents"), ["num_bytes", "num_shingles"])
     columns = {
         "doc_id": _ids(shard),
         "num_shingles": about["num_shingles"],
@@ -62,10 +62,11 @@ def place_known(
     shard: KnownShard, ranked: Path, components: Path, num_parts: int, out: Path
 ) -> dict[str, Any]:
     """Part the shingles of known documents that are in a pair, by their components, as
-    `near_verify.place_documents` does those of own ones. Of the stored sets only these are read."""
+    `near_verify.place_documents` does those of own ones."""
     known = read_range([components], shard.first_id, shard.first_id + shard.docs - 1)
     rows = pa.array(known["doc_id"].to_numpy() - shard.first_id)
-    sets = gather([shard.shingles], 0)["shingles"].take(rows)
+    path = shard.intact("shingles") if len(rows) else shard.file("shingles")
+    sets = gather([path], 0)["shingles"].take(rows)
     table = gather([ranked], 0).take(rows).append_column("shingles", sets)
     scatter(out, table, part_of(known["component"].to_numpy()), num_parts)
     return {"docs": len(table)}

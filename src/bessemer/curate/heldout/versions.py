@@ -47,7 +47,7 @@ def _of_web(url: str) -> str | None:
     if port is not None and port not in (80, 443):
         host = f"{host}:{port}"
     query = f"?{parts.query}" if parts.query else ""
-    return f"web:{host}/{_without_versions(parts.path.strip('/'))}{query}"
+    return f"web:{host}/{_without_versions(parts.path.lstrip('/')).rstrip('/')}{query}"
 
 
 def _without_versions(path: str) -> str:

@@ -17,6 +17,8 @@ ONE = [
     ],
     ["https://example.org", "http://www.example.org/", "https://example.org:80/#top"],
     ["https://example.org/a?id=1", "http://example.org/a/?id=1#x"],
+    ["https://docs.example.org/3.11/", "https://docs.example.org/3.12/"],
+    ["https://example.org/docs/v1/", "https://example.org/docs/v2/", "https://example.org/docs"],
     ["code/golang-1.19-src/fmt/print.go", "code/golang-1.20.3-src/fmt/print.go"],
     ["python3.11-doc/html/a.html", "python3.12-doc/html/a.html"],
     ["chrome-120.0.6099.109/base/a.cc", "chrome-v121.0.6167.85/base/a.cc"],
