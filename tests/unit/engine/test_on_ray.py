@@ -25,7 +25,7 @@ from tests.conftest import RUN_FILE, write_corpus
 from bessemer.core.errors import MachineError
 from bessemer.core.events import Silent
 from bessemer.curate.signals import measure_shard
-from bessemer.engine.on_ray import _make_remote, _mark, _require_shared
+from bessemer.engine.on_ray import _common_arguments, _make_remote, _mark, _require_shared
 from bessemer.engine.tasks import Engine, Task
 from bessemer.line.runner import run_stages
 from bessemer.line.workspace import Workspace, plan_workspace
@@ -468,3 +468,10 @@ except ModuleNotFoundError as error:
         [sys.executable, "-c", script, tmp_path / "remote"], capture_output=True, text=True
     )
     assert done.stdout == "said so\n", done.stderr
+
+
+def test_what_only_some_tasks_have_is_not_sent_to_all() -> None:
+    paths = [Path("a")]
+    one = Task(key="1", function=dict, arguments={"paths": paths, "signals": None, "own": 1})
+    other = Task(key="2", function=dict, arguments={"paths": paths, "own": 2})
+    assert _common_arguments([one, other]) == {"paths": paths}
