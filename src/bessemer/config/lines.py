@@ -49,5 +49,5 @@ class LinesConfig(Section):
     """Names of the sources whose documents are compared with each other; empty means all of kind
     "web". In code and books, repeated lines belong to the text."""
     max_cut_frac: Fraction = 0.5
-    """A document of whose text a larger share would be cut is dropped whole, as is one of which
-    nothing would be left. Its lines are first copies no longer: the next document keeps them."""
+    """A document of whose text a larger share would be cut is dropped whole, unless it has the
+    first copy of a repeated line. One of which nothing would be left is always dropped."""

@@ -209,7 +209,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="lines",
-        version=1,
+        version=2,
         inputs=("ingest", "rules", "mask", "exact", "fuzzy"),
         settings=lambda config: {**_plain(config.curate.lines), **_UNICODE},
         work=run_lines,

@@ -1,8 +1,7 @@
 """How many documents each line stands in, and which copies of it go: the shuffle of `lines`.
 
-Rows of all shards come together by the keys of lines (bessemer.engine.shuffle). Which documents
-are to be dropped whole is known only once all parts have counted, and which copy of a line is its
-first only once they are known: so parts are gone through twice, the second time without texts.
+Rows of all shards come together by the keys of lines (bessemer.engine.shuffle). A document that has
+the first copy of a repeated line is not dropped for what else it loses, so first copies stay.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ def count_part(
     """Count the documents of each line of one part.
 
     Writes the copies of those that are repeated, line by line, and what their cut would take of
-    each document if all documents stayed. Returns counts of all `sources` and the most frequent
+    each document. Returns counts of all `sources` and the most frequent
     lines: [documents, copies, document and place of the first one].
     """
     table = gather(rows, part)
@@ -125,32 +124,38 @@ def count_part(
 
 
 def _write_cuts(path: Path, copies: pa.Table, config: LinesConfig) -> None:
-    """A run of the documents that would lose lines: how many, and how many bytes with them."""
+    """A run of the documents with repeated lines: how many of them go, how many bytes with these,
+    and how many stay as first copies."""
     line, doc_id, cut_bytes = (copies[name].to_numpy() for name in ("line", "doc_id", "cut_bytes"))
-    goes = cut_bytes > 0
-    if config.keep == "first":
-        goes &= ~_differs(line)
-    ids, place = np.unique(doc_id[goes], return_inverse=True)
-    sums = np.zeros((2, len(ids)), np.int64)
-    np.add.at(sums[0], place, 1)
-    np.add.at(sums[1], place, cut_bytes[goes])
-    write_run(path, pa.table({"doc_id": ids, "num_units": sums[0], "cut_bytes": sums[1]}))
+    is_kept = _differs(line) if config.keep == "first" else np.zeros(len(line), np.bool_)
+    goes = ~is_kept & (cut_bytes > 0)
+    ids, place = np.unique(doc_id, return_inverse=True)
+    sums = np.zeros((3, len(ids)), np.int64)
+    np.add.at(sums[0], place, goes)
+    np.add.at(sums[1], place, np.where(goes, cut_bytes, 0))
+    np.add.at(sums[2], place, is_kept)
+    names = ("doc_id", "num_units", "cut_bytes", "num_kept")
+    write_run(path, pa.table([ids, *sums], names=names))
 
 
 def weigh_shard(
     sizes: Path, cuts: Sequence[Path], max_cut_frac: float, out: Path
 ) -> dict[str, Any]:
-    """Write which documents of one shard are to be dropped whole, and what share would be cut."""
+    """Write which documents of one shard are to be dropped whole, and what share would be cut.
+
+    One that has the first copy of a repeated line is not among them: others may be cut for it.
+    """
     table = gather([sizes], 0)
     doc_ids = table["doc_id"].to_numpy()
     first, last = (doc_ids[0], doc_ids[-1]) if len(doc_ids) else (0, -1)
     found = read_range(cuts, first, last)
     place = np.searchsorted(doc_ids, found["doc_id"].to_numpy())
-    sums = np.zeros((2, len(doc_ids)), np.int64)
-    np.add.at(sums[0], place, found["num_units"].to_numpy())
-    np.add.at(sums[1], place, found["cut_bytes"].to_numpy())
+    sums = np.zeros((3, len(doc_ids)), np.int64)
+    for total, name in zip(sums, ("num_units", "cut_bytes", "num_kept"), strict=True):
+        np.add.at(total, place, found[name].to_numpy())
     cut_frac = sums[1] / np.maximum(table["text_bytes"].to_numpy(), 1)
-    is_lost = (cut_frac > max_cut_frac) | (sums[0] == table["num_units"].to_numpy())
+    is_lost = (cut_frac > max_cut_frac) & (sums[2] == 0)
+    is_lost |= sums[0] == table["num_units"].to_numpy()
     is_lost &= sums[0] > 0
     write_run(out, pa.table({"doc_id": doc_ids[is_lost], "cut_frac": cut_frac[is_lost]}))
     return {"lost": int(is_lost.sum())}
@@ -166,8 +171,8 @@ def choose_part(
 ) -> dict[str, Any]:
     """Write a run of the lines of one part that go, each with the document that keeps a copy.
 
-    That is the first one which is not dropped. Lines of dropped documents are among them: they say
-    why. Returns what became of the copies in documents that stay, and how many were in others.
+    Lines of dropped documents are among them: they say why. Returns what became of the copies in
+    documents that stay, and how many were in others.
     """
     table = gather([repeats], 0)
     line, doc_id = table["line"].to_numpy(), table["doc_id"].to_numpy()
@@ -175,8 +180,7 @@ def choose_part(
     is_lost = np.isin(doc_id, dropped)
     is_kept = np.zeros(len(line), np.bool_)
     if config.keep == "first":
-        staying = np.flatnonzero(~is_lost)
-        is_kept[staying[_differs(line[staying])]] = True
+        is_kept = _differs(line)
     keeper = np.full(line[-1] + 1 if len(line) else 0, -1)
     keeper[line[is_kept]] = doc_id[is_kept]
     goes = ~is_kept & (table["cut_bytes"].to_numpy() > 0)

@@ -88,29 +88,28 @@ class Twin:
                     self.places[self.key(line)].append((doc_id, place))
         self.num_docs = {key: len({doc for doc, _ in at}) for key, at in self.places.items()}
         self.repeated = {key for key, num in self.num_docs.items() if num > config.max_docs}
-        would_go = self.going(set())
+        kept = {self.places[key][0] for key in self.repeated if config.keep == "first"}
+        keepers = {doc_id for doc_id, _ in kept}
+        # Copies that go -> the document that keeps one.
+        self.gone = {
+            at: self.places[key][0][0] if config.keep == "first" else None
+            for key in self.repeated
+            for at in self.places[key]
+            if at not in kept
+        }
         self.lost = {}
         for doc_id, own in self.lines.items():
-            gone = [line for place, line in enumerate(own) if (doc_id, place) in would_go]
+            gone = [line for place, line in enumerate(own) if (doc_id, place) in self.gone]
             frac = sum(map(len, gone)) / max(1, sum(map(len, own)))
-            if gone and (frac > config.max_cut_frac or len(gone) == len(own)):
+            too_much = frac > config.max_cut_frac and doc_id not in keepers
+            if gone and (too_much or len(gone) == len(own)):
                 self.lost[doc_id] = frac
-        self.gone = self.going(set(self.lost))
 
     def key(self, line: str) -> str:
         if self.config.compare == "exact":
             return line.strip()
         key = " ".join(re.findall(r"\w+", line.lower()))
         return re.sub(r"\d", "0", key) if self.config.fold_digits else key
-
-    def going(self, lost: set[int]) -> dict[tuple[int, int], int | None]:
-        """Copies that go -> the document that keeps one."""
-        found: dict[tuple[int, int], int | None] = {}
-        for key in self.repeated:
-            staying = [at for at in self.places[key] if at[0] not in lost]
-            kept = staying[0] if staying and self.config.keep == "first" else None
-            found |= {at: kept[0] if kept else None for at in self.places[key] if at != kept}
-        return found
 
     def decisions(self) -> list[tuple[object, ...]]:
         rows: list[tuple[object, ...]] = []
@@ -299,17 +298,80 @@ def test_a_stage_ended_after_any_task_goes_on_to_the_same(tmp_path: Path) -> Non
     assert decided(folder) == decided(tmp_path / "whole")
 
 
-def test_a_copy_is_kept_when_the_first_document_is_dropped(tmp_path: Path) -> None:
-    texts = ["a b\nc d\ne f", "a b\nc d\nx y", "x y\nmore\nof its own\ntext", "e f\nzoo\nyes"]
+def test_documents_with_first_copies_are_not_dropped(tmp_path: Path) -> None:
+    texts = [
+        "a b\nc d\ne f",
+        "a b\nc d\nx y",
+        "x y\nmore\nof its own\ntext",
+        "a b\nc d\nzoo",
+        "e f",
+    ]
     ingested = write_shards(tmp_path / "ingest", ("web", texts))
     run(ingested, tmp_path / "lines", settings_of(max_cut_frac=0.5))
-    # The second loses two lines of three and goes; so its "x y", the first one, is kept no longer
-    # as a copy, and the third keeps its own.
+    # The second loses two lines of three, as the fourth does; but its "x y" is a first copy.
     assert decided(tmp_path / "lines") == [
-        (1, "drop", "repeated_lines_frac", 8 / 11, 0.5, 0, "a b"),
-        (3, "edit", "repeated_lines", 1.0, None, 0, "e f"),
+        (1, "edit", "repeated_lines", 2.0, None, 0, "a b"),
+        (2, "edit", "repeated_lines", 1.0, None, 1, "x y"),
+        (3, "drop", "repeated_lines_frac", 8 / 11, 0.5, 0, "a b"),
+        (4, "drop", "repeated_lines_frac", 1.0, 0.5, 0, "e f"),
     ]
-    assert texts_after(ingested, [tmp_path / "lines"]) == {0: texts[0], 2: texts[2], 3: "zoo\nyes"}
+    assert texts_after(ingested, [tmp_path / "lines"]) == {
+        0: texts[0], 1: "x y", 2: "more\nof its own\ntext"
+    }  # fmt: skip
+
+
+def test_a_chain_of_quotations_loses_no_line(tmp_path: Path) -> None:
+    posts = [
+        [f"What post {number} says in line {line}" for line in "abcdef"] for number in range(8)
+    ]
+    quoting = zip([[], *posts], posts, strict=False)
+    texts = [
+        "\n".join(quoted + own[: 6 - number // 2]) for number, (quoted, own) in enumerate(quoting)
+    ]
+    ingested = write_shards(tmp_path / "ingest", ("web", texts))
+    run(ingested, tmp_path / "lines", LinesConfig(enabled=True))
+    after = texts_after(ingested, [tmp_path / "lines"])
+    lines_of = [line for text in after.values() for line in text.split("\n")]
+    assert sorted(lines_of) == sorted({line for text in texts for line in text.split("\n")})
+
+
+@given(
+    st.lists(st.lists(TEXT, min_size=1, max_size=5), min_size=1, max_size=3),
+    st.integers(1, 2),
+    st.sampled_from([0.0, 0.3, 0.5, 1.0]),
+    st.sampled_from([(), ("headings",)]),
+    st.booleans(),
+)
+@settings(max_examples=25)
+def test_no_repeated_line_is_lost(
+    tmp_path_factory: pytest.TempPathFactory,
+    shards: list[list[str]],
+    max_docs: int,
+    max_cut_frac: float,
+    protect: tuple[str, ...],
+    is_apart: bool,
+) -> None:
+    if is_apart:  # so that there are headings
+        shards = [[text.replace("\n", "\n\n") for text in texts] for texts in shards]
+    folder = tmp_path_factory.mktemp("kept")
+    ingested = write_shards(folder / "ingest", *(("web", texts) for texts in shards))
+    config = settings_of(max_docs=max_docs, max_cut_frac=max_cut_frac, protect=protect, min_words=2)
+    run(ingested, folder / "lines", config)
+
+    def documents_of_lines(texts: dict[int, str]) -> dict[str, set[int]]:
+        found = defaultdict(set)
+        for doc_id, text in texts.items():
+            for line in re.findall(r".+", text):
+                found[" ".join(re.findall(r"\w+", line.lower()))].add(doc_id)
+        return found
+
+    texts = texts_after(ingested, [folder / "lines"])
+    before, after = documents_of_lines(texts_after(ingested, [])), documents_of_lines(texts)
+    for line in before.keys() - after.keys():
+        # What few documents have, and these were dropped for what else they had.
+        assert max_cut_frac < 1
+        assert len(line.split()) < 2 or len(before[line]) <= max_docs
+        assert not before[line] & texts.keys()
 
 
 def test_documents_count_and_not_copies(tmp_path: Path) -> None:
