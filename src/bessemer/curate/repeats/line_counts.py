@@ -1,7 +1,10 @@
-"""How many documents each line stands in, and which copies of it go: the shuffle of `lines`.
+"""How many documents each line stands in, and where it stands first: the shuffle of `lines`.
 
-Rows of all shards come together by the keys of lines (bessemer.engine.shuffle). A document that has
-the first copy of a repeated line is not dropped for what else it loses, so first copies stay.
+Each shard sends one row for each different line of its own, however often it has it; parts, made by
+the keys of lines (bessemer.engine.shuffle), add these up. So a line that stands in all documents is
+no more than a row for each shard to its part. What is repeated goes back to the shards as runs, in
+which the first copy that a shard has of a line stands for the line; the others are found there
+(bessemer.curate.repeats.line_copies).
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from bessemer.core.storage import read_table
 from bessemer.curate.edited import read_edited
 from bessemer.curate.ledger import shard_of
 from bessemer.curate.repeats.line_protection import protected_units
-from bessemer.engine.shuffle import gather, read_range, scatter, write_part, write_run
+from bessemer.engine.shuffle import gather, scatter, write_part, write_run
 from bessemer.text.line_units import Units, find_units
 
 NUM_SHOWN = 20
@@ -45,34 +48,44 @@ def scan_shard(
     num_parts: int,
     out: Path,
     sizes: Path,
+    copies: Path,
 ) -> dict[str, Any]:
-    """Part the keys of one shard's lines; write the sizes of its texts.
+    """Part the keys of one shard's different lines, with what they count there.
 
-    Of a line, `place` counts those before it in its text, and `cut_bytes` are what its cut would
-    take: none if it is protected.
+    `doc_id` and `place` are of the first copy in the shard; `place` counts the lines before it in
+    its text. Writes the `sizes` of texts, and of all lines, compared or not, in their order, the
+    `copies`: `first` is the number of the first copy in the shard, -1 if the line is not compared,
+    and `cut_bytes` are what its cut would take, none if it is protected.
     """
     documents = read_edited(ingest, ledgers, shard).documents
     texts, doc_ids = documents["text"].combine_chunks(), documents["doc_id"].to_numpy()
     units = units_of(texts, config)
     num_units = np.diff(units.offsets)
-    cut_bytes = np.where(protected_units(texts, units, config), 0, units.stops - units.starts)
-    place = np.arange(len(units.starts)) - np.repeat(units.offsets[:-1], num_units)
-    rows = pa.table(
-        {
-            "high": units.highs,
-            "low": units.lows,
-            "doc_id": np.repeat(doc_ids, num_units),
-            "place": place.astype(np.int32),
-            "cut_bytes": cut_bytes.astype(np.int32),
-        }
-    )
-    rows = rows.filter(
-        (units.num_words >= config.min_words) & (units.num_chars >= config.min_chars)
-    )
-    scatter(out, rows, rows["low"].to_numpy(), num_parts)
+    is_compared = (units.num_words >= config.min_words) & (units.num_chars >= config.min_chars)
+    unit = np.flatnonzero(is_compared)
+    unit = unit[np.lexsort((units.lows[unit], units.highs[unit]))]  # in text order if equal
+    document = np.repeat(np.arange(len(doc_ids)), num_units)
+    is_first = _differs(units.highs[unit]) | _differs(units.lows[unit])
+    line = np.cumsum(is_first) - 1
+    starts = np.flatnonzero(is_first)
+    num_docs = np.bincount(line[is_first | _differs(document[unit])], minlength=len(starts))
+    first = unit[starts]
+    rows = {
+        "high": units.highs[first],
+        "low": units.lows[first],
+        "doc_id": doc_ids[document[first]],
+        "place": (first - units.offsets[document[first]]).astype(np.int32),
+        "num_docs": num_docs.astype(np.int32),
+        "num_copies": np.diff(starts, append=len(unit)).astype(np.int32),
+    }
+    scatter(out, pa.table(rows), rows["low"], num_parts)
     table = {"doc_id": doc_ids, "text_bytes": pc.binary_length(texts), "num_units": num_units}
-    write_run(sizes, pa.table(table))
-    return {"lines": len(units.starts), "compared": len(rows)}
+    write_part(sizes, pa.table(table))
+    first_copy = np.full(len(units.starts), -1)
+    first_copy[unit] = first[line]
+    cut_bytes = np.where(protected_units(texts, units, config), 0, units.stops - units.starts)
+    write_part(copies, pa.table({"first": first_copy, "cut_bytes": cut_bytes.astype(np.int32)}))
+    return {"lines": len(units.starts), "compared": len(unit)}
 
 
 def count_part(
@@ -81,122 +94,58 @@ def count_part(
     ingest: Path,
     sources: Sequence[str],
     config: LinesConfig,
-    repeats: Path,
-    cuts: Path,
+    out: Path,
 ) -> dict[str, Any]:
     """Count the documents of each line of one part.
 
-    Writes the copies of those that are repeated, line by line, and what their cut would take of
-    each document. Returns counts of all `sources` and the most frequent
-    lines: [documents, copies, document and place of the first one].
+    Writes a run of the lines that are repeated, once for each shard: document and place of the
+    first copy there, and the document that keeps a copy (`keeper`, -1 if none does). Returns counts
+    of all `sources` and the most frequent lines: [documents, copies, document and place of the
+    first one].
     """
     table = gather(rows, part)
-    # Rows came by doc_id and place, and stay so among equal keys.
-    order = np.lexsort((table["low"].to_numpy(), table["high"].to_numpy()))
-    table = table.take(order).combine_chunks()
-    high, low, doc_id = (table[name].to_numpy() for name in ("high", "low", "doc_id"))
-    source = _source_of(ingest, doc_id, sources)
+    keys = (table[name].to_numpy() for name in ("doc_id", "low", "high"))
+    table = table.take(np.lexsort(tuple(keys))).combine_chunks()
+    high, low, doc_id, place = (
+        table[name].to_numpy() for name in ("high", "low", "doc_id", "place")
+    )
     is_first = _differs(high) | _differs(low)
     line = np.cumsum(is_first) - 1
     starts = np.flatnonzero(is_first)
-    num_docs = np.bincount(line[is_first | _differs(doc_id)], minlength=len(starts))
-    num_copies = np.diff(starts, append=len(line))
+    num_copies_there = table["num_copies"].to_numpy()
+    num_docs = _sums(line, table["num_docs"].to_numpy(), len(starts))
+    num_copies = _sums(line, num_copies_there, len(starts))
     is_repeat = num_docs > config.max_docs
-    copies = table.filter(is_repeat[line]).select(["doc_id", "place", "cut_bytes"])
-    copies = copies.append_column("line", pa.array(line[is_repeat[line]]))
-    write_part(repeats, copies)
-    _write_cuts(cuts, copies, config)
+    keeper = doc_id[starts] if config.keep == "first" else np.full(len(starts), -1)
+    returned = np.flatnonzero(is_repeat[line])
+    returned = returned[np.argsort(doc_id[returned], kind="stable")]
+    columns = (doc_id[returned], place[returned], keeper[line[returned]])
+    write_run(out, pa.table(columns, names=("doc_id", "place", "keeper")))
+    source = _source_of(ingest, doc_id, sources)
     in_source = is_first | _differs(source)
     frequent = np.flatnonzero(is_repeat)
-    first_id, first_place = doc_id[starts[frequent]], table["place"].to_numpy()[starts[frequent]]
+    first_id, first_place = doc_id[starts[frequent]], place[starts[frequent]]
     ranked = np.lexsort((first_place, first_id, -num_copies[frequent], -num_docs[frequent]))
     best = ranked[:NUM_SHOWN]
     told = (num_docs[frequent], num_copies[frequent], first_id, first_place)
+    distinct = np.bincount(source[in_source], minlength=len(sources))
+    repeated = _sums(source[returned], num_copies_there[returned], len(sources))
     return {
         "distinct": len(starts),
         "repeated": len(frequent),
         "by_source": {
-            "distinct": _count(source[in_source], sources),
-            "repeated": _count(source[is_repeat[line]], sources),
+            "distinct": dict(zip(sources, distinct.tolist(), strict=True)),
+            "repeated": dict(zip(sources, repeated.tolist(), strict=True)),
         },
         "most_frequent": np.stack([column[best] for column in told], axis=1).tolist(),
     }
 
 
-def _write_cuts(path: Path, copies: pa.Table, config: LinesConfig) -> None:
-    """A run of the documents with repeated lines: how many of them go, how many bytes with these,
-    and how many stay as first copies."""
-    line, doc_id, cut_bytes = (copies[name].to_numpy() for name in ("line", "doc_id", "cut_bytes"))
-    is_kept = _differs(line) if config.keep == "first" else np.zeros(len(line), np.bool_)
-    goes = ~is_kept & (cut_bytes > 0)
-    ids, place = np.unique(doc_id, return_inverse=True)
-    sums = np.zeros((3, len(ids)), np.int64)
-    np.add.at(sums[0], place, goes)
-    np.add.at(sums[1], place, np.where(goes, cut_bytes, 0))
-    np.add.at(sums[2], place, is_kept)
-    names = ("doc_id", "num_units", "cut_bytes", "num_kept")
-    write_run(path, pa.table([ids, *sums], names=names))
-
-
-def weigh_shard(
-    sizes: Path, cuts: Sequence[Path], max_cut_frac: float, out: Path
-) -> dict[str, Any]:
-    """Write which documents of one shard are to be dropped whole, and what share would be cut.
-
-    One that has the first copy of a repeated line is not among them: others may be cut for it.
-    """
-    table = gather([sizes], 0)
-    doc_ids = table["doc_id"].to_numpy()
-    first, last = (doc_ids[0], doc_ids[-1]) if len(doc_ids) else (0, -1)
-    found = read_range(cuts, first, last)
-    place = np.searchsorted(doc_ids, found["doc_id"].to_numpy())
-    sums = np.zeros((3, len(doc_ids)), np.int64)
-    for total, name in zip(sums, ("num_units", "cut_bytes", "num_kept"), strict=True):
-        np.add.at(total, place, found[name].to_numpy())
-    cut_frac = sums[1] / np.maximum(table["text_bytes"].to_numpy(), 1)
-    is_lost = (cut_frac > max_cut_frac) & (sums[2] == 0)
-    is_lost |= sums[0] == table["num_units"].to_numpy()
-    is_lost &= sums[0] > 0
-    write_run(out, pa.table({"doc_id": doc_ids[is_lost], "cut_frac": cut_frac[is_lost]}))
-    return {"lost": int(is_lost.sum())}
-
-
-def choose_part(
-    repeats: Path,
-    lost: Sequence[Path],
-    ingest: Path,
-    sources: Sequence[str],
-    config: LinesConfig,
-    out: Path,
-) -> dict[str, Any]:
-    """Write a run of the lines of one part that go, each with the document that keeps a copy.
-
-    Lines of dropped documents are among them: they say why. Returns what became of the copies in
-    documents that stay, and how many were in others.
-    """
-    table = gather([repeats], 0)
-    line, doc_id = table["line"].to_numpy(), table["doc_id"].to_numpy()
-    dropped = np.concatenate([gather([path], 0)["doc_id"].to_numpy() for path in lost])
-    is_lost = np.isin(doc_id, dropped)
-    is_kept = np.zeros(len(line), np.bool_)
-    if config.keep == "first":
-        is_kept = _differs(line)
-    keeper = np.full(line[-1] + 1 if len(line) else 0, -1)
-    keeper[line[is_kept]] = doc_id[is_kept]
-    goes = ~is_kept & (table["cut_bytes"].to_numpy() > 0)
-    place = table["place"].to_numpy()[goes]
-    order = np.lexsort((place, doc_id[goes]))
-    columns = (doc_id[goes], place, keeper[line[goes]])
-    names = ("doc_id", "place", "keeper")
-    write_run(out, pa.table([column[order] for column in columns], names=names))
-    source = _source_of(ingest, doc_id, sources)
-    fates = {
-        "cut": goes & ~is_lost,
-        "kept": is_kept,
-        "protected": ~goes & ~is_kept & ~is_lost,
-        "dropped": is_lost,
-    }
-    return {"by_source": {name: _count(source[mask], sources) for name, mask in fates.items()}}
+def _sums(group: np.ndarray, values: np.ndarray, num_groups: int) -> np.ndarray:
+    """The sum of the values of each group (int64)."""
+    found = np.zeros(num_groups, np.int64)
+    np.add.at(found, group, values)
+    return found
 
 
 def _differs(values: np.ndarray) -> np.ndarray:
@@ -212,7 +161,3 @@ def _source_of(ingest: Path, doc_ids: np.ndarray, sources: Sequence[str]) -> np.
     number = np.array([sources.index(name) if name in sources else -1 for name in names])
     found: np.ndarray = number[shard_of(ingest, doc_ids)]
     return found
-
-
-def _count(source: np.ndarray, sources: Sequence[str]) -> dict[str, int]:
-    return dict(zip(sources, np.bincount(source, minlength=len(sources)).tolist(), strict=True))

@@ -14,7 +14,7 @@ from bessemer.core.schema import DECISION, DROP, EDIT, NOTE
 from bessemer.core.storage import concat_tables
 from bessemer.curate.edited import EditedShard, read_edited
 from bessemer.curate.ledger import count_shard, decisions, read_survivors, write_decisions
-from bessemer.engine.shuffle import gather, read_range
+from bessemer.curate.repeats.line_copies import choose_copies
 from bessemer.text.buffers import utf8_buffers
 from bessemer.text.line_units import find_places, spans_of_cuts
 
@@ -31,33 +31,32 @@ def decide_shard(
     folder: Path,
     config: LinesConfig,
     shard: str,
-    chosen: Sequence[Path],
-    lost: Path | None,
+    repeated: Sequence[Path],
+    scanned: tuple[Path, Path] | None,
     shown: Sequence[tuple[int, int]],
 ) -> dict[str, Any]:
-    """Write the ledger of one shard, from runs of the lines that go, and one of documents to drop.
+    """Write the ledger of one shard, from runs of the lines that are repeated, and from the sizes
+    of its texts and the copies of its lines (line_counts).
 
-    `shown` are lines of it (document and place) whose texts are returned. Without `lost`, the shard
-    is of a source that is not compared.
+    `shown` are lines of it (document and place) whose texts are returned. Without `scanned`, the
+    shard is of a source that is not compared.
     """
-    if lost is None:
+    if scanned is None:
         documents = read_survivors(ingest, ledgers, shard, ["doc_id", "source", "num_bytes"])
         write_decisions(folder, shard, [])
-        return count_shard(documents, folder, shard) | {"shown": []}
+        return count_shard(documents, folder, shard) | {"shown": [], "fates": {}}
+    choice = choose_copies(*scanned, repeated, config.max_cut_frac)
     edited = read_edited(ingest, ledgers, shard)
     doc_ids = edited.documents["doc_id"].to_numpy()
-    first, last = (doc_ids[0], doc_ids[-1]) if len(doc_ids) else (0, -1)
-    found = read_range(chosen, first, last)
-    found = found.take(np.lexsort((found["place"].to_numpy(), found["doc_id"].to_numpy())))
-    wanted = np.concatenate([found["doc_id"].to_numpy(), [first for first, _ in shown]])
+    wanted = np.concatenate([choice.cuts["doc_id"].to_numpy(), [doc_id for doc_id, _ in shown]])
     rows = np.searchsorted(doc_ids, np.unique(wanted.astype(np.int64)))
-    cuts = _Cuts(edited, rows, found, config)
-    dropped = gather([lost], 0)
+    cuts = _Cuts(edited, rows, choice.cuts, config)
+    dropped = choice.dropped
     tables = [cuts.edits(dropped["doc_id"].to_numpy()), cuts.drops(dropped)]
     write_decisions(folder, shard, [], concat_tables(tables, DECISION))
     texts = [[doc_id, place, cuts.text_of(doc_id, place, _SHOWN_CHARS)] for doc_id, place in shown]
     documents = edited.documents.drop_columns("text")
-    return count_shard(documents, folder, shard) | {"shown": texts}
+    return count_shard(documents, folder, shard) | {"shown": texts, "fates": choice.fates}
 
 
 class _Cuts:

@@ -1,13 +1,14 @@
 """Stage `lines`: lines or paragraphs that stand in several documents are cut, but for one copy.
 
 Every line of the compared sources is counted by the documents that it stands in, exactly, as
-earlier stages left them; line_counts tells which copies go. Output: the ledger, with a row of
-action "edit" for each document that loses lines, "drop" for one that would lose most of its text
-("note" for both if all is only counted). `value` is the number of lines cut, or the share of the
-text; evidence is the first of these lines, and the document that keeps a copy of it.
+earlier stages left them (line_counts); line_copies tells which copies go. Output: the ledger, with
+a row of action "edit" for each document that loses lines, "drop" for one that would lose most of
+its text and keeps nothing for others ("note" for both if all is only counted). `value` is the
+number of lines cut, or the share of the text; evidence is the first of these lines, and the
+document that keeps a copy of it.
 
-Every task holds a shard or a part of the corpus; what is held of all at once is the ids of
-documents that are dropped.
+Every task holds a shard or a part of the corpus. A part has at most a row for each of its different
+lines and each shard.
 """
 
 from __future__ import annotations
@@ -30,10 +31,8 @@ from bessemer.core.storage import read_table
 from bessemer.curate.ledger import list_shards, shard_name, shard_ranges, sum_shards
 from bessemer.curate.repeats.line_counts import (
     NUM_SHOWN,
-    choose_part,
     count_part,
     scan_shard,
-    weigh_shard,
 )
 from bessemer.curate.repeats.line_ledger import decide_shard
 from bessemer.curate.whole_corpus import part_key, parts_folder, shard_key
@@ -72,19 +71,19 @@ def lines(
     mine = {shard: source_of[shard] for shard in shards if source_of[shard] in compared}
     parts = parts_folder(folder, part_bytes)
     documents = {"ingest": ingest, "ledgers": tuple(ledgers)}
-    found = _Found({}, [], [], [], [])
+    found = _Found({}, [], [], [])
     if mine:
         found = _find(documents, config, mine, compared, parts, engine, part_bytes)
     frequent = _most_frequent(found.counted)
     own = {
         shard_key(shard): {
             "shard": shard,
-            "lost": found.lost.get(shard),
+            "scanned": found.written.get(shard),
             "shown": [(doc, place) for _, _, doc, place in frequent if first <= doc <= last],
         }
         for shard, (first, last) in zip(shards, shard_ranges(ingest), strict=True)
     }
-    told = {**documents, "folder": folder, "config": config, "chosen": found.chosen}
+    told = {**documents, "folder": folder, "config": config, "repeated": found.repeated}
     decided = engine.map("ledger", parts, tasks_of("decide", decide_shard, told, own))
     texts = {(doc, place): text for each in decided for doc, place, text in each["shown"]}
     summary: dict[str, Any] = {}
@@ -92,7 +91,7 @@ def lines(
         summary = {
             "distinct": sum(each["distinct"] for each in found.counted),
             "repeated": sum(each["repeated"] for each in found.counted),
-            "sources": _sum_up(found, mine, compared),
+            "sources": _sum_up(found, dict(zip(shards, decided, strict=True)), mine, compared),
             "most_frequent": [
                 {
                     "text": texts[doc, place],
@@ -107,13 +106,12 @@ def lines(
 
 
 class _Found(NamedTuple):
-    """Where is written what goes, and what the tasks of each step told."""
+    """What is written of shards and parts, and what their tasks told."""
 
-    lost: dict[str, Path]  # shard -> its documents that are dropped
-    chosen: list[Path]  # the lines that go, part by part
+    written: dict[str, tuple[Path, Path]]  # shard -> sizes of its texts, copies of its lines
+    repeated: list[Path]  # the lines that are repeated, part by part
     scanned: list[Result]  # by the shard
     counted: list[Result]  # by the part
-    fates: list[Result]  # by the part
 
 
 def _find(
@@ -125,7 +123,7 @@ def _find(
     engine: Engine,
     part_bytes: int,
 ) -> _Found:
-    """Scan, count, weigh, choose; `shards` are those of the compared sources, with the source."""
+    """Scan and count; `shards` are those of the compared sources, with the source."""
     # Compiled before the workers would.
     tiny = pa.array(["a"], pa.large_string())
     places = find_units(tiny, paragraphs=False, words=True).places
@@ -137,36 +135,30 @@ def _find(
     def of_shards(name: str) -> dict[str, Path]:
         return {shard: folder / name / f"{shard_key(shard)}.arrow" for shard in shards}
 
-    def of_parts(name: str) -> list[Path]:
-        return [folder / name / f"{part_key(part)}.arrow" for part in range(num_parts)]
-
-    rows, sizes, lost = of_shards("rows"), of_shards("sizes"), of_shards("lost")
-    repeats, cuts, chosen = of_parts("repeats"), of_parts("cuts"), of_parts("chosen")
+    rows, sizes, copies = of_shards("rows"), of_shards("sizes"), of_shards("copies")
     common = {**documents, "config": config, "num_parts": num_parts}
-    own = {
-        shard_key(shard): {"shard": shard, "out": rows[shard], "sizes": sizes[shard]}
+    own: dict[str, dict[str, Any]] = {
+        shard_key(shard): {
+            "shard": shard,
+            "out": rows[shard],
+            "sizes": sizes[shard],
+            "copies": copies[shard],
+        }
         for shard in shards
     }
     scanned = engine.map(STAGE, folder, tasks_of("scan", scan_shard, common, own))
 
-    told = {"ingest": ingest, "sources": tuple(compared), "config": config}
-    common = {**told, "rows": list(rows.values())}
-    own = {
-        part_key(part): {"part": part, "repeats": repeats[part], "cuts": cuts[part]}
-        for part in range(num_parts)
+    repeated = [folder / "repeated" / f"{part_key(part)}.arrow" for part in range(num_parts)]
+    common = {
+        "ingest": ingest,
+        "sources": tuple(compared),
+        "config": config,
+        "rows": list(rows.values()),
     }
+    own = {part_key(part): {"part": part, "out": out} for part, out in enumerate(repeated)}
     counted = engine.map("counts", folder, tasks_of("count", count_part, common, own))
-
-    common = {"cuts": cuts, "max_cut_frac": config.max_cut_frac}
-    own = {shard_key(shard): {"sizes": sizes[shard], "out": lost[shard]} for shard in shards}
-    engine.map("weights", folder, tasks_of("weigh", weigh_shard, common, own))
-
-    common = {**told, "lost": list(lost.values())}
-    own = {
-        part_key(part): {"repeats": repeats[part], "out": chosen[part]} for part in range(num_parts)
-    }
-    fates = engine.map("copies", folder, tasks_of("choose", choose_part, common, own))
-    return _Found(lost, chosen, scanned, counted, fates)
+    written = {shard: (sizes[shard], copies[shard]) for shard in shards}
+    return _Found(written, repeated, scanned, counted)
 
 
 def _count_bytes(ingest: Path, shards: Iterable[str]) -> int:
@@ -182,14 +174,19 @@ def _most_frequent(counted: Sequence[Result]) -> list[list[int]]:
 
 
 def _sum_up(
-    found: _Found, shards: Mapping[str, str], compared: Sequence[str]
+    found: _Found,
+    decided: Mapping[str, Result],
+    shards: Mapping[str, str],
+    compared: Sequence[str],
 ) -> dict[str, dict[str, int]]:
     """Counts of lines by source: how many there are, and what became of those repeated."""
     sums = {source: Counter[str]() for source in compared}
     for source, each in zip(shards.values(), found.scanned, strict=True):
         sums[source].update(each)
-    for each in found.counted + found.fates:
+    for each in found.counted:
         for name, counts in each["by_source"].items():
             for source, count in counts.items():
                 sums[source][name] += count
+    for shard, source in shards.items():
+        sums[source].update(decided[shard]["fates"])
     return {source: dict(counts) for source, counts in sums.items()}

@@ -27,6 +27,8 @@ from bessemer.core.storage import read_table, write_table
 from bessemer.curate.edited import read_edited
 from bessemer.curate.ledger import decision, list_shards, shard_name
 from bessemer.curate.repeats.lines import compared_sources, lines
+from bessemer.curate.whole_corpus import parts_folder
+from bessemer.engine.shuffle import gather
 from bessemer.engine.tasks import Engine
 
 IngestTexts = Callable[..., Path]
@@ -277,14 +279,14 @@ def test_a_stage_ended_after_any_task_goes_on_to_the_same(tmp_path: Path) -> Non
     ingested = write_shards(tmp_path / "ingest", *shards)
     config, names = settings_of(max_cut_frac=0.4), ["web", "more"]
     options = {"sources": names, "compared": ["web"]}
-    expected = run(ingested, tmp_path / "whole", config, part_bytes=2**11, **options)
+    expected = run(ingested, tmp_path / "whole", config, part_bytes=2**9, **options)
     assert decided(tmp_path / "whole")
     folder = tmp_path / "ended"
     num_ends = 0
     for number in count(1):
         engine = Engine(display=Dying(1 + number % 3))
         # After some ends with parts of another size: these are not mixed up.
-        part_bytes = 2**13 if number % 5 == 0 else 2**11
+        part_bytes = 2**13 if number % 5 == 0 else 2**9
         try:
             result = lines(
                 *(ingested, [], names, config, ["web"], folder, engine), part_bytes=part_bytes
@@ -372,6 +374,24 @@ def test_no_repeated_line_is_lost(
         assert max_cut_frac < 1
         assert len(line.split()) < 2 or len(before[line]) <= max_docs
         assert not before[line] & texts.keys()
+
+
+def test_a_line_on_every_page_is_one_row_for_each_shard(tmp_path: Path) -> None:
+    footer = "\nthe footer\nthe footer"
+    shards = [[f"page {shard} of {number}{footer}" for number in range(50)] for shard in range(3)]
+    ingested = write_shards(tmp_path / "ingest", *(("web", texts) for texts in shards))
+    folder, part_bytes = tmp_path / "lines", 2**10
+    result = run(ingested, folder, settings_of(), part_bytes=part_bytes)
+    assert_like_twin(result, ingested, folder, settings_of())
+    assert result.summary["most_frequent"] == [
+        {"text": "the footer", "docs": 150, "copies": 300, "doc_id": "0:0"}
+    ]
+    parts = parts_folder(folder, part_bytes)
+    repeated = sorted((parts / "repeated").iterdir())
+    assert len(repeated) > 1
+    rows = [gather((parts / "rows").iterdir(), part) for part in range(len(repeated))]
+    assert sum(map(len, rows)) == 3 * (50 + 1)
+    assert len(gather(repeated, 0)) == 3
 
 
 def test_documents_count_and_not_copies(tmp_path: Path) -> None:
