@@ -100,7 +100,7 @@ def test_every_command_of_the_docs_works(
             arguments += overrides
         done = bessemer(verb, *arguments)
         assert done.returncode == 0, (command, done.stderr)
-        assert done.stdout, command
+        assert done.stdout + done.stderr, command
 
 
 @pytest.fixture(scope="module")

@@ -413,9 +413,10 @@ def test_ray_is_started_and_ended_with_a_run(
     modules = str(Path(str(tasks.__file__)).parent)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([modules, str(SOURCES)]))
     handler = signal.getsignal(signal.SIGTERM)
+    before = set(descendants(os.getpid())) | cluster.processes()
     with closing(Engine(runner="ray", workers=2, address="local")) as engine:
         results = engine.map("work", tmp_path / "stage", work(tasks, tmp_path, 4))
-        started = set(descendants(os.getpid())) - cluster.processes()
+        started = set(descendants(os.getpid())) - before
     assert [result["number"] for result in results] == [0, 1, 2, 3]
     assert {result["process"] for result in results} <= started
     wait_until(lambda: [1] if not any(map(is_alive, started)) else [], 1)
