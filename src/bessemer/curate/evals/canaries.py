@@ -9,6 +9,7 @@ give precision.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,16 @@ import pyarrow as pa
 from bessemer.config.decontaminate import PARTS, Part
 from bessemer.core.keyed import Key, derive_key, hash_indices
 from bessemer.curate.edited import read_edited
-from bessemer.curate.evals.disguises import ANSWER, CANARIES, CONTROLS, PASSAGE, disguise, words_of
+from bessemer.curate.evals.disguises import (
+    ANSWER,
+    CANARIES,
+    CONTROLS,
+    LETTERED,
+    PASSAGE,
+    disguise,
+    words_of,
+)
+from bessemer.curate.evals.fields import EvalItem
 from bessemer.curate.evals.files import EvalSet
 from bessemer.curate.evals.matches import match
 from bessemer.curate.evals.needles import Matching, Needles, group_items, load_needles
@@ -68,7 +78,10 @@ def _choose(needles: Needles, drawn: Sequence[int], kind: str, num_items: int) -
     """The first items of the draw that can be found by what is planted."""
     parts = _parts_of(kind)
     testable = (
-        number for number in drawn if any(needles.is_tested(number, part) for part in parts)
+        number
+        for number in drawn
+        if any(needles.is_tested(number, part) for part in parts)
+        and (kind != LETTERED or needles.items[number].of("choices"))
     )
     return [number for number, _ in zip(testable, range(num_items), strict=False)]
 
@@ -83,20 +96,31 @@ def _plant(
     vocabulary = words_of([text for item in items for part in PARTS for text in item.of(part)])
     kept_frac = needles.matching.min_overlap_frac / 2
     lots = hash_indices(derive_key(key, kind, "host"), np.array(numbers)).tolist()
+    said = [_one_reference(needles, number, kind) for number in numbers]
     planted = [
         _within(hosts, lot, disguise(item, kind, vocabulary, key, kept_frac))
-        for item, lot in zip(items, lots, strict=True)
+        for item, lot in zip(said, lots, strict=True)
     ]
     shares, _ = match(pa.array(planted, pa.large_string()), needles)
     found = np.zeros(len(items), np.bool_)
-    parts = [PARTS.index(part) for part in _parts_of(kind)]
+    wanted = [
+        {needle for part in _parts_of(kind) for needle in needles.tested(number, part)}
+        for number in numbers
+    ]
     document, needle = shares.document[shares.is_found], shares.needle[shares.is_found]
-    if kind in CONTROLS:
-        found[document] = True
-    else:
-        wanted = needles.needle_of[np.array(numbers)][:, parts]
-        found[document[(wanted[document] == needle[:, None]).any(axis=1)]] = True
+    for at, each in zip(document.tolist(), needle.tolist(), strict=True):
+        found[at] |= kind in CONTROLS or each in wanted[at]
     return {"planted": len(items), "found": int(found.sum())}
+
+
+def _one_reference(needles: Needles, number: int, kind: str) -> EvalItem:
+    """An item as pages have it, with one of its answers: the first by which it can be found."""
+    item = needles.items[number]
+    tested = [at for part in _parts_of(kind) for at in needles.references(number, part)]
+    answer = item.of("answer")
+    kept = answer[min(tested)] if tested else answer[0] if answer else None
+    texts = {**item.texts, "answer": () if kept is None else (kept,)}
+    return replace(item, texts=texts)
 
 
 def _within(hosts: Sequence[str], lot: int, text: str) -> str:

@@ -135,14 +135,22 @@ def scan_shard(
 def _table_of(
     edited: EditedShard, needles: Needles, shares: Shares, stretches: Stretches
 ) -> pa.Table:
-    """The rows of MATCH: a row for each item that has a needle which is found."""
+    """The rows of MATCH: one for each part of an item that is found, by the best of its needles."""
     longest = _longest_stretches(stretches, len(needles.totals))
     columns: dict[str, list[Any]] = {name: [] for name in MATCH.names}
     doc_ids = edited.documents["doc_id"].to_numpy()
-    for at in np.flatnonzero(shares.is_found).tolist():
+    places = np.flatnonzero(shares.is_found)
+    best: dict[tuple[int, int, int], int] = {}  # (document, item, part) -> its row of shares
+    for at in places[np.argsort(-shares.share[places], kind="stable")].tolist():
+        document, needle = int(shares.document[at]), int(shares.needle[at])
+        for number in needles.items_with(needle):
+            best.setdefault((document, number, int(needles.parts[needle])), at)
+    for at in places.tolist():
         document, needle = int(shares.document[at]), int(shares.needle[at])
         span = edited.locate(document, longest[document, needle])[0].tolist()
         for number in needles.items_with(needle):
+            if best[document, number, int(needles.parts[needle])] != at:
+                continue
             item = needles.items[number]
             row = (
                 *(int(doc_ids[document]), edited.documents["source"][document].as_py()),

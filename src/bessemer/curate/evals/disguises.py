@@ -7,6 +7,7 @@ the item, and must not be. What depends on chance is a keyed hash.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from string import ascii_uppercase
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,9 @@ _LINE_WORDS = 4  # of a text that is split over lines
 _REPLACED_EVERY = 10  # words, one of which is another
 
 VERBATIM, REFORMATTED, SPLIT = "verbatim", "reformatted", "split over lines"
+LETTERED = "choices with letters"
 ANSWER, PASSAGE, REPLACED = "answer only", "passage only", "one word in ten replaced"
-CANARIES = (VERBATIM, REFORMATTED, SPLIT, ANSWER, PASSAGE, REPLACED)
+CANARIES = (VERBATIM, REFORMATTED, SPLIT, LETTERED, ANSWER, PASSAGE, REPLACED)
 SHUFFLED, OTHERS, BEGINNING = "words shuffled", "other words", "only its beginning"
 CONTROLS = (SHUFFLED, OTHERS, BEGINNING)
 
@@ -36,6 +38,8 @@ def disguise(
         texts = list(item.of("answer"))
     elif kind == PASSAGE:
         texts = list(item.of("passage"))
+    elif kind == LETTERED:
+        return _letter(item)
     make = _DISGUISES.get(kind)
     if make is None:
         return "\n".join(texts)
@@ -66,6 +70,16 @@ def _weave(words: Sequence[str], between: Sequence[str]) -> str:
     """What `_cut` took apart."""
     rest = (word + sign for word, sign in zip(words, between[1:], strict=True))
     return between[0] + "".join(rest)
+
+
+def _letter(item: EvalItem) -> str:
+    """The item as it is put to a model: choices with letters, and the letter of the right one."""
+    choices, answers = item.of("choices"), item.of("answer")
+    letters = [ascii_uppercase[at] if at < 26 else str(at + 1) for at in range(len(choices))]
+    lines = [f"{letter}. {choice}" for letter, choice in zip(letters, choices, strict=True)]
+    said = [letters[choices.index(each)] if each in choices else each for each in answers]
+    question = [f"Question: {text}" for text in item.of("question")]
+    return "\n".join([*question, *lines, *(f"Answer: {each}" for each in said)])
 
 
 def _reformat(words: list[str], _: list[str], __: Sequence[str], key: Key, ___: float) -> str:

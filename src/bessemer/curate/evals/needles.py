@@ -2,8 +2,12 @@
 
 A needle is the text of one part of an item (question, choices, answer, passage); items with the
 same text share it. A text of n words or more is its n-grams; one with fewer, but `min_words`, is
-one run of all of them. A question that is shorter still is one run, behind which its answer, or
-else its choices, must stand. What is left has nothing to be found by, and is not tested.
+one run of all of them. A question that is shorter still is one run, behind which something must
+stand. What is left has nothing to be found by, and is not tested.
+
+A part may have several needles, of which any one tells that it is there: an answer has one for each
+reference, as these are said to be equally right; a short question one for each reference behind it,
+and one for its choices behind it.
 
 A run in more than `max_items` items of a benchmark, or in more than so many of its passages, is no
 evidence: it is left out before anything is looked for.
@@ -15,6 +19,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +28,7 @@ import pyarrow as pa
 import xxhash
 
 from bessemer.config.decontaminate import PARTS, DecontaminateConfig, Part
+from bessemer.curate.evals.common_runs import find_common, group_rows, list_items
 from bessemer.curate.evals.fields import EvalItem
 from bessemer.curate.evals.files import EvalSet, read_items
 from bessemer.text.gram_scan import Grams, Table, gram_keys, make_table
@@ -67,7 +73,11 @@ class Needles:
     totals: Places  # grams of each needle, those left out aside
     parts: npt.NDArray[np.int8]  # of each needle, by its place in PARTS
     benchmarks: Places  # of each needle
-    needle_of: Places  # [items, parts]: -1 if the item has no such text
+    part_offsets: (
+        Places  # needles of part `p` of item `i`: row `i * len(PARTS) + p` of the next two
+    )
+    part_needles: Places
+    part_references: Places  # which text of the answer a needle is of, or asks for; -1: of none
     why_not: tuple[dict[Part, str], ...]  # of each item: parts that are not tested, and why
     item_offsets: Places
     items_of: Places
@@ -78,10 +88,25 @@ class Needles:
         numbers: list[int] = self.items_of[begin:end].tolist()
         return numbers
 
+    def tested(self, item: int, part: Part) -> list[int]:
+        """The needles by which a part of an item can be found."""
+        return [needle for needle, _ in self._tested(item, part)]
+
     def is_tested(self, item: int, part: Part) -> bool:
         """Whether a part of an item can be found."""
-        needle = self.needle_of[item, PARTS.index(part)]
-        return bool(needle >= 0 and self.totals[needle] > 0)
+        return bool(self._tested(item, part))
+
+    def references(self, item: int, part: Part) -> list[int]:
+        """The texts of the answer, by number, by which a part of an item can be found."""
+        return [reference for _, reference in self._tested(item, part) if reference >= 0]
+
+    def _tested(self, item: int, part: Part) -> list[tuple[int, int]]:
+        slot = item * len(PARTS) + PARTS.index(part)
+        rows = slice(*self.part_offsets[slot : slot + 2].tolist())
+        both = zip(
+            self.part_needles[rows].tolist(), self.part_references[rows].tolist(), strict=True
+        )
+        return [(needle, reference) for needle, reference in both if self.totals[needle] > 0]
 
 
 def matching_of(config: DecontaminateConfig) -> Matching:
@@ -111,16 +136,20 @@ def make_needles(names: Sequence[str], items: Sequence[EvalItem], matching: Matc
         pieces.append(mine)
     tokens = list_tokens(pa.array(texts, pa.large_string()), matching.with_signs)
     runs = _Runs(tokens, matching)
-    needle_of = np.full((len(items), len(PARTS)), -1, np.int64)
+    rows: list[tuple[int, int, int]] = []  # item and part, needle, reference
     benchmark_of = np.array([item.benchmark for item in items], np.int64)
     for number, item in enumerate(items):
+        _, choices, answers, _ = pieces[number]
         for place, part in enumerate(PARTS):
-            numbers = pieces[number][place]
-            behind = pieces[number][2], pieces[number][1]  # the answer, the choices
-            if numbers:
-                needle = runs.add(item.benchmark, part, numbers, behind if not place else ())
-                needle_of[number, place] = needle
-    return _finish(tuple(names), tuple(items), matching, runs, needle_of, benchmark_of)
+            found: dict[int, int] = {}
+            for reference, texts_, behind in runs.alternatives(
+                part, pieces[number][place], answers, choices
+            ):
+                found.setdefault(runs.add(item.benchmark, part, texts_, behind), reference)
+            slot = number * len(PARTS) + place
+            rows += [(slot, needle, reference) for needle, reference in found.items()]
+    table = np.array(rows, np.int64).reshape(-1, 3)
+    return _finish(tuple(names), tuple(items), matching, runs, table, benchmark_of)
 
 
 class _Runs:
@@ -136,15 +165,32 @@ class _Runs:
         self.length: list[Places] = []
         self.followers: dict[int, tuple[int, ...]] = {}  # needle -> texts behind its one run
 
+    def alternatives(
+        self,
+        part: Part,
+        numbers: tuple[int, ...],
+        answers: tuple[int, ...],
+        choices: tuple[int, ...],
+    ) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+        """What needles a part of an item has, any of which may be found: which of the answers it
+        is of or asks for (-1: of none), its texts, and what must stand behind them."""
+        if not numbers:
+            return []
+        if part == "answer":
+            return [(at, (text,), ()) for at, text in enumerate(numbers)]
+        behind = self._behind(numbers, answers, choices) if part == "question" else []
+        if not behind:
+            return [(-1, numbers, ())]
+        return [(reference, numbers, texts) for reference, texts in behind]
+
     def add(
         self,
         benchmark: int,
         part: Part,
         numbers: tuple[int, ...],
-        behind: Sequence[tuple[int, ...]],
+        followers: tuple[int, ...],
     ) -> int:
-        """The needle of texts; `behind` are alternatives of what may stand behind a question."""
-        followers = self._followers(numbers, behind)
+        """The needle of texts, behind which `followers` must stand."""
         key = (
             *(benchmark, part),
             *(self._digest(text) for text in numbers),
@@ -173,21 +219,23 @@ class _Runs:
         first, end = self.tokens.offsets[text : text + 2].tolist()
         return first, end - first
 
-    def _followers(
-        self, numbers: tuple[int, ...], behind: Sequence[tuple[int, ...]]
-    ) -> tuple[int, ...]:
-        """What must stand behind a question that is too short by itself; none if it is not, or if
-        nothing makes it long enough."""
+    def _behind(
+        self, numbers: tuple[int, ...], answers: tuple[int, ...], choices: tuple[int, ...]
+    ) -> list[tuple[int, tuple[int, ...]]]:
+        """What may stand behind a question that is too short by itself: (number of the answer,
+        itself), and (-1, the choices). None if it is not, or if nothing makes it long enough."""
         if len(numbers) != 1:
-            return ()
+            return []
         length = self.place(numbers[0])[1]
         if not MIN_QUESTION_WORDS <= length < self.matching.min_words:
-            return ()
-        for texts in behind:
+            return []
+        tried = [*((at, (text,)) for at, text in enumerate(answers)), (-1, choices)]
+        found = []
+        for reference, texts in tried:
             lengths = [self.place(text)[1] for text in texts]
-            if all(lengths) and lengths and length + sum(lengths) >= self.matching.min_words:
-                return texts
-        return ()
+            if lengths and all(lengths) and length + sum(lengths) >= self.matching.min_words:
+                found.append((reference, texts))
+        return found
 
     def _append(self, needle: int, starts: Places, length: int) -> None:
         self.needle.append(np.full(len(starts), needle, np.int64))
@@ -204,7 +252,7 @@ def _finish(
     items: tuple[EvalItem, ...],
     matching: Matching,
     runs: _Runs,
-    needle_of: Places,
+    table_of_parts: Places,
     benchmark_of: Places,
 ) -> Needles:
     """Leave out runs that are no evidence, and make the table of the others."""
@@ -218,11 +266,14 @@ def _finish(
     for place in np.flatnonzero(np.isin(needle, list(runs.followers))).tolist():
         identity[place] = _identity(runs, int(identity[place]), int(needle[place]))
     # A run that a needle has twice counts once.
-    first = np.sort(_group(needle, identity)[0])
+    first = np.sort(group_rows(needle, identity)[0])
     needle, start, length, identity = needle[first], start[first], length[first], identity[first]
 
-    item_offsets, items_of = _items_of(needle_of, num_needles)
-    is_common = _find_common(
+    slots, part_needles, part_references = table_of_parts.T
+    counts = np.bincount(slots, minlength=len(items) * len(PARTS))
+    part_offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    item_offsets, items_of = list_items(slots // len(PARTS), part_needles, num_needles)
+    is_common = find_common(
         needle, identity, parts, item_offsets, items_of, benchmark_of, matching.max_items
     )
     had = np.bincount(needle, minlength=num_needles)
@@ -258,8 +309,10 @@ def _finish(
         totals=totals.astype(np.int64),
         parts=parts,
         benchmarks=benchmark_of[items_of[item_offsets[:-1]]],
-        needle_of=needle_of,
-        why_not=tuple(_why_not(row, had, totals) for row in needle_of),
+        part_offsets=part_offsets,
+        part_needles=part_needles,
+        part_references=part_references,
+        why_not=_why_not(part_offsets, part_needles, had > 0, totals > 0),
         item_offsets=item_offsets,
         items_of=items_of,
     )
@@ -275,66 +328,27 @@ def _identity(runs: _Runs, key: int, needle: int) -> np.uint64:
     return np.uint64(digest.intdigest())
 
 
-def _items_of(needle_of: Places, num_needles: int) -> tuple[Places, Places]:
-    """The items of each needle: offsets and numbers."""
-    item, part = np.nonzero(needle_of >= 0)
-    needle = needle_of[item, part]
-    order = np.argsort(needle, kind="stable")
-    counts = np.bincount(needle, minlength=num_needles)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return offsets, item[order].astype(np.int64)
-
-
-def _find_common(
-    needle: Places,
-    identity: npt.NDArray[np.uint64],
-    parts: npt.NDArray[np.int8],
-    item_offsets: Places,
-    items_of: Places,
-    benchmark_of: Places,
-    max_items: int,
-) -> npt.NDArray[np.bool_]:
-    """Whether each run stands in more than `max_items` items of its benchmark.
-
-    Items that share a passage are one, for questions about a passage are asked by the dozen.
-    """
-    benchmark = benchmark_of[items_of[item_offsets[needle]]] if len(needle) else needle
-    _, run = _group(benchmark, identity)
-    is_passage = parts[needle] == PARTS.index("passage")
-    counts = np.diff(item_offsets)[needle]
-    counts[is_passage] = 1
-    rows = np.repeat(np.arange(len(needle)), counts)
-    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    holder = np.where(
-        is_passage[rows], -1 - needle[rows], items_of[item_offsets[needle[rows]] + within]
-    )
-    is_common = np.zeros(int(run.max(initial=-1)) + 1, np.bool_)
-    first, _ = _group(run[rows], holder)
-    for side in (True, False):
-        mine = rows[first[is_passage[rows[first]] == side]]
-        is_common |= np.bincount(run[mine], minlength=len(is_common)) > max_items
-    return is_common[run]
-
-
-def _group(left: npt.NDArray[np.generic], right: npt.NDArray[np.generic]) -> tuple[Places, Places]:
-    """Of rows that are equal in both: where each kind stands first, and the kind of each row."""
-    order = np.lexsort((np.arange(len(left)), right, left))
-    begins = np.ones(len(left), np.bool_)
-    begins[1:] = np.diff(left[order]).astype(np.bool_) | np.diff(right[order]).astype(np.bool_)
-    kind = np.empty(len(left), np.int64)
-    kind[order] = np.cumsum(begins) - 1
-    return order[begins].astype(np.int64), kind
-
-
-def _why_not(row: Places, had: Places, totals: Places) -> dict[Part, str]:
-    """Why parts of an item are not tested."""
-    found: dict[Part, str] = {}
-    for part, needle in zip(PARTS, row.tolist(), strict=True):
-        if needle < 0:
-            found[part] = MISSING
-        elif not totals[needle]:
-            found[part] = COMMON if had[needle] else SHORT
-    return found
+def _why_not(
+    part_offsets: Places,
+    part_needles: Places,
+    had_runs: npt.NDArray[np.bool_],
+    has_runs: npt.NDArray[np.bool_],
+) -> tuple[dict[Part, str], ...]:
+    """Why parts of each item are not tested."""
+    told: list[dict[Part, str]] = []
+    bounds = part_offsets.tolist()
+    for slot, (begin, end) in enumerate(pairwise(bounds)):
+        if slot % len(PARTS) == 0:
+            told.append({})
+        mine = part_needles[begin:end]
+        if begin == end:
+            why = MISSING
+        elif not has_runs[mine].any():
+            why = COMMON if had_runs[mine].any() else SHORT
+        else:
+            continue
+        told[-1][PARTS[slot % len(PARTS)]] = why
+    return tuple(told)
 
 
 def group_items(needles: Needles) -> dict[int, list[int]]:

@@ -101,20 +101,27 @@ def write_tables_of_items(
 def _row(number: int, needles: Needles, sums: _Sums, sources: Sequence[str]) -> dict[str, Any]:
     item = needles.items[number]
     fracs: dict[str, float | None] = {}
+    best_of: dict[int, int | None] = {}  # part -> its needle
     found: list[int] = []  # parts by which it is dirty
     for place, part in enumerate(PARTS):
-        needle = int(needles.needle_of[number, place])
-        is_tested = needles.is_tested(number, part)
-        fracs[f"{part}_frac"] = float(sums.share[needle]) if is_tested else None
-        if is_tested and sums.is_found[needle]:
+        tested = needles.tested(number, part)
+        # One of several needles is enough: that which is found, or most of.
+        best_of[place] = max(
+            tested, key=lambda at: (sums.is_found[at], sums.share[at]), default=None
+        )
+        needle = best_of[place]
+        fracs[f"{part}_frac"] = None if needle is None else float(sums.share[needle])
+        if needle is not None and sums.is_found[needle]:
             found.append(place)
-    tested = [place for place, part in enumerate(PARTS) if fracs[f"{part}_frac"] is not None]
+    testable = [place for place, needle in best_of.items() if needle is not None]
     if found:
         status = DIRTY
     else:  # a passage alone tells nothing of its question
-        status = CLEAN if any(place != _PASSAGE for place in tested) else UNTESTABLE
-    best = found[:1] or sorted(tested, key=lambda place: -(fracs[f"{PARTS[place]}_frac"] or 0))[:1]
-    doc_id = int(sums.doc_id[needles.needle_of[number, best[0]]]) if best else -1
+        status = CLEAN if any(place != _PASSAGE for place in testable) else UNTESTABLE
+    best = (
+        found[:1] or sorted(testable, key=lambda place: -(fracs[f"{PARTS[place]}_frac"] or 0))[:1]
+    )
+    doc_id = int(sums.doc_id[best_of[best[0]]]) if best else -1
     why = needles.why_not[number]
     return {
         "benchmark": needles.names[item.benchmark],

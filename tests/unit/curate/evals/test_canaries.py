@@ -19,6 +19,7 @@ from bessemer.curate.evals.disguises import (
     BEGINNING,
     CANARIES,
     CONTROLS,
+    LETTERED,
     OTHERS,
     PASSAGE,
     REFORMATTED,
@@ -112,7 +113,7 @@ def test_recall_is_whole_where_words_stay_and_is_not_where_they_do_not(
 ) -> None:
     canaries, controls = measure(tmp_path, ingested, ROWS)
     assert list(canaries) == list(CANARIES)
-    for kind in (VERBATIM, REFORMATTED, SPLIT, ANSWER, PASSAGE):
+    for kind in (VERBATIM, REFORMATTED, SPLIT, LETTERED, ANSWER, PASSAGE):
         assert canaries[kind] == {"planted": 20, "found": 20}, kind
     assert canaries[REPLACED]["planted"] == 20
     assert list(controls) == list(CONTROLS)
@@ -144,6 +145,30 @@ def test_what_cannot_be_tested_is_not_planted(ingested: Path, tmp_path: Path) ->
     assert canaries[ANSWER] == {"planted": 1, "found": 1}
     assert canaries[PASSAGE] == {"planted": 0, "found": 0}
     assert controls[SHUFFLED] == {"planted": 2, "found": 0}
+
+
+def test_one_reference_is_planted_by_which_an_item_can_be_found(
+    ingested: Path, tmp_path: Path
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"question": prose(1, 40), "answer": ["x", prose(2, 30), prose(3, 30)]},
+        {"question": prose(4, 6), "answer": ["x", "a b", prose(5, 60)]},
+    ]
+    canaries, _ = measure(tmp_path, ingested, rows)
+    for kind in (VERBATIM, ANSWER):
+        assert canaries[kind] == {"planted": 2, "found": 2}, kind
+    assert canaries[LETTERED] == {"planted": 0, "found": 0}
+
+
+def test_choices_are_planted_with_their_letters(ingested: Path, tmp_path: Path) -> None:
+    choices = [prose(10 + at, 6) for at in range(10)]
+    rows = [{"question": prose(1, 5), "choices": choices, "answer": 8}]
+    (item,) = make_items(0, rows, {})
+    lines = disguise(item, LETTERED, VOCABULARY, 1, 0.25).splitlines()
+    assert lines[:2] == [f"Question: {prose(1, 5)}", f"A. {choices[0]}"]
+    assert lines[-2:] == [f"J. {choices[9]}", "Answer: I"]
+    canaries, _ = measure(tmp_path, ingested, rows)
+    assert canaries[LETTERED] == {"planted": 1, "found": 1}
 
 
 def test_with_no_host_they_stand_alone(ingested: Path, tmp_path: Path) -> None:

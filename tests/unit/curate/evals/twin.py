@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -19,20 +19,31 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\w+", text.lower()))
 
 
-def runs_of(item: EvalItem, part: str, ngram: int, min_words: int) -> set[Run]:
+def alternatives(item: EvalItem, part: str, ngram: int, min_words: int) -> list[frozenset[Run]]:
+    """Sets of runs, any of which tells that the part is there."""
     texts = [words(text) for text in item.of(part)]
     if part == "question" and len(texts) == 1 and MIN_QUESTION_WORDS <= len(texts[0]) < min_words:
-        for behind in ("answer", "choices"):
-            after = [words(text) for text in item.of(behind)]
-            if after and all(after) and sum(map(len, after)) + len(texts[0]) >= min_words:
-                return {(texts[0], tuple(after))}
+        behind = [[words(text)] for text in item.of("answer")]
+        behind.append([words(text) for text in item.of("choices")])
+        found = [
+            (texts[0], tuple(after))
+            for after in behind
+            if after and all(after) and sum(map(len, after)) + len(texts[0]) >= min_words
+        ]
+        if found:
+            return [frozenset([run]) for run in dict.fromkeys(found)]
+    groups = [[text] for text in dict.fromkeys(texts)] if part == "answer" else [texts]
+    return [runs_of(group, ngram, min_words) for group in groups]
+
+
+def runs_of(texts: Sequence[tuple[str, ...]], ngram: int, min_words: int) -> frozenset[Run]:
     found: set[Run] = set()
     for text in texts:
         if len(text) >= ngram:
             found |= {(text[at : at + ngram], ()) for at in range(len(text) - ngram + 1)}
         elif len(text) >= min_words:
             found.add((text, ()))
-    return found
+    return frozenset(found)
 
 
 def stands_in(run: Run, document: Sequence[str]) -> bool:
@@ -52,10 +63,10 @@ def stands_in(run: Run, document: Sequence[str]) -> bool:
     return False
 
 
-def evidence(items: Sequence[EvalItem], matching: Any) -> dict[tuple[int, str], set[Run]]:
-    """(number of the item, part) -> its runs, common ones left out."""
+def evidence(items: Sequence[EvalItem], matching: Any) -> dict[tuple[int, str], list[set[Run]]]:
+    """(number of the item, part) -> runs of its alternatives, common ones left out."""
     runs = {
-        (number, part): runs_of(item, part, matching.ngram, matching.min_words)
+        (number, part): alternatives(item, part, matching.ngram, matching.min_words)
         for number, item in enumerate(items)
         for part in PARTS
     }
@@ -63,30 +74,32 @@ def evidence(items: Sequence[EvalItem], matching: Any) -> dict[tuple[int, str], 
     for (number, part), mine in runs.items():
         item, is_passage = items[number], part == "passage"
         holder: object = tuple(map(words, item.of(part))) if is_passage else number
-        for run in mine:
+        for run in frozenset().union(*mine):
             holders[item.benchmark, is_passage, run].add(holder)
+
+    def is_common(benchmark: int, run: Run) -> bool:
+        return any(
+            len(holders.get((benchmark, side, run), ())) > matching.max_items
+            for side in (True, False)
+        )
+
     return {
-        (number, part): {
-            run
-            for run in mine
-            if all(
-                len(holders[items[number].benchmark, side, run]) <= matching.max_items
-                for side in (True, False)
-                if (items[number].benchmark, side, run) in holders
-            )
-        }
+        (number, part): [
+            {run for run in each if not is_common(items[number].benchmark, run)} for each in mine
+        ]
         for (number, part), mine in runs.items()
     }
 
 
 def shares(
     items: Sequence[EvalItem], texts: Sequence[str], matching: Any
-) -> dict[tuple[int, int, str], Fraction]:
-    """(document, item, part) -> share of its runs, where there is any."""
-    found = {}
+) -> Counter[tuple[int, int, str, Fraction]]:
+    """(document, item, part, share of the runs of one of its alternatives), where there is any."""
+    found: Counter[tuple[int, int, str, Fraction]] = Counter()
     for (number, part), mine in evidence(items, matching).items():
         for at, text in enumerate(texts):
-            seen = sum(stands_in(run, words(text)) for run in mine)
-            if seen:
-                found[at, number, part] = Fraction(seen, len(mine))
+            for each in mine:
+                seen = sum(stands_in(run, words(text)) for run in each)
+                if seen:
+                    found[at, number, part, Fraction(seen, len(each))] += 1
     return found
