@@ -177,8 +177,9 @@ def _longest_stretches(stretches: Stretches, num_needles: int) -> dict[tuple[int
 
 
 def _best(edited: EditedShard, shares: Shares) -> pa.Table:
-    """For each needle the document that holds most of it, the first of equal ones."""
-    order = np.lexsort((shares.document, -shares.share, shares.needle))
+    """For each needle the document in which it is found, or else which holds most of it; of several
+    the one with the most, the first of equal ones."""
+    order = np.lexsort((shares.document, -shares.share, ~shares.is_found, shares.needle))
     _, first = np.unique(shares.needle[order], return_index=True)
     at = order[first]
     return pa.table(

@@ -1,8 +1,8 @@
 """Which items of evaluation sets stand in which documents, how much of them, and where.
 
 An item is found in a document by a part of it if the document holds `min_overlap_frac` of that
-part's runs of words (needles.py). Shares are of different runs: one that stands there twice counts
-once.
+part's runs of words (needles.py), and of choices runs of two of them. Shares are of different runs:
+one that stands there twice counts once.
 """
 
 from __future__ import annotations
@@ -48,23 +48,45 @@ def match(texts: pa.Array | pa.ChunkedArray, needles: Needles) -> tuple[Shares, 
         )
     found = find_grams(texts, needles.table, needles.matching.with_signs)
     document, gram = _unique_pairs(found.document, found.gram)
-    row, needle = _expand(gram, needles)
-    document, needle, counts = _count_pairs(document[row], needle)
+    row, at = _expand(gram, needles)
+    in_document, text = document[row], needles.texts[at]
+    document, needle, counts = _count_pairs(in_document, needles.needles[at])
     share = counts / needles.totals[needle]
     # Counts are compared as such: 3 of 6 is half, whatever floats say of it.
     least = np.ceil(needles.totals[needle] * needles.matching.min_overlap_frac - 1e-9)
     is_found = counts >= np.maximum(least, 1)
+    is_found &= _have_texts(in_document, needles.needles[at], text, document, needle, needles)
     shares = Shares(document, needle, share, is_found)
     return shares, _join(found, shares, needles)
 
 
 def _expand(gram: Places, needles: Needles) -> tuple[Places, Places]:
-    """(row, needle) for each needle of each gram."""
+    """For each needle of each gram: its row, and the row of `needles.needles`."""
     begin = needles.gram_offsets[gram]
     counts = needles.gram_offsets[gram + 1] - begin
     row = np.repeat(np.arange(len(gram)), counts)
     within = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return row, needles.needles[begin[row] + within]
+    return row, begin[row] + within
+
+
+def _have_texts(
+    in_document: Places,
+    of_needle: Places,
+    text: Places,
+    document: Places,
+    needle: Places,
+    needles: Needles,
+) -> npt.NDArray[np.bool_]:
+    """Whether runs of enough texts of each `needle` are in each `document` (sorted pairs), given
+    the document, needle and text of all runs."""
+    num_needles = np.int64(len(needles.totals))
+    least = needles.least_texts[needle]
+    asks = (needles.least_texts[of_needle] > 1) & (text >= 0)
+    pair = in_document[asks] * num_needles + of_needle[asks]
+    seen, _ = _unique_pairs(pair, text[asks])
+    places = np.searchsorted(document * num_needles + needle, seen)
+    num_texts = np.bincount(places, minlength=len(needle))
+    return np.asarray((least <= 1) | (num_texts >= least))
 
 
 def _unique_pairs(first: Places, second: Places) -> tuple[Places, Places]:
@@ -84,8 +106,8 @@ def _count_pairs(first: Places, second: Places) -> tuple[Places, Places, Places]
 
 def _join(found: Found, shares: Shares, needles: Needles) -> Stretches:
     """The stretches of needles that are found."""
-    row, needle = _expand(found.gram, needles)
-    document = found.document[row]
+    row, at = _expand(found.gram, needles)
+    document, needle = found.document[row], needles.needles[at]
     num_needles = np.int64(len(needles.totals))
     wanted = (shares.document * num_needles + shares.needle)[shares.is_found]
     kept = np.isin(document * num_needles + needle, wanted)

@@ -9,6 +9,9 @@ A part may have several needles, of which any one tells that it is there: an ans
 reference, as these are said to be equally right; a short question one for each reference behind it,
 and one for its choices behind it.
 
+Choices are found only by runs of two of them: one alone, such as a long wrong answer that is a
+sentence of every page on its subject, tells of no item.
+
 A run in more than `max_items` items of a benchmark, or in more than so many of its passages, is no
 evidence: it is left out before anything is looked for.
 """
@@ -70,6 +73,8 @@ class Needles:
     table: Table | None  # None: there is nothing to look for
     gram_offsets: Places
     needles: Places
+    texts: Places  # of each row of `needles`: which text of it has the gram, -1 if several have
+    least_texts: Places  # of each needle: how many of its texts must have a gram that is there
     totals: Places  # grams of each needle, those left out aside
     parts: npt.NDArray[np.int8]  # of each needle, by its place in PARTS
     benchmarks: Places  # of each needle
@@ -158,11 +163,13 @@ class _Runs:
     def __init__(self, tokens: Tokens, matching: Matching) -> None:
         self.tokens, self.matching = tokens, matching
         self.parts: list[int] = []
+        self.least_texts: list[int] = []  # of each needle, that must be seen for it to be found
         self._known: dict[tuple[object, ...], int] = {}
-        # A row per run of a needle; of followers, places of texts.
+        # A row per run of a needle, with the text it is of; of followers, places of texts.
         self.needle: list[Places] = []
         self.start: list[Places] = []
         self.length: list[Places] = []
+        self.text: list[Places] = []
         self.followers: dict[int, tuple[int, ...]] = {}  # needle -> texts behind its one run
 
     def alternatives(
@@ -202,14 +209,15 @@ class _Runs:
         needle = len(self.parts)
         self._known[key] = needle
         self.parts.append(PARTS.index(part))
+        self.least_texts.append(2 if part == "choices" and len(numbers) > 1 else 1)
         least = self.matching.min_words if not followers else MIN_QUESTION_WORDS
         for text in numbers:
             first, length = self.place(text)
             if length >= self.matching.ngram:
                 starts = np.arange(first, first + length - self.matching.ngram + 1)
-                self._append(needle, starts, self.matching.ngram)
+                self._append(needle, text, starts, self.matching.ngram)
             elif length >= least:
-                self._append(needle, np.array([first]), length)
+                self._append(needle, text, np.array([first]), length)
         if followers:
             self.followers[needle] = followers
         return needle
@@ -237,8 +245,9 @@ class _Runs:
                 found.append((reference, texts))
         return found
 
-    def _append(self, needle: int, starts: Places, length: int) -> None:
+    def _append(self, needle: int, text: int, starts: Places, length: int) -> None:
         self.needle.append(np.full(len(starts), needle, np.int64))
+        self.text.append(np.full(len(starts), text, np.int64))
         self.start.append(starts.astype(np.int64))
         self.length.append(np.full(len(starts), length, np.int64))
 
@@ -262,12 +271,21 @@ def _finish(
     needle = np.concatenate([empty, *runs.needle])
     start = np.concatenate([empty, *runs.start])
     length = np.concatenate([empty, *runs.length])
+    text = np.concatenate([empty, *runs.text])
+    least_texts = np.array(runs.least_texts, np.int64)
     identity = gram_keys(runs.tokens.hashes, start, length)
     for place in np.flatnonzero(np.isin(needle, list(runs.followers))).tolist():
         identity[place] = _identity(runs, int(identity[place]), int(needle[place]))
-    # A run that a needle has twice counts once.
-    first = np.sort(group_rows(needle, identity)[0])
+    # A run that a needle has twice counts once, and for no text if it is in several.
+    first, kind = group_rows(needle, identity)
+    lowest, highest = text[first], text[first]
+    np.minimum.at(lowest, kind, text)
+    np.maximum.at(highest, kind, text)
+    text = np.where(lowest == highest, lowest, -1)
+    order = np.argsort(first)
+    first, text = first[order], text[order]
     needle, start, length, identity = needle[first], start[first], length[first], identity[first]
+    had = _have_texts(needle, text, least_texts)
 
     slots, part_needles, part_references = table_of_parts.T
     counts = np.bincount(slots, minlength=len(items) * len(PARTS))
@@ -276,9 +294,10 @@ def _finish(
     is_common = find_common(
         needle, identity, parts, item_offsets, items_of, benchmark_of, matching.max_items
     )
-    had = np.bincount(needle, minlength=num_needles)
     kept = ~is_common
+    kept[kept] = _have_texts(needle[kept], text[kept], least_texts)[needle[kept]]
     needle, start, length, identity = needle[kept], start[kept], length[kept], identity[kept]
+    text = text[kept]
     totals = np.bincount(needle, minlength=num_needles)
 
     _, one, gram = np.unique(identity, return_index=True, return_inverse=True)
@@ -306,16 +325,28 @@ def _finish(
         table=table,
         gram_offsets=gram_offsets.astype(np.int64),
         needles=needle[order],
+        texts=text[order],
+        least_texts=least_texts,
         totals=totals.astype(np.int64),
         parts=parts,
         benchmarks=benchmark_of[items_of[item_offsets[:-1]]],
         part_offsets=part_offsets,
         part_needles=part_needles,
         part_references=part_references,
-        why_not=_why_not(part_offsets, part_needles, had > 0, totals > 0),
+        why_not=_why_not(part_offsets, part_needles, had, totals > 0),
         item_offsets=item_offsets,
         items_of=items_of,
     )
+
+
+def _have_texts(needle: Places, text: Places, least_texts: Places) -> npt.NDArray[np.bool_]:
+    """Whether each needle has a run, and runs of its own of as many texts as it asks for."""
+    num_needles = len(least_texts)
+    own = text >= 0
+    first, _ = group_rows(needle[own], text[own])
+    num_texts = np.bincount(needle[own][first], minlength=num_needles)
+    has_run = np.bincount(needle, minlength=num_needles) > 0
+    return has_run & ((least_texts <= 1) | (num_texts >= least_texts))
 
 
 def _identity(runs: _Runs, key: int, needle: int) -> np.uint64:

@@ -50,11 +50,13 @@ class _Sums:
         """Count the best documents of a shard; the first of equals stays, shards in order."""
         needle = table["needle"].to_numpy()
         share = table["share"].to_numpy()
-        better = share > self.share[needle]
+        is_found, was_found = table["is_found"].to_numpy(), self.is_found[needle]
+        more = share > self.share[needle]
+        better = np.where(is_found == was_found, more, is_found)
         needle = needle[better]
         self.share[needle] = share[better]
         self.doc_id[needle] = table["doc_id"].to_numpy()[better]
-        self.is_found[needle] = table["is_found"].to_numpy()[better]
+        self.is_found[needle] = is_found[better]
 
     def add_matches(self, table: pa.Table) -> None:
         """Count the matches of a shard."""

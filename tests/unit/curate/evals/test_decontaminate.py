@@ -225,6 +225,20 @@ def test_two_copies_are_two_spans(ingest_texts: IngestTexts, tmp_path: Path) -> 
     assert apply_edits(0, text, edits[0]).text == f"? {filler(1)} ?"
 
 
+def test_a_document_with_most_of_one_choice_does_not_hide_one_with_two(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    first, second = filler(1, 40), filler(2, 14)
+    sets = write_sets(tmp_path / "evals", forge=[{"question": "Why?", "choices": [first, second]}])
+    both = " ".join(first.split()[:28]) + f" {filler(5)} {second}"
+    ingested = ingest_texts(("web", [first]), ("web", [both]), ("web", [first]))
+    run(ingested, sets, tmp_path / "out")
+    assert [row[0] for row in told(tmp_path / "out")] == [SECOND]
+    item = items_of(tmp_path / "out")["0"]
+    shown = (item["status"], item["part"], item["doc_id"], item["overlap_frac"])
+    assert shown == ("dirty", "choices", SECOND, (16 + 2) / (28 + 2))
+
+
 def test_annotate_changes_nothing(ingested: Path, tmp_path: Path) -> None:
     sets = write_sets(tmp_path / "evals", forge=ROWS)
     result = run(ingested, sets, tmp_path / "out", sources=BOTH, action="annotate")

@@ -74,8 +74,8 @@ def test_shares_are_those_of_sets_of_words(
     )
     told = eval_twin.shares(items, texts, SMALL)
     twin: Counter[tuple[int, int, str, float, bool]] = Counter()
-    for (*where, share), times in told.items():
-        twin[*where, float(share), share >= Fraction(1, 2)] += times
+    for (*where, share, enough), times in told.items():
+        twin[*where, float(share), enough and share >= Fraction(1, 2)] += times
     assert mine == twin
     evidence = eval_twin.evidence(items, SMALL)
     for number in range(len(items)):
@@ -124,6 +124,8 @@ QUESTION = (
     "moulds are filled between dawn and noon if the furnace rests for one hour?"
 )
 ANSWER = "Nine ladles fill thirty-six moulds an hour, so five hours fill one hundred and eighty."
+BRONZE = "when nine ladles of bronze are poured by two men at a time"
+IRON = "where a furnace of iron stands on a hill of slag near the weir"
 GSM = make_items(0, [{"question": QUESTION, "answer": ANSWER}], {})
 PAGE = "Notes of the week were few. "
 
@@ -255,6 +257,28 @@ def test_references_are_alternatives_and_equal_ones_are_one() -> None:
     assert [needles.references(at, "question") for at in range(3)] == [[0], [0, 1, 2], []]
 
 
+def test_one_long_choice_is_not_the_choices() -> None:
+    food = "the process by which plants make their own food"
+    water = "the way in which water goes through the skin of a cell"
+    question = "Which one of these is photosynthesis?"
+    rows = [
+        {"question": question, "choices": ["osmosis", "diffusion", food, "respiration"]},
+        {"question": question, "choices": [f"{food} {BRONZE}", f"{water} {IRON}", "none"]},
+        {"question": question, "choices": [f"{food} {BRONZE} in it", f"{food} {BRONZE} on it"]},
+    ]
+    items = make_items(0, rows, {})
+    needles = make_needles(("e",), items, USUAL)
+    assert [why.get("choices") for why in needles.why_not] == ["short", None, None]
+    texts = [
+        f"Photosynthesis is {food} from light.",
+        f"{food} {BRONZE}",
+        f"{food} {BRONZE}, and {water} {IRON}",
+        f"{food} {BRONZE} on it",
+        "\n".join(rows[0]["choices"]),
+    ]
+    assert set(found_in(items, texts)) == {(2, "1", "choices")}
+
+
 def test_choices_count_where_the_answer_is_far_behind_them() -> None:
     metals = ["tin", "zinc", "iron", "lead", "gold", "brass", "coke", "slag", "ore", "steel"]
     choices = [f"a kind of {word} that is sold" for word in metals]
@@ -311,8 +335,9 @@ def test_a_passage_of_many_questions_stays_evidence() -> None:
 def test_an_answer_that_is_also_a_choice_is_of_one_item() -> None:
     choices = [ANSWER, "Nothing at all was filled because the furnace rested all that long day."]
     rows = [{"question": QUESTION, "choices": choices, "answer": 0}]
-    found = found_in(make_items(0, rows, {}), [ANSWER], USUAL._replace(max_items=1))
-    assert found == {(0, "0", "answer"): 1.0, (0, "0", "choices"): 4 / 5}
+    texts = [ANSWER, "\n".join(choices)]
+    found = found_in(make_items(0, rows, {}), texts, USUAL._replace(max_items=1))
+    assert set(found) == {(0, "0", "answer"), (1, "0", "answer"), (1, "0", "choices")}
 
 
 def test_other_words_and_other_languages_are_not_found() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -46,6 +46,18 @@ def runs_of(texts: Sequence[tuple[str, ...]], ngram: int, min_words: int) -> fro
     return frozenset(found)
 
 
+def tell_of_enough(runs: Iterable[Run], item: EvalItem, part: str, matching: Any) -> bool:
+    """Whether there are any, and those of choices are of two of them at least, if there are two."""
+    runs = list(runs)
+    if part != "choices" or len(item.of(part)) < 2:
+        return bool(runs)
+    of_texts = [
+        runs_of([words(text)], matching.ngram, matching.min_words) for text in item.of(part)
+    ]
+    holders = [{at for at, mine in enumerate(of_texts) if run in mine} for run in runs]
+    return len(set().union(*(each for each in holders if len(each) == 1))) > 1
+
+
 def stands_in(run: Run, document: Sequence[str]) -> bool:
     head, behind = run
     for first in range(len(document) - len(head) + 1):
@@ -83,23 +95,27 @@ def evidence(items: Sequence[EvalItem], matching: Any) -> dict[tuple[int, str], 
             for side in (True, False)
         )
 
-    return {
-        (number, part): [
-            {run for run in each if not is_common(items[number].benchmark, run)} for each in mine
-        ]
-        for (number, part), mine in runs.items()
-    }
+    found: dict[tuple[int, str], list[set[Run]]] = {}
+    for (number, part), mine in runs.items():
+        found[number, part] = []
+        for each in mine:
+            left = {run for run in each if not is_common(items[number].benchmark, run)}
+            is_tested = tell_of_enough(left, items[number], part, matching)
+            found[number, part].append(left if is_tested else set())
+    return found
 
 
 def shares(
     items: Sequence[EvalItem], texts: Sequence[str], matching: Any
-) -> Counter[tuple[int, int, str, Fraction]]:
-    """(document, item, part, share of the runs of one of its alternatives), where there is any."""
-    found: Counter[tuple[int, int, str, Fraction]] = Counter()
+) -> Counter[tuple[int, int, str, Fraction, bool]]:
+    """(document, item, part, share of the runs of one of its alternatives, whether these are of
+    enough texts), where there is any."""
+    found: Counter[tuple[int, int, str, Fraction, bool]] = Counter()
     for (number, part), mine in evidence(items, matching).items():
         for at, text in enumerate(texts):
             for each in mine:
-                seen = sum(stands_in(run, words(text)) for run in each)
+                seen = [run for run in each if stands_in(run, words(text))]
                 if seen:
-                    found[at, number, part, Fraction(seen, len(each))] += 1
+                    enough = tell_of_enough(seen, items[number], part, matching)
+                    found[at, number, part, Fraction(len(seen), len(each)), enough] += 1
     return found
