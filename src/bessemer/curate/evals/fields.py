@@ -58,7 +58,8 @@ class _Raw:
 
     item_id: str | None
     texts: dict[Part, tuple[str, ...]]
-    labels: tuple[str, ...]  # of the choices
+    choices: tuple[str, ...]  # one each, blank ones too, which answers count
+    labels: tuple[str, ...]  # of the choices; none, or one each
 
 
 def make_items(
@@ -70,7 +71,7 @@ def make_items(
     from 0, or from 1 if one of them is as large as the number of choices.
     """
     raw = [_read(row, given) for row in rows]
-    first = 1 if any(_number(each) == len(each.texts["choices"]) for each in raw) else 0
+    first = 1 if any(_number(each) == len(each.choices) for each in raw) else 0
     items, taken = [], set()
     for row, each in enumerate(raw):
         item_id = each.item_id if each.item_id not in (None, "") else str(row)
@@ -110,25 +111,33 @@ def texts_of(value: Any) -> tuple[str, ...]:
     if isinstance(value, int | float):
         return (str(value),)
     if isinstance(value, Mapping):
-        inner = next((value[name] for name in _INNER if value.get(name) is not None), None)
-        return texts_of(inner)
+        return texts_of(_inner(value))
     if isinstance(value, Sequence):
         return tuple(text for each in value for text in texts_of(each))
     return ()
 
 
+def _inner(value: Mapping[str, Any]) -> Any:
+    """Of a table, what is the text."""
+    return next((value[name] for name in _INNER if value.get(name) is not None), None)
+
+
 def _read(row: Mapping[str, Any], given: Mapping[str, str]) -> _Raw:
     texts: dict[Part, tuple[str, ...]] = {}
+    choices: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     for part in PARTS:
         value = _value(row, given.get(part), PART_FIELDS[part])
         texts[part] = texts_of(value)
         if part == "choices":
-            labels = _labels_of(value)
-            if not texts[part] and part not in given:
-                texts[part] = _choices_apart(row)
+            choices, labels = _choices_of(value), _labels_of(value)
+            if not any(choices) and part not in given:
+                choices, labels = _choices_apart(row), ()
+            texts[part] = tuple(text for text in choices if text)
     item_id = texts_of(_value(row, given.get("id"), ID_FIELDS))
-    return _Raw(item_id=item_id[0] if item_id else None, texts=texts, labels=labels)
+    return _Raw(
+        item_id=item_id[0] if item_id else None, texts=texts, choices=choices, labels=labels
+    )
 
 
 def _value(row: Mapping[str, Any], given: str | None, names: tuple[str, ...]) -> Any:
@@ -140,43 +149,57 @@ def _value(row: Mapping[str, Any], given: str | None, names: tuple[str, ...]) ->
 
 
 def _choices_apart(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Choices that have a field each, if two or more are there."""
+    """Choices that have a field each, if two or more are there, to the last that is."""
     for names in CHOICE_FIELDS:
-        texts = tuple(text for name in names for text in texts_of(row.get(name)))
-        if len(texts) > 1:
-            return texts
+        texts = [_joined(row.get(name)) for name in names]
+        while texts and not texts[-1]:
+            texts.pop()
+        if sum(map(bool, texts)) > 1:
+            return tuple(texts)
     return ()
+
+
+def _choices_of(value: Any) -> tuple[str, ...]:
+    """One text for each choice, in order: a blank one if it has none."""
+    if isinstance(value, Mapping):
+        return _choices_of(_inner(value))
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(_joined(each) for each in value)
+    return texts_of(value)
+
+
+def _joined(value: Any) -> str:
+    return "\n".join(texts_of(value))
 
 
 def _labels_of(choices: Any) -> tuple[str, ...]:
     """The labels of choices, as in {"text": [...], "label": [...]} or [{"label", "text"}, ...]."""
+    found: tuple[str, ...] = ()
     if isinstance(choices, Mapping):
-        return next((texts_of(choices[name]) for name in _LABELS if name in choices), ())
-    if isinstance(choices, Sequence) and not isinstance(choices, str):
-        found = [
-            next((texts_of(each[name]) for name in _LABELS if name in each), ())
-            for each in choices
-            if isinstance(each, Mapping)
-        ]
-        return tuple(label for labels in found for label in labels)
-    return ()
+        found = next((_choices_of(choices[name]) for name in _LABELS if name in choices), ())
+    elif isinstance(choices, Sequence) and not isinstance(choices, str):
+        tables = (each if isinstance(each, Mapping) else {} for each in choices)
+        found = tuple(
+            next((_joined(each[name]) for name in _LABELS if name in each), "") for each in tables
+        )
+    return found if any(found) else ()
 
 
 def _number(item: _Raw) -> int | None:
     """The number that an answer is, if it may be that of a choice."""
     answer = item.texts["answer"]
-    if item.labels or not item.texts["choices"] or len(answer) != 1:
+    if item.labels or not any(item.choices) or len(answer) != 1:
         return None
     text = answer[0].strip()
-    if not (text.isascii() and text.isdigit()) or text in item.texts["choices"]:
+    if not (text.isascii() and text.isdigit()) or text in item.choices:
         return None
     return int(text)
 
 
 def _answer(item: _Raw, first: int) -> tuple[str, ...]:
     """The texts of the answer, where it is a label, letter or number those of its choice."""
-    answer, choices = item.texts["answer"], item.texts["choices"]
-    if len(answer) != 1 or not choices:
+    answer, choices = item.texts["answer"], item.choices
+    if len(answer) != 1 or not any(choices):
         return answer
     text = answer[0].strip()
     number = _number(item)
@@ -188,7 +211,7 @@ def _answer(item: _Raw, first: int) -> tuple[str, ...]:
         at = ord(text) - ord("A")
     else:
         return answer
-    return (choices[at],) if 0 <= at < len(choices) else answer
+    return (choices[at],) if 0 <= at < len(choices) and choices[at] else answer
 
 
 def _mended(text: str) -> str:

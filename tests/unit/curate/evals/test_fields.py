@@ -115,6 +115,31 @@ def test_numbers_of_choices_count_from_one_if_one_of_them_must() -> None:
     assert [item.of("answer") for item in make_items(0, rows, {})] == [("y",), ("x",)]
 
 
+@pytest.mark.parametrize(
+    ("row", "choices", "answer"),
+    [
+        ({"choices": ["", "alpha", "beta", "gamma"], "answer": 1}, "alpha beta gamma", "alpha"),
+        ({"choices": ["", "alpha", "beta", "gamma"], "answer": "D"}, "alpha beta gamma", "gamma"),
+        ({"choices": [None, "x", " ", "z"], "answer": 3}, "x z", "z"),
+        (
+            {"choices": {"text": ["", "x-y", "z"], "label": ["A", "B", "C"]}, "answer": "B"},
+            "x-y z",
+            "x-y",
+        ),
+        ({"choices": [["a", "b"], ["c"], ["d"]], "answer": 1}, "a\nb c d", "c"),
+        ({"choices": [{"text": "x"}, {"text": "y", "label": "Q"}], "answer": "Q"}, "x y", "y"),
+        ({"option1": "", "option2": "x", "option3": "y", "answer": "3"}, "x y", "y"),
+        ({"choices": ["x", "", "z"], "answer": 1}, "x z", "1"),  # of no text: it stays a number
+    ],
+)
+def test_blank_and_nested_choices_keep_their_place(
+    row: dict[str, Any], choices: str, answer: str
+) -> None:
+    item = item_of({"question": "q", **row})
+    assert item.of("choices") == tuple(choices.split(" "))
+    assert item.of("answer") == (answer,)
+
+
 def test_an_answer_that_names_no_choice_is_a_text() -> None:
     row = {"question": "q", "choices": ["4", "5"], "answer": "5"}
     assert item_of(row).of("answer") == ("5",)  # the choice itself, not the number of one
