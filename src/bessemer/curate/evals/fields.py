@@ -6,8 +6,9 @@ published sets use, in the order given here, item by item.
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,7 @@ CHOICE_FIELDS = (
     ("A", "B", "C", "D", "E"),
 )
 _INNER = ("stem", "text", "value", "content", "spans")  # of a table, which of it is the text
+_LETTER = re.compile(r"\w\d?")  # or number of a choice
 _LABELS = ("label", "labels", "key")
 
 
@@ -127,25 +129,31 @@ def _read(row: Mapping[str, Any], given: Mapping[str, str]) -> _Raw:
     choices: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     for part in PARTS:
-        value = _value(row, given.get(part), PART_FIELDS[part])
+        read = _choices_of if part == "choices" else texts_of
+        value = _value(row, given.get(part), PART_FIELDS[part], read)
         texts[part] = texts_of(value)
         if part == "choices":
             choices, labels = _choices_of(value), _labels_of(value)
             if not any(choices) and part not in given:
                 choices, labels = _choices_apart(row), ()
             texts[part] = tuple(text for text in choices if text)
-    item_id = texts_of(_value(row, given.get("id"), ID_FIELDS))
+    item_id = texts_of(_value(row, given.get("id"), ID_FIELDS, texts_of))
     return _Raw(
         item_id=item_id[0] if item_id else None, texts=texts, choices=choices, labels=labels
     )
 
 
-def _value(row: Mapping[str, Any], given: str | None, names: tuple[str, ...]) -> Any:
-    """The value of the field that is given, or of the first one that holds a text or number."""
+def _value(
+    row: Mapping[str, Any],
+    given: str | None,
+    names: tuple[str, ...],
+    read: Callable[[Any], tuple[str, ...]],
+) -> Any:
+    """The value of the field that is given, or of the first one in which `read` finds a text."""
     if given is not None:
         return find_field(row, given)
     found = (find_field(row, name) for name in names)
-    return next((value for value in found if texts_of(value)), None)
+    return next((value for value in found if any(read(value))), None)
 
 
 def _choices_apart(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -162,10 +170,18 @@ def _choices_apart(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _choices_of(value: Any) -> tuple[str, ...]:
     """One text for each choice, in order: a blank one if it has none."""
     if isinstance(value, Mapping):
-        return _choices_of(_inner(value))
+        lettered = _by_letter(value)
+        return tuple(map(_joined, lettered.values())) if lettered else _choices_of(_inner(value))
     if isinstance(value, Sequence) and not isinstance(value, str):
         return tuple(_joined(each) for each in value)
     return texts_of(value)
+
+
+def _by_letter(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Choices by their letters, as in {"A": "...", "B": "..."}; none if it is another table."""
+    if not all(_LETTER.fullmatch(name) for name in value):
+        return {}
+    return value if sum(bool(texts_of(each)) for each in value.values()) > 1 else {}
 
 
 def _joined(value: Any) -> str:
@@ -175,7 +191,9 @@ def _joined(value: Any) -> str:
 def _labels_of(choices: Any) -> tuple[str, ...]:
     """The labels of choices, as in {"text": [...], "label": [...]} or [{"label", "text"}, ...]."""
     found: tuple[str, ...] = ()
-    if isinstance(choices, Mapping):
+    if isinstance(choices, Mapping) and _by_letter(choices):
+        found = tuple(choices)
+    elif isinstance(choices, Mapping):
         found = next((_choices_of(choices[name]) for name in _LABELS if name in choices), ())
     elif isinstance(choices, Sequence) and not isinstance(choices, str):
         tables = (each if isinstance(each, Mapping) else {} for each in choices)

@@ -76,6 +76,17 @@ SHAPES = {
         },
         ("5f", ("Where?",), (), ("by the river", "the river"), ("The mill stood by the river.",)),
     ),
+    "MedQA": (
+        {
+            "question": "Which metal melts?",
+            "answer": "B",
+            "options": {"A": "tin", "B": "lead, in part", "C": "", "D": "iron"},
+        },
+        (
+            *("0", ("Which metal melts?",), ("tin", "lead, in part", "iron")),
+            *(("lead, in part",), ()),
+        ),
+    ),
     "LAMBADA": ({"text": "He poured the iron"}, ("0", ("He poured the iron",), (), (), ())),
     "MATH": (
         {"problem": "Let $x$ be.", "solution": "So $1$.", "level": "Level 1"},
@@ -128,6 +139,8 @@ def test_numbers_of_choices_count_from_one_if_one_of_them_must() -> None:
         ),
         ({"choices": [["a", "b"], ["c"], ["d"]], "answer": 1}, "a\nb c d", "c"),
         ({"choices": [{"text": "x"}, {"text": "y", "label": "Q"}], "answer": "Q"}, "x y", "y"),
+        ({"options": {"A": None, "B": "x", "C": "y"}, "answer": "C"}, "x y", "y"),
+        ({"options": {"1": "x", "2": "y"}, "answer": 2}, "x y", "y"),
         ({"option1": "", "option2": "x", "option3": "y", "answer": "3"}, "x y", "y"),
         ({"choices": ["x", "", "z"], "answer": 1}, "x z", "1"),  # of no text: it stays a number
     ],
