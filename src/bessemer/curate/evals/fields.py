@@ -105,7 +105,10 @@ def find_field(row: Mapping[str, Any], field: str) -> Any:
 
 
 def texts_of(value: Any) -> tuple[str, ...]:
-    """The texts within a value: itself, those of a list, or of a table the one that is the text."""
+    """The texts within a value: itself, those of a list, or of a table the one that is the text.
+
+    Bytes, dates and the like hold none.
+    """
     if isinstance(value, str):
         return (_mended(value),) if value.strip() else ()
     if isinstance(value, bool) or value is None:
@@ -114,7 +117,7 @@ def texts_of(value: Any) -> tuple[str, ...]:
         return (str(value),)
     if isinstance(value, Mapping):
         return texts_of(_inner(value))
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
         return tuple(text for each in value for text in texts_of(each))
     return ()
 
@@ -172,7 +175,7 @@ def _choices_of(value: Any) -> tuple[str, ...]:
     if isinstance(value, Mapping):
         lettered = _by_letter(value)
         return tuple(map(_joined, lettered.values())) if lettered else _choices_of(_inner(value))
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return tuple(_joined(each) for each in value)
     return texts_of(value)
 

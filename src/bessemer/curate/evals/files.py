@@ -28,6 +28,7 @@ from bessemer.curate.streams import OpenFile, open_file
 
 _SHOWN_FIELDS = 20
 _BATCH_ROWS = 256
+_MOST_DEEP = 50  # more than any set has, and less than Python's stack
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +66,12 @@ def read_items(benchmark: int, eval_set: EvalSet) -> list[EvalItem]:
     rows: list[dict[str, Any]] = []
     for file in eval_set.files:
         mine = list(_read_rows(file))
+        for number, row in enumerate(mine, 1):
+            if _is_deep(row):
+                raise DataError(
+                    f"{file.path}, row {number}: lists and tables are nested more than {_MOST_DEEP} "
+                    "deep; an item is a table of texts and of lists of them"
+                )
         _require_fields(file, mine, dict(eval_set.fields))
         rows += mine
     return make_items(benchmark, rows, dict(eval_set.fields))
@@ -87,6 +94,19 @@ def _read_rows(file: SourceFile) -> Iterator[dict[str, Any]]:
                 )
     except READ_ERRORS as error:
         raise DataError(f"{file.path} cannot be read: {say(error)}") from error
+
+
+def _is_deep(row: Mapping[str, Any]) -> bool:
+    """Whether a row is nested deeper than an item can be."""
+    level: list[Any] = [row]
+    for _ in range(_MOST_DEEP):
+        within = [each.values() if isinstance(each, Mapping) else each for each in level]
+        level = [
+            value for each in within for value in each if isinstance(value, Mapping | list | tuple)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _is_json(path: str) -> bool:

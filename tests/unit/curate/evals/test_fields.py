@@ -170,4 +170,6 @@ def test_ids_are_unique_within_a_benchmark() -> None:
 def test_texts_are_composed_as_documents_are() -> None:
     assert texts_of("cafe\u0301 \ud800") == ("café ?",)
     assert texts_of({"text": None, "value": ["x", "", None, 2.5, True]}) == ("x", "2.5")
+    assert texts_of(b"ab") == texts_of([b"ab"]) == ()
+    assert item_of({"question": "q", "choices": b"ab"}).of("choices") == ()
     assert texts_of({"unknown": "x"}) == ()

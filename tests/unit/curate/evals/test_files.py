@@ -40,6 +40,7 @@ def items_of(base: Path, path: str, **fields: str) -> list[tuple[str, tuple[str,
     ]
 
 
+DEEP = b'{"question": "x"}\n{"question": %b%b}\n'
 EXPECTED = [("a", ("Which?", "x", "y", "y")), ("b", ("Where?", "u", "v", "u"))]
 
 
@@ -74,6 +75,8 @@ def test_files_of_a_benchmark_come_by_path(tmp_path: Path) -> None:
         ("e.jsonl", b"\n", {}, "has no rows"),
         ("e.jsonl", b'{"foo": "x", "bar": 1}\n', {}, "no field that could be a question.*foo, bar"),
         ("e.jsonl", b'{"question": "x"}\n', {"answer": "gold"}, "no field 'gold' for answer"),
+        ("e.jsonl", DEEP % (b"[" * 600, b"]" * 600), {}, r"e\.jsonl, row 2: .* more than 50 deep"),
+        ("e.jsonl", DEEP % (b'{"text":' * 60 + b"1", b"}" * 60), {}, r"row 2: .* nested"),
         ("e.txt", b"What?\n", {}, "is no JSONL and no Parquet by its name"),
         ("e.parquet", b"PAR1 and no more", {}, "e.parquet cannot be read"),
         ("e.jsonl.gz", gzip.compress(LINES)[:-12], {}, "e.jsonl.gz cannot be read"),
@@ -85,6 +88,12 @@ def test_what_cannot_be_read_whole_is_refused(
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=told):
         items_of(tmp_path, name, **fields)
+
+
+def test_bytes_are_no_texts(tmp_path: Path) -> None:
+    table = pa.table({"question": ["Which?"], "answer": [b"\x01\x02"], "passage": [[["deep"]]]})
+    pq.write_table(table, tmp_path / "e.parquet")
+    assert items_of(tmp_path, "e.parquet") == [("0", ("Which?",))]
 
 
 def test_a_file_that_was_changed_after_it_was_pinned_is_refused(tmp_path: Path) -> None:
