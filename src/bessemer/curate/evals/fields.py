@@ -78,7 +78,7 @@ def make_items(
     for row, each in enumerate(raw):
         item_id = each.item_id if each.item_id not in (None, "") else str(row)
         assert item_id is not None
-        if item_id in taken:
+        while item_id in taken:
             item_id = f"{item_id}#{row}"
         taken.add(item_id)
         # Several answers are said to be equally right, and often to be the same.

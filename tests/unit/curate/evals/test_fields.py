@@ -167,6 +167,12 @@ def test_ids_are_unique_within_a_benchmark() -> None:
     assert [item.item_id for item in make_items(0, rows, {})] == ["a", "a#1", "2"]
 
 
+def test_an_id_that_is_made_is_no_id_that_is_there() -> None:
+    rows = [{"id": name, "question": "q"} for name in ("x", "x#2", "x", "x#2", "y", "y", "y#5")]
+    ids = [item.item_id for item in make_items(0, rows, {})]
+    assert ids == ["x", "x#2", "x#2#2", "x#2#3", "y", "y#5", "y#5#6"]
+
+
 def test_texts_are_composed_as_documents_are() -> None:
     assert texts_of("cafe\u0301 \ud800") == ("café ?",)
     assert texts_of({"text": None, "value": ["x", "", None, 2.5, True]}) == ("x", "2.5")
