@@ -23,6 +23,7 @@ from bessemer.core.schema import DROP, EDIT, MATCH, NOTE
 from bessemer.core.storage import SCRATCH, write_table
 from bessemer.curate.edited import EditedShard, read_edited
 from bessemer.curate.evals.canaries import measure_canaries
+from bessemer.curate.evals.cuts import plan_cuts, unite
 from bessemer.curate.evals.files import EvalSet
 from bessemer.curate.evals.matches import Shares, Stretches, match
 from bessemer.curate.evals.needles import Matching, Needles, load_needles, matching_of
@@ -214,14 +215,26 @@ def _decide(
             name: edited.documents[name][document].as_py()
             for name in ("doc_id", "source", "num_bytes")
         }
-        found: list[dict[str, Any]] = []
+        of_group = group_of[stretches.needle[standing]]
+        spans = {}
         for group in np.unique(group_of[shares.needle[mine]]).tolist():
+            own = standing[of_group == group]
+            spans[group] = unite(
+                np.stack([stretches.first_byte[own], stretches.end_byte[own]], axis=1)
+            )
+        joints: dict[int, list[str | None]] = {}
+        does = action
+        cut = [group for group in spans if group % 2 == 0] if action == EDIT else []
+        if cut:
+            text = edited.documents["text"][document].as_py()
+            planned, is_left = plan_cuts(text, [spans[group] for group in cut])
+            joints = dict(zip(cut, planned, strict=True))
+            does = EDIT if is_left else DROP
+        found: list[dict[str, Any]] = []
+        for group, each in spans.items():
             these = mine[group_of[shares.needle[mine]] == group]
-            own = standing[group_of[stretches.needle[standing]] == group]
-            spans = np.stack([stretches.first_byte[own], stretches.end_byte[own]], axis=1)
-            spans = _united(edited.locate(document, _united(spans)))
-            does = NOTE if group % 2 else action
-            found.append(_row(about, needles, shares, these, does, spans))
+            listed = _listed(edited.locate(document, each), joints.get(group, [None] * len(each)))
+            found.append(_row(about, needles, shares, these, NOTE if group % 2 else does, listed))
         drops = [row for row in found if row["action"] == DROP]
         for row in sorted(drops, key=lambda row: -row["value"])[1:]:  # one counts, the best
             row["decisive"] = False
@@ -235,7 +248,7 @@ def _row(
     shares: Shares,
     places: np.ndarray,
     action: str,
-    spans: np.ndarray,
+    spans: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """The ledger row of a document and a benchmark."""
     # A question tells more than an answer or choices, whatever is left of it.
@@ -247,12 +260,9 @@ def _row(
     items = {number for each in found.tolist() for number in needles.items_with(each)}
     part = PARTS[needles.parts[needle]]
     more = f", and {len(items) - 1:,} more" if len(items) > 1 else ""
-    listed = [
-        {"start_byte": start, "end_byte": end, "replacement": None} for start, end in spans.tolist()
-    ]
     num_bytes = {
         DROP: about["num_bytes"],
-        EDIT: int((spans[:, 1] - spans[:, 0]).sum()),
+        EDIT: sum(span["end_byte"] - span["start_byte"] for span in spans),
         NOTE: 0,
     }[action]
     return decision(
@@ -265,17 +275,22 @@ def _row(
         value=share,
         bound=needles.matching.min_overlap_frac,
         evidence=f"{item.item_id}: {share:.0%} of its {part}{more}",
-        spans=None if action == DROP else listed,
+        spans=None if action == DROP else spans,
     )
 
 
-def _united(spans: np.ndarray) -> np.ndarray:
-    """Spans that share no byte and do not touch, ascending, that cover the same."""
-    spans = spans[np.argsort(spans[:, 0], kind="stable")]
-    reach = np.maximum.accumulate(spans[:, 1])
-    begins = np.r_[True, spans[1:, 0] > reach[:-1]]
-    at = np.flatnonzero(begins)
-    return np.stack([spans[at, 0], np.maximum.reduceat(spans[:, 1], at)], axis=1)
+def _listed(spans: np.ndarray, joints: Sequence[str | None]) -> list[dict[str, Any]]:
+    """Spans of the ledger. Of some that come to overlap, as they touch one placeholder, one is
+    left, with the first joint."""
+    listed: list[dict[str, Any]] = []
+    for (start, end), joint in zip(spans.tolist(), joints, strict=True):
+        if listed and start <= listed[-1]["end_byte"]:
+            last = listed[-1]
+            last["end_byte"] = max(end, last["end_byte"])
+            last["replacement"] = joint if last["replacement"] is None else last["replacement"]
+        else:
+            listed.append({"start_byte": start, "end_byte": end, "replacement": joint})
+    return listed
 
 
 def _count_docs(edited: EditedShard, needles: Needles, shares: Shares) -> dict[str, dict[str, int]]:

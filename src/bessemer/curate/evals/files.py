@@ -69,8 +69,8 @@ def read_items(benchmark: int, eval_set: EvalSet) -> list[EvalItem]:
         for number, row in enumerate(mine, 1):
             if _is_deep(row):
                 raise DataError(
-                    f"{file.path}, row {number}: lists and tables are nested more than {_MOST_DEEP} "
-                    "deep; an item is a table of texts and of lists of them"
+                    f"{file.path}, row {number}: lists and tables are nested more than "
+                    f"{_MOST_DEEP} deep; an item is a table of texts and of lists of them"
                 )
         _require_fields(file, mine, dict(eval_set.fields))
         rows += mine

@@ -225,6 +225,37 @@ def test_two_copies_are_two_spans(ingest_texts: IngestTexts, tmp_path: Path) -> 
     assert apply_edits(0, text, edits[0]).text == f"? {filler(1)} ?"
 
 
+def test_a_document_that_is_all_item_is_dropped_where_items_are_cut(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    first, second = filler(1, 20)[:-1], filler(2, 20)[:-1]
+    sets = write_sets(tmp_path / "evals", forge=[{"question": first}], mill=[{"question": second}])
+    texts = [f"\n {first}\u3000", f"{first}\n\n{second} ", f"{first}\n{second}!"]
+    result = run(ingest_texts(("web", texts)), sets, tmp_path / "out", action="cut")
+    assert [row[:4] for row in told(tmp_path / "out")] == [
+        (0, "forge", DROP, True),
+        *((1, "forge", DROP, True), (1, "mill", DROP, False)),
+        *((2, "forge", EDIT, False), (2, "mill", EDIT, False)),
+    ]
+    assert result.conservation[0].docs_dropped == 2
+    edits = read_edits([tmp_path / "out"], "00000.parquet")
+    assert {
+        doc_id: apply_edits(doc_id, texts[doc_id], each).text for doc_id, each in edits.items()
+    } == {2: "\n!"}
+
+
+def test_a_cut_does_not_make_one_word_of_two(ingest_texts: IngestTexts, tmp_path: Path) -> None:
+    """Chinese needs no blanks: a question may stand between two words with none beside it."""
+    question = "为什么铁匠把刀放在油里而不是放在水里淬火"
+    first, second = question[:14], question[4:]  # of two benchmarks, which overlap
+    sets = write_sets(tmp_path / "evals", forge=[{"question": first}], mill=[{"question": second}])
+    texts = [f"AI{question}ML", f"AI {question}ML", f"铁{question}ML", f"AI{first}ML"]
+    run(ingest_texts(("web", texts)), sets, tmp_path / "out", action="cut")
+    edits = read_edits([tmp_path / "out"], "00000.parquet")
+    left = [apply_edits(at, text, edits[at]).text for at, text in enumerate(texts)]
+    assert left == ["AI ML", "AI ML", "铁ML", "AI ML"]
+
+
 def test_a_document_with_most_of_one_choice_does_not_hide_one_with_two(
     ingest_texts: IngestTexts, tmp_path: Path
 ) -> None:
