@@ -26,6 +26,7 @@ from bessemer.curate.evals.needles import MISSING, Needles, group_items
 
 BEST = "best"  # folder of scratch: of each shard, the best document of each needle
 STATUSES = (CLEAN, DIRTY, UNTESTABLE)
+_ALL_DOCS = "all_docs"  # of a row: for the lists, no column of the table
 _PASSAGE = PARTS.index("passage")
 _QUESTION, _ANSWER = PARTS.index("question"), PARTS.index("answer")
 
@@ -38,7 +39,8 @@ class _Sums:
         self.share = np.zeros(num_needles)
         self.doc_id = np.full(num_needles, -1, np.int64)
         self.is_found = np.zeros(num_needles, np.bool_)
-        self.docs = np.zeros((3, num_items), np.int64)  # by no passage, answered, by passage
+        self.docs = np.zeros((4, num_items), np.int64)
+        """By more than its passage, answered, by passage, by anything: documents that hold it."""
         self.in_source = np.zeros((len(sources), num_items), np.bool_)
         self._sources = {source: number for number, source in enumerate(sources)}
         self._first: npt.NDArray[np.int64] = np.searchsorted(
@@ -74,7 +76,7 @@ class _Sums:
         has = np.zeros((len(PARTS), pairs.shape[1]), np.bool_)
         has[part, row.reshape(-1)] = True
         plain = np.delete(has, _PASSAGE, axis=0).any(axis=0)
-        kinds = (plain, has[_QUESTION] & has[_ANSWER], has[_PASSAGE])
+        kinds = (plain, has[_QUESTION] & has[_ANSWER], has[_PASSAGE], plain | has[_PASSAGE])
         for number, kind in enumerate(kinds):
             self.docs[number] += np.bincount(pairs[1][kind], minlength=self.docs.shape[1])
 
@@ -137,6 +139,7 @@ def _row(number: int, needles: Needles, sums: _Sums, sources: Sequence[str]) -> 
         "docs": int(sums.docs[0, number]),
         "answered_docs": int(sums.docs[1, number]),
         "passage_docs": int(sums.docs[2, number]),
+        _ALL_DOCS: int(sums.docs[3, number]),
         "sources": [sources[at] for at in np.flatnonzero(sums.in_source[:, number]).tolist()],
         "why_not": ", ".join(f"{part}: {why[part]}" for part in PARTS if part in why),
     }
@@ -145,7 +148,7 @@ def _row(number: int, needles: Needles, sums: _Sums, sources: Sequence[str]) -> 
 def _line(row: dict[str, Any]) -> str:
     """An item as it is handed to evaluation."""
     told = {name: row[name] for name in ("item_id", "row", "status", "part", "overlap_frac")}
-    told |= {"docs": row["docs"] + row["passage_docs"], "sources": row["sources"]}
+    told |= {"docs": row[_ALL_DOCS], "sources": row["sources"]}
     return json.dumps(told, ensure_ascii=False) + "\n"
 
 

@@ -204,6 +204,17 @@ def test_items_are_handed_to_evaluation_by_status(ingested: Path, tmp_path: Path
     assert [row["row"] for row in lists["forge.clean.jsonl"]] == [4]
 
 
+def test_a_document_with_question_and_passage_is_one(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    texts = [f"{PASSAGE} {QUESTIONS[2]}", PASSAGE, f"{filler(1)} {QUESTIONS[2]}"]
+    run(ingest_texts(("web", texts)), write_sets(tmp_path / "evals", forge=ROWS), tmp_path / "out")
+    (line,) = (tmp_path / "out" / EVALS / "forge.dirty.jsonl").read_text().splitlines()
+    assert json.loads(line)["docs"] == 3
+    item = items_of(tmp_path / "out")["gate"]
+    assert (item["docs"], item["passage_docs"]) == (2, 2)
+
+
 def test_cut_takes_the_words_of_items_and_leaves_the_rest(ingested: Path, tmp_path: Path) -> None:
     sets = write_sets(tmp_path / "evals", forge=ROWS)
     result = run(ingested, sets, tmp_path / "out", sources=BOTH, action="cut")
