@@ -38,7 +38,8 @@ from bessemer.text.gram_scan import Grams, Table, gram_keys, make_table
 from bessemer.text.tokens import Tokens, list_tokens
 
 MIN_QUESTION_WORDS = 4
-"""A shorter question is not looked for, whatever stands behind it: "What is it?" is everywhere."""
+"""A shorter question is not looked for, whatever stands behind it: "What is it?" is everywhere.
+Signs are no words here, whatever the unit."""
 
 SHORT, COMMON, MISSING = "short", "common", "missing"  # why a part is not tested
 Places = npt.NDArray[np.int64]
@@ -139,8 +140,10 @@ def make_needles(names: Sequence[str], items: Sequence[EvalItem], matching: Matc
             texts += item.of(part)
             mine.append(tuple(range(first, len(texts))))
         pieces.append(mine)
-    tokens = list_tokens(pa.array(texts, pa.large_string()), matching.with_signs)
-    runs = _Runs(tokens, matching)
+    array = pa.array(texts, pa.large_string())
+    tokens = list_tokens(array, matching.with_signs)
+    words = list_tokens(array, False) if matching.with_signs else tokens
+    runs = _Runs(tokens, np.diff(words.offsets), matching)
     rows: list[tuple[int, int, int]] = []  # item and part, needle, reference
     benchmark_of = np.array([item.benchmark for item in items], np.int64)
     for number, item in enumerate(items):
@@ -160,8 +163,8 @@ def make_needles(names: Sequence[str], items: Sequence[EvalItem], matching: Matc
 class _Runs:
     """Runs of all needles, as they are met."""
 
-    def __init__(self, tokens: Tokens, matching: Matching) -> None:
-        self.tokens, self.matching = tokens, matching
+    def __init__(self, tokens: Tokens, num_words: Places, matching: Matching) -> None:
+        self.tokens, self.num_words, self.matching = tokens, num_words, matching
         self.parts: list[int] = []
         self.least_texts: list[int] = []  # of each needle, that must be seen for it to be found
         self._known: dict[tuple[object, ...], int] = {}
@@ -235,7 +238,7 @@ class _Runs:
         if len(numbers) != 1:
             return []
         length = self.place(numbers[0])[1]
-        if not MIN_QUESTION_WORDS <= length < self.matching.min_words:
+        if self.num_words[numbers[0]] < MIN_QUESTION_WORDS or length >= self.matching.min_words:
             return []
         tried = [*((at, (text,)) for at, text in enumerate(answers)), (-1, choices)]
         found = []

@@ -365,6 +365,20 @@ def test_eight_tokens_are_words_and_signs() -> None:
     assert {at for at, _, _ in found_in(items, texts)} == {0, 1, 2}  # words see no signs
 
 
+def test_signs_do_not_make_a_question_long_enough() -> None:
+    rows = [
+        {"question": "What is it?", "answer": "a lump of slag"},
+        {"question": "What is it now?", "answer": "a lump of slag"},
+        {"question": "(What's that?!)", "answer": "a lump of slag"},
+    ]
+    items = make_items(0, rows, {})
+    needles = make_needles(("e",), items, Matching("tokens", 8, 8, 5, 0.5))
+    assert [needles.is_tested(at, "question") for at in range(3)] == [False, True, False]
+    texts = [f"{row['question']} {row['answer']}" for row in rows]
+    found = found_in(items, texts, Matching("tokens", 8, 8, 5, 0.5))
+    assert set(found) == {(1, "1", "question")}
+
+
 def test_composed_and_decomposed_letters_are_one() -> None:
     decomposed = QUESTION.replace("foundry", "fonderie\u0301")
     items = make_items(0, [{"question": decomposed}], {})
