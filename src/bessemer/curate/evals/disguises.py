@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from bessemer.core.keyed import Key, derive_key, hash_indices
 from bessemer.curate.evals.fields import EvalItem
-from bessemer.text.tokens import list_tokens
+from bessemer.text.tokens import Tokens, list_tokens
 
 _LINE_WORDS = 4  # of a text that is split over lines
 _REPLACED_EVERY = 10  # words, one of which is another
@@ -87,10 +87,21 @@ def _reformat(words: list[str], _: list[str], __: Sequence[str], key: Key, ___: 
     draw = hash_indices(key, np.arange(len(words) + 1)).tolist()
     cases = (str.upper, str.lower, str.title, str)
     signs = (" ", "  ", ", ", " - ", "; ", " *", "\t")
-    said = [cases[draw[0] % 4](word).replace("'", "\u2019") for word in words]
+    cased = [cases[draw[0] % 4](word).replace("'", "\u2019") for word in words]
+    # Some letters have no other case that folds to them, such as the German sharp s.
+    same = [
+        _is_one(list_tokens(pa.array(pair, pa.large_string()), False))
+        for pair in zip(words, cased, strict=True)
+    ]
+    said = [new if is_same else old for old, new, is_same in zip(words, cased, same, strict=True)]
     return f"({draw[0] % 90 + 10}) " + "".join(
         word + signs[lot % len(signs)] for word, lot in zip(said, draw[1:], strict=True)
     )
+
+
+def _is_one(tokens: Tokens) -> bool:
+    """Whether two texts are one and the same word."""
+    return bool(tokens.offsets[-1] == 2 and tokens.hashes[0] == tokens.hashes[1])
 
 
 def _split(words: list[str], between: list[str], _: Sequence[str], __: Key, ___: float) -> str:

@@ -160,6 +160,16 @@ def test_one_reference_is_planted_by_which_an_item_can_be_found(
     assert canaries[LETTERED] == {"planted": 0, "found": 0}
 
 
+def test_another_case_makes_no_other_word(ingested: Path, tmp_path: Path) -> None:
+    special = "Straße İstanbul ﬁne ǰas ΰps größe ŉthe maß"
+    rows = [{"question": f"{special} {at} {prose(at, 6)} {special}"} for at in range(20)]
+    canaries, _ = measure(tmp_path, ingested, rows, USUAL._replace(max_items=50))
+    assert canaries[REFORMATTED] == {"planted": 20, "found": 20}
+    (item,) = make_items(0, [{"question": f"{special} tin iron ore"}], {})
+    made = [disguise(item, REFORMATTED, VOCABULARY, key, 0.25) for key in range(20)]
+    assert any("TIN" in text and "aße" in text for text in made)  # the others are in another case
+
+
 def test_choices_are_planted_with_their_letters(ingested: Path, tmp_path: Path) -> None:
     choices = [prose(10 + at, 6) for at in range(10)]
     rows = [{"question": prose(1, 5), "choices": choices, "answer": 8}]
