@@ -7,6 +7,7 @@ the item, and must not be. What depends on chance is a keyed hash.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from string import ascii_uppercase
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from bessemer.core.keyed import Key, derive_key, hash_indices
 from bessemer.curate.evals.fields import EvalItem
-from bessemer.text.tokens import Tokens, list_tokens
+from bessemer.text.tokens import list_tokens
 
 _LINE_WORDS = 4  # of a text that is split over lines
 _REPLACED_EVERY = 10  # words, one of which is another
@@ -89,19 +90,20 @@ def _reformat(words: list[str], _: list[str], __: Sequence[str], key: Key, ___: 
     signs = (" ", "  ", ", ", " - ", "; ", " *", "\t")
     cased = [cases[draw[0] % 4](word).replace("'", "\u2019") for word in words]
     # Some letters have no other case that folds to them, such as the German sharp s.
-    same = [
-        _is_one(list_tokens(pa.array(pair, pa.large_string()), False))
-        for pair in zip(words, cased, strict=True)
-    ]
+    same = _are_same(words, cased)
     said = [new if is_same else old for old, new, is_same in zip(words, cased, same, strict=True)]
     return f"({draw[0] % 90 + 10}) " + "".join(
         word + signs[lot % len(signs)] for word, lot in zip(said, draw[1:], strict=True)
     )
 
 
-def _is_one(tokens: Tokens) -> bool:
-    """Whether two texts are one and the same word."""
-    return bool(tokens.offsets[-1] == 2 and tokens.hashes[0] == tokens.hashes[1])
+def _are_same(left: Sequence[str], right: Sequence[str]) -> list[bool]:
+    """Whether each two texts are one and the same word."""
+    tokens = list_tokens(pa.array([*left, *right], pa.large_string()), with_signs=False)
+    each = [tokens.hashes[begin:end].tolist() for begin, end in pairwise(tokens.offsets.tolist())]
+    return [
+        len(a) == 1 and a == b for a, b in zip(each[: len(left)], each[len(left) :], strict=True)
+    ]
 
 
 def _split(words: list[str], between: list[str], _: Sequence[str], __: Key, ___: float) -> str:
