@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
@@ -383,6 +384,14 @@ def test_composed_and_decomposed_letters_are_one() -> None:
     decomposed = QUESTION.replace("foundry", "fonderie\u0301")
     items = make_items(0, [{"question": decomposed}], {})
     assert set(found_in(items, [QUESTION.replace("foundry", "fonderié")])) == {(0, "0", "question")}
+
+
+def test_documents_that_are_not_composed_are_not_found() -> None:
+    """Those of code, and where `nfc` is left out; docs/leaks.md says so."""
+    composed = QUESTION.replace("foundry", "fonderi\u00e9").replace("moulds", "moul\u00e9s")
+    items = make_items(0, [{"question": composed}], {})
+    assert found_in(items, [unicodedata.normalize("NFD", composed)]) == {}
+    assert set(found_in(items, [composed])) == {(0, "0", "question")}
 
 
 def test_nothing_to_look_for_finds_nothing() -> None:
