@@ -62,8 +62,8 @@ class DecontaminateConfig(Section):
     """Share of the n-grams of a part of an item that one document must hold for it to be found."""
     min_words: int = Field(default=8, ge=2, le=64)
     """A text shorter than an n-gram is looked for as a whole if it has so many words (or tokens). A
-    shorter question is looked for together with its answer or choices behind it, if they have as
-    many together; what is shorter still cannot be tested, and is listed so."""
+    shorter question is looked for together with its answer or choices behind it, if they have one
+    less than that together; what is shorter still cannot be tested, and is listed so."""
     max_items: int = Field(default=5, ge=1)
     """An n-gram in more items of a benchmark (or in more of its passages) is an instruction or a
     turn of phrase, and no evidence: it counts neither as there nor as found."""

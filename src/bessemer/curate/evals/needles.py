@@ -40,6 +40,9 @@ from bessemer.text.tokens import Tokens, list_tokens
 MIN_QUESTION_WORDS = 4
 """A shorter question is not looked for, whatever stands behind it: "What is it?" is everywhere.
 Signs are no words here, whatever the unit."""
+FEWER_WORDS = 1
+"""How many words less than of a single run are asked of a question with what stands behind it: each
+of the two must be there whole ("Who won Super Bowl 50?" and "Denver Broncos" are seven)."""
 
 SHORT, COMMON, MISSING = "short", "common", "missing"  # why a part is not tested
 Places = npt.NDArray[np.int64]
@@ -241,10 +244,11 @@ class _Runs:
         if self.num_words[numbers[0]] < MIN_QUESTION_WORDS or length >= self.matching.min_words:
             return []
         tried = [*((at, (text,)) for at, text in enumerate(answers)), (-1, choices)]
+        least = self.matching.min_words - FEWER_WORDS
         found = []
         for reference, texts in tried:
             lengths = [self.place(text)[1] for text in texts]
-            if lengths and all(lengths) and length + sum(lengths) >= self.matching.min_words:
+            if lengths and all(lengths) and length + sum(lengths) >= least:
                 found.append((reference, texts))
         return found
 

@@ -187,7 +187,7 @@ def test_short_questions_are_found_whole_or_with_their_answer() -> None:
     rows = [
         {"question": "Which ore gives tin when it is roasted?", "answer": "x"},  # 8 words
         {"question": "Who built the first blast furnace?", "answer": "Nobody knows"},  # 6 and 2
-        {"question": "Who built the second blast furnace?", "answer": "Anna"},  # 6 and 1
+        {"question": "Who built another blast furnace?", "answer": "Anna"},  # 5 and 1
         {"question": "Why?", "answer": "Because the slag had to float above the iron"},
     ]
     items = make_items(0, rows, {})
@@ -197,7 +197,7 @@ def test_short_questions_are_found_whole_or_with_their_answer() -> None:
         "Q: Who built the first blast furnace? A: nobody knows",
         "Who built the first blast furnace?" + " and then" * 30 + " nobody knows",
         "Who built the first blast furnace? It is disputed.",
-        "Who built the second blast furnace? Anna",
+        "Who built another blast furnace? Anna",
         "Why? Because the slag had to float above the iron.",
     ]
     assert found_in(items, texts) == {
@@ -225,7 +225,7 @@ def test_a_short_question_with_choices_is_found_with_all_of_them() -> None:
 
 
 def test_references_are_alternatives_and_equal_ones_are_one() -> None:
-    question = "Who won Super Bowl 50 in California?"
+    question = "Who won Super Bowl 50?"
     long = ["Bronze " + " ".join(f"{word}{at}" for at in range(length))
             for word, length in (("tin", 29), ("zinc", 59))]  # fmt: skip
     rows = [

@@ -28,7 +28,7 @@ def alternatives(item: EvalItem, part: str, ngram: int, min_words: int) -> list[
         found = [
             (texts[0], tuple(after))
             for after in behind
-            if after and all(after) and sum(map(len, after)) + len(texts[0]) >= min_words
+            if after and all(after) and sum(map(len, after)) + len(texts[0]) >= min_words - 1
         ]
         if found:
             return [frozenset([run]) for run in dict.fromkeys(found)]
