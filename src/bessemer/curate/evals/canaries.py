@@ -31,7 +31,8 @@ from bessemer.curate.evals.disguises import (
 from bessemer.curate.evals.fields import EvalItem
 from bessemer.curate.evals.files import EvalSet
 from bessemer.curate.evals.matches import match
-from bessemer.curate.evals.needles import Matching, Needles, group_items, load_needles
+from bessemer.curate.evals.needles import Needles, group_items, load_needles
+from bessemer.curate.evals.runs import Matching
 
 _HOST_CHARS = 2000  # before the planted item, and behind it
 _PARTS_OF: dict[str, tuple[Part, ...]] = {ANSWER: ("answer",), PASSAGE: ("passage",)}

@@ -26,7 +26,8 @@ from bessemer.curate.evals.canaries import measure_canaries
 from bessemer.curate.evals.cuts import plan_cuts, unite
 from bessemer.curate.evals.files import EvalSet
 from bessemer.curate.evals.matches import Shares, Stretches, match
-from bessemer.curate.evals.needles import Matching, Needles, load_needles, matching_of
+from bessemer.curate.evals.needles import Needles, load_needles, matching_of
+from bessemer.curate.evals.runs import Matching
 from bessemer.curate.evals.tables import BEST, write_tables_of_items
 from bessemer.curate.ledger import (
     count_shard,

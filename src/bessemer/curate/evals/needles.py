@@ -23,7 +23,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,33 +33,12 @@ from bessemer.config.decontaminate import PARTS, DecontaminateConfig, Part
 from bessemer.curate.evals.common_runs import find_common, group_rows, list_items
 from bessemer.curate.evals.fields import EvalItem
 from bessemer.curate.evals.files import EvalSet, read_items
+from bessemer.curate.evals.runs import MIN_QUESTION_WORDS, Matching, Runs
 from bessemer.text.gram_scan import Grams, Table, gram_keys, make_table
-from bessemer.text.tokens import Tokens, list_tokens
-
-MIN_QUESTION_WORDS = 4
-"""A shorter question is not looked for, whatever stands behind it: "What is it?" is everywhere.
-Signs are no words here, whatever the unit."""
-FEWER_WORDS = 1
-"""How many words less than of a single run are asked of a question with what stands behind it: each
-of the two must be there whole ("Who won Super Bowl 50?" and "Denver Broncos" are seven)."""
+from bessemer.text.tokens import list_tokens
 
 SHORT, COMMON, MISSING = "short", "common", "missing"  # why a part is not tested
 Places = npt.NDArray[np.int64]
-
-
-class Matching(NamedTuple):
-    """The settings that bear on what is found; hashable."""
-
-    unit: str
-    ngram: int
-    min_words: int
-    max_items: int
-    min_overlap_frac: float
-
-    @property
-    def with_signs(self) -> bool:
-        """Whether signs between words count."""
-        return self.unit == "tokens"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -146,7 +124,7 @@ def make_needles(names: Sequence[str], items: Sequence[EvalItem], matching: Matc
     array = pa.array(texts, pa.large_string())
     tokens = list_tokens(array, matching.with_signs)
     words = list_tokens(array, False) if matching.with_signs else tokens
-    runs = _Runs(tokens, np.diff(words.offsets), matching)
+    runs = Runs(tokens, np.diff(words.offsets), matching)
     rows: list[tuple[int, int, int]] = []  # item and part, needle, reference
     benchmark_of = np.array([item.benchmark for item in items], np.int64)
     for number, item in enumerate(items):
@@ -163,111 +141,11 @@ def make_needles(names: Sequence[str], items: Sequence[EvalItem], matching: Matc
     return _finish(tuple(names), tuple(items), matching, runs, table, benchmark_of)
 
 
-class _Runs:
-    """Runs of all needles, as they are met."""
-
-    def __init__(self, tokens: Tokens, num_words: Places, matching: Matching) -> None:
-        self.tokens, self.num_words, self.matching = tokens, num_words, matching
-        self.parts: list[int] = []
-        self.least_texts: list[int] = []  # of each needle, that must be seen for it to be found
-        self._known: dict[tuple[object, ...], int] = {}
-        # A row per run of a needle, with the text it is of; of followers, places of texts.
-        self.needle: list[Places] = []
-        self.start: list[Places] = []
-        self.length: list[Places] = []
-        self.text: list[Places] = []
-        self.followers: dict[int, tuple[int, ...]] = {}  # needle -> texts behind its one run
-
-    def alternatives(
-        self,
-        part: Part,
-        numbers: tuple[int, ...],
-        answers: tuple[int, ...],
-        choices: tuple[int, ...],
-    ) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
-        """What needles a part of an item has, any of which may be found: which of the answers it
-        is of or asks for (-1: of none), its texts, and what must stand behind them."""
-        if not numbers:
-            return []
-        if part == "answer":
-            return [(at, (text,), ()) for at, text in enumerate(numbers)]
-        behind = self._behind(numbers, answers, choices) if part == "question" else []
-        if not behind:
-            return [(-1, numbers, ())]
-        return [(reference, numbers, texts) for reference, texts in behind]
-
-    def add(
-        self,
-        benchmark: int,
-        part: Part,
-        numbers: tuple[int, ...],
-        followers: tuple[int, ...],
-    ) -> int:
-        """The needle of texts, behind which `followers` must stand."""
-        key = (
-            *(benchmark, part),
-            *(self._digest(text) for text in numbers),
-            *(-1, *(self._digest(text) for text in followers)),
-        )
-        needle = self._known.get(key)
-        if needle is not None:
-            return needle
-        needle = len(self.parts)
-        self._known[key] = needle
-        self.parts.append(PARTS.index(part))
-        self.least_texts.append(2 if part == "choices" and len(numbers) > 1 else 1)
-        least = self.matching.min_words if not followers else MIN_QUESTION_WORDS
-        for text in numbers:
-            first, length = self.place(text)
-            if length >= self.matching.ngram:
-                starts = np.arange(first, first + length - self.matching.ngram + 1)
-                self._append(needle, text, starts, self.matching.ngram)
-            elif length >= least:
-                self._append(needle, text, np.array([first]), length)
-        if followers:
-            self.followers[needle] = followers
-        return needle
-
-    def place(self, text: int) -> tuple[int, int]:
-        """First token and number of tokens of a text."""
-        first, end = self.tokens.offsets[text : text + 2].tolist()
-        return first, end - first
-
-    def _behind(
-        self, numbers: tuple[int, ...], answers: tuple[int, ...], choices: tuple[int, ...]
-    ) -> list[tuple[int, tuple[int, ...]]]:
-        """What may stand behind a question that is too short by itself: (number of the answer,
-        itself), and (-1, the choices). None if it is not, or if nothing makes it long enough."""
-        if len(numbers) != 1:
-            return []
-        length = self.place(numbers[0])[1]
-        if self.num_words[numbers[0]] < MIN_QUESTION_WORDS or length >= self.matching.min_words:
-            return []
-        tried = [*((at, (text,)) for at, text in enumerate(answers)), (-1, choices)]
-        least = self.matching.min_words - FEWER_WORDS
-        found = []
-        for reference, texts in tried:
-            lengths = [self.place(text)[1] for text in texts]
-            if lengths and all(lengths) and length + sum(lengths) >= least:
-                found.append((reference, texts))
-        return found
-
-    def _append(self, needle: int, text: int, starts: Places, length: int) -> None:
-        self.needle.append(np.full(len(starts), needle, np.int64))
-        self.text.append(np.full(len(starts), text, np.int64))
-        self.start.append(starts.astype(np.int64))
-        self.length.append(np.full(len(starts), length, np.int64))
-
-    def _digest(self, text: int) -> int:
-        first, length = self.place(text)
-        return xxhash.xxh3_128_intdigest(self.tokens.hashes[first : first + length].tobytes())
-
-
 def _finish(
     names: tuple[str, ...],
     items: tuple[EvalItem, ...],
     matching: Matching,
-    runs: _Runs,
+    runs: Runs,
     table_of_parts: Places,
     benchmark_of: Places,
 ) -> Needles:
@@ -356,7 +234,7 @@ def _have_texts(needle: Places, text: Places, least_texts: Places) -> npt.NDArra
     return has_run & ((least_texts <= 1) | (num_texts >= least_texts))
 
 
-def _identity(runs: _Runs, key: int, needle: int) -> np.uint64:
+def _identity(runs: Runs, key: int, needle: int) -> np.uint64:
     """What tells a run with followers from the same with others."""
     digest = xxhash.xxh3_64(key.to_bytes(8, "little"))
     for text in runs.followers[needle]:

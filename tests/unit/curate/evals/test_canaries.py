@@ -31,7 +31,7 @@ from bessemer.curate.evals.disguises import (
 )
 from bessemer.curate.evals.fields import EvalItem, make_items
 from bessemer.curate.evals.files import EvalSet, list_eval_set
-from bessemer.curate.evals.needles import Matching
+from bessemer.curate.evals.runs import Matching
 
 from .twin import words
 

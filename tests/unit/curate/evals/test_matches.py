@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from bessemer.config.decontaminate import PARTS
 from bessemer.curate.evals.fields import EvalItem, make_items
 from bessemer.curate.evals.matches import match
-from bessemer.curate.evals.needles import Matching, make_needles
+from bessemer.curate.evals.needles import make_needles
+from bessemer.curate.evals.runs import Matching
 
 from . import twin as eval_twin
 
