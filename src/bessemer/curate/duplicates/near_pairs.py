@@ -9,7 +9,7 @@ it; pairs of two others are passed over, and counted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 from numba import njit
 
 from bessemer.config.data import FuzzyConfig
+from bessemer.curate.duplicates.distinct import distinct
 from bessemer.curate.duplicates.keepers import RANKED, order_best_first, read_scores, source_places
 from bessemer.curate.duplicates.near_curve import sample_texts
 from bessemer.curate.duplicates.near_signatures import bands_of, shingle_sets
@@ -128,18 +129,20 @@ def _pair_keys(
     at a time."""
     firsts = np.minimum(partners, sizes)
     ends = np.cumsum(firsts * sizes - firsts * (firsts + 1) // 2)
-    keys = np.empty(0, np.int64)
-    begin = 0
-    while begin < len(starts):
-        before = ends[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(ends, before + _PAIRS_AT_A_TIME, side="right")))
-        some = slice(begin, end)
-        made = _pairs_of_buckets(
-            node, starts[some], sizes[some], firsts[some], num_nodes, ends[end - 1] - before
-        )
-        keys = np.union1d(keys, made)
-        begin = end
-    return keys
+
+    def made() -> Iterator[np.ndarray]:
+        begin = 0
+        while begin < len(starts):
+            before = ends[begin - 1] if begin else 0
+            limit = before + _PAIRS_AT_A_TIME
+            end = max(begin + 1, int(np.searchsorted(ends, limit, side="right")))
+            some = slice(begin, end)
+            yield _pairs_of_buckets(
+                node, starts[some], sizes[some], firsts[some], num_nodes, ends[end - 1] - before
+            )
+            begin = end
+
+    return distinct(made())
 
 
 @njit(cache=True, nogil=True)

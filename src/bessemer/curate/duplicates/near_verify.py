@@ -26,6 +26,7 @@ from bessemer.curate.duplicates.clusters import (
     join_edges,
     settle,
 )
+from bessemer.curate.duplicates.distinct import distinct
 from bessemer.curate.duplicates.keepers import RANKED, order_best_first
 from bessemer.curate.duplicates.near_signatures import shingle_sets
 from bessemer.curate.duplicates.pair_sample import NUM_BANDS, count_bands, draw_pairs
@@ -44,9 +45,7 @@ def find_candidate_components(pairs: Sequence[Path], out: Path) -> dict[str, Any
 
     In memory are the ids alone, and the pairs of one file.
     """
-    nodes = np.empty(0, np.int64)
-    for path in pairs:
-        nodes = np.union1d(nodes, np.concatenate(_columns(path)))
+    nodes = distinct(np.concatenate(_columns(path)) for path in pairs)
     parent = np.arange(len(nodes))
     for path in pairs:
         left, right = (np.searchsorted(nodes, column) for column in _columns(path))
@@ -106,11 +105,15 @@ def verify_part(
     table = gather(documents, part)
     table = table.take(np.argsort(table["doc_id"].to_numpy())).combine_chunks()
     doc_ids = table["doc_id"].to_numpy()
-    keys = np.empty(0, np.int64)
-    for path in pairs:  # a pair that shares bands of several parts was told by each of them
+
+    def keys_of(path: Path) -> np.ndarray:
         told = gather([path], part)
         left, right = (np.searchsorted(doc_ids, told[name]) for name in ("left", "right"))
-        keys = np.union1d(keys, left * len(doc_ids) + right)
+        found: np.ndarray = left * len(doc_ids) + right
+        return found
+
+    # A pair that shares bands of several parts was told by each of them.
+    keys = distinct(map(keys_of, pairs))
     sets = table["shingles"].combine_chunks()
     offsets, hashes = sets.offsets.to_numpy(), sets.values.to_numpy()
     num_shingles = np.diff(offsets)

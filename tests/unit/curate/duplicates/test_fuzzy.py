@@ -25,7 +25,7 @@ from .near import SURE, make_texts, texts_by_id
 from .near import similarity as similarity_by
 
 IngestTexts = Callable[..., Path]
-BOOKS = Path(__file__).parents[3] / "samples" / "books"
+BOOKS = Path(__file__).parents[4] / "samples" / "books"
 
 
 def similarity(left: str, right: str) -> float:
