@@ -57,7 +57,8 @@ def test_benchmarks_are_told_as_the_stage_says(tmp_path: Path) -> None:
 
 def test_recall_and_precision_are_of_what_was_planted(tmp_path: Path) -> None:
     (row,) = make_benchmarks(summary(found=15, wrong=10))
-    assert row.precision == 6 * 15 / (6 * 15 + 3 * 10)
+    right, wrong = len(CANARIES) * 15, len(CONTROLS) * 10
+    assert row.precision == right / (right + wrong)
     assert row.misses_verbatim
     assert row.docs == {"web": 1500, "books": 4}
     assert "Not every item that was planted word by word was found" in page_of(
