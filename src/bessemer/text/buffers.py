@@ -85,8 +85,11 @@ def longest_document_bytes(offsets: Offsets) -> int:
 
 @njit(cache=True, nogil=True)
 def grown(values: npt.NDArray[Scalar], num_used: int, num_wanted: int) -> npt.NDArray[Scalar]:
-    """Return a longer array that begins with the used values: an output of unknown length."""
-    longer = np.empty(num_wanted, values.dtype)
+    """Return the array of an output of unknown length if it has room for so many values, else one
+    that has, twice as long at least, and begins with the used ones."""
+    if num_wanted <= len(values):
+        return values
+    longer = np.empty(max(2 * len(values), num_wanted), values.dtype)
     longer[:num_used] = values[:num_used]
     return longer
 

@@ -69,8 +69,7 @@ def _shingle_sets(
         num_found = _roll(data, begin, end, window, found)
         num_found = sort_distinct(found, num_found, slots)
         used = offsets[document]
-        if used + num_found > len(hashes):
-            hashes = grown(hashes, used, max(2 * len(hashes), used + num_found))
+        hashes = grown(hashes, used, used + num_found)
         hashes[used : used + num_found] = found[:num_found]
         offsets[document + 1] = used + num_found
     return offsets, hashes

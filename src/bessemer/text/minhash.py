@@ -193,9 +193,8 @@ def _shingle_sets(
         num_found = _hash_shingles(words.hashes, num_words, words_per_shingle, found)
         num_found = sort_distinct(found, num_found, slots)
         used = offsets[document]
-        if used + num_found > len(hashes):
-            # Doubled, not sized for the worst case: a word for every second byte is rare.
-            hashes = grown(hashes, used, max(2 * len(hashes), used + num_found))
+        # Doubled, not sized for the worst case: a word for every second byte is rare.
+        hashes = grown(hashes, used, used + num_found)
         hashes[used : used + num_found] = found[:num_found]
         offsets[document + 1] = used + num_found
     return offsets, hashes

@@ -178,8 +178,7 @@ def _list_buckets(
         last = first + _distinct(
             words.hashes, num_words, 64 - bucket_bits, seen, document + 1, found
         )
-        if last > len(out):
-            out = grown(out, first, max(2 * len(out), last))
+        out = grown(out, first, last)
         out[first:last] = found[: last - first]
         out_offsets[document + 1] = last
     return out_offsets, out

@@ -130,8 +130,7 @@ def _hash_documents(
         else:
             num_found = _roll(words.hashes, num_words, words_per_run, found)
         used = offsets[document]
-        if used + num_found > len(hashes):
-            hashes = grown(hashes, used, max(2 * len(hashes), used + num_found))
+        hashes = grown(hashes, used, used + num_found)
         hashes[used : used + num_found] = found[:num_found]
         offsets[document + 1] = used + num_found
     return offsets, hashes

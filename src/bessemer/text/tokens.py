@@ -224,11 +224,9 @@ def _list_tokens(
         first = offsets[document]
         last = first + num_found
         offsets[document + 1] = last
-        if last > len(hashes):
-            capacity = max(2 * len(hashes), last)
-            hashes = grown(hashes, first, capacity)
-            starts = grown(starts, first, capacity)
-            stops = grown(stops, first, capacity)
+        hashes = grown(hashes, first, last)
+        starts = grown(starts, first, last)
+        stops = grown(stops, first, last)
         hashes[first:last] = found_hashes[:num_found]
         starts[first:last] = found_starts[:num_found]
         stops[first:last] = found_stops[:num_found]

@@ -116,13 +116,12 @@ def _list_runs(offsets: Offsets, symbols: Symbols, values: Hashes, length: int) 
         if end - begin < length:
             continue
         num_windows = end - begin - length + 1
-        if num_runs + num_windows > len(keys):
-            capacity = max(2 * len(keys), num_runs + num_windows)
-            keys = grown(keys, num_runs, capacity)
-            sequences = grown(sequences, num_runs, capacity)
-            firsts = grown(firsts, num_runs, capacity)
-            counts = grown(counts, num_runs, capacity)
-            places = grown(places, num_runs, capacity)
+        most = num_runs + num_windows
+        keys = grown(keys, num_runs, most)
+        sequences = grown(sequences, num_runs, most)
+        firsts = grown(firsts, num_runs, most)
+        counts = grown(counts, num_runs, most)
+        places = grown(places, num_runs, most)
         before = num_runs
         num_runs = _runs_of_sequence(
             *(symbols, begin, end, values, gram, width, lost, ring, suffix),

@@ -197,11 +197,9 @@ def _list_words(
         first = word_offsets[document]
         last = first + num_words
         word_offsets[document + 1] = last
-        if last > len(hashes):
-            capacity = max(2 * len(hashes), last)
-            starts = grown(starts, first, capacity)
-            stops = grown(stops, first, capacity)
-            hashes = grown(hashes, first, capacity)
+        starts = grown(starts, first, last)
+        stops = grown(stops, first, last)
+        hashes = grown(hashes, first, last)
         starts[first:last] = words.starts[:num_words]
         stops[first:last] = words.stops[:num_words]
         hashes[first:last] = words.hashes[:num_words]
