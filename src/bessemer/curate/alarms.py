@@ -1,5 +1,4 @@
-"""What asks for a look: rules that most of a source breaks, or no document, or no canary; and
-evaluation sets that were not found where they were planted.
+"""Rules that ask for a look: broken by most of a source, by no document, or by no canary.
 
 Input: what the stage `rules` says in its summary. How large a share is too large is no setting of
 that stage, for a changed warning must not make a run curate and train anew.
@@ -10,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from bessemer.curate.evals.disguises import VERBATIM
 
 FEWEST_DOCS = 100  # of fewer, neither "most" nor "none" tells anything
 
@@ -125,31 +122,3 @@ def warn_of_rules(summary: Mapping[str, Any], max_rule_frac: float) -> list[str]
         for each in find_unproven(sources)
     ]
     return unproven + often + never
-
-
-def warn_of_canaries(summary: Mapping[str, Any]) -> list[str]:
-    """What to warn of from the summary of the stage `decontaminate`: items that were planted word
-    by word and not found, controls that were, and benchmarks of which most cannot be tested."""
-    warnings = []
-    for name, kinds in summary.get("canaries", {}).items():
-        told = kinds[VERBATIM]
-        if told["found"] < told["planted"]:
-            warnings.append(
-                f"{name}: of {told['planted']} items planted word by word {told['found']} were "
-                "found; what is called clean may not be"
-            )
-    for name, kinds in summary.get("controls", {}).items():
-        wrong = sum(told["found"] for told in kinds.values())
-        if wrong:
-            planted = sum(told["planted"] for told in kinds.values())
-            warnings.append(
-                f"{name}: {wrong} of {planted} controls, which hold no item, were taken for one; "
-                "raise decontaminate.min_overlap_frac or ngram"
-            )
-    for name, told in summary.get("benchmarks", {}).items():
-        if 2 * told["untestable"] > told["items"]:
-            warnings.append(
-                f"{name}: {told['untestable']:,} of {told['items']:,} items are too short or too "
-                "common to be looked for"
-            )
-    return warnings

@@ -45,7 +45,8 @@ class EditedShard:
     """Documents of one shard that no stage has dropped, in doc_id order."""
 
     documents: pa.Table
-    """`doc_id, source, num_bytes` of the document, and `text` (large_string) after its edits."""
+    """`doc_id, source, num_bytes` of the document, and `text` (large_string) after its edits; more
+    columns of it if they were asked for."""
     origins: Mapping[int, Origin]  # of the rows that were edited
 
     def locate(self, row: int, spans: Spans) -> Spans:
@@ -57,9 +58,11 @@ class EditedShard:
         return spans if origin is None else origin.locate(spans)
 
 
-def read_edited(ingest: Path, ledgers: Sequence[Path], shard: str) -> EditedShard:
-    """One shard of documents as the stages with these ledgers left it."""
-    columns = ["doc_id", "source", "num_bytes", "text"]
+def read_edited(
+    ingest: Path, ledgers: Sequence[Path], shard: str, more: Sequence[str] = ()
+) -> EditedShard:
+    """One shard of documents as the stages with these ledgers left it; `more` are columns."""
+    columns = ["doc_id", "source", "num_bytes", "text", *more]
     documents = read_survivors(ingest, ledgers, shard, columns).combine_chunks()
     edits = read_edits(ledgers, shard)
     doc_ids = documents["doc_id"].to_numpy()

@@ -199,6 +199,12 @@ def shard_of(ingest: Path, doc_ids: np.ndarray) -> np.ndarray:
     return shards
 
 
+def sources_of_shards(ingest: Path) -> dict[str, str]:
+    """shard -> the source it is of, in order."""
+    table = read_table(ingest / SHARD_RANGES, columns=["shard", "source"])
+    return {shard_name(row["shard"]): row["source"] for row in table.to_pylist()}
+
+
 def shard_ranges(ingest: Path) -> list[tuple[int, int]]:
     """First and last doc_id of each shard, in order."""
     table = read_table(ingest / SHARD_RANGES, columns=["first_doc_id", "last_doc_id"])

@@ -23,10 +23,9 @@ import pyarrow as pa
 
 from bessemer.config.data import CurateConfig, SourceConfig
 from bessemer.core.errors import ConfigError, Fault, IntegrityError
-from bessemer.core.layout import DOCUMENTS, SHARD_RANGES, SIGNALS
-from bessemer.core.storage import read_table
+from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.curate.bounds import Rule
-from bessemer.curate.ledger import shard_name
+from bessemer.curate.ledger import sources_of_shards
 from bessemer.curate.rules import LANGUAGE_RULE, judges_language
 from bessemer.engine.relations import query, relations
 
@@ -116,10 +115,9 @@ def replay(
 
 def _shards_of(ingest: Path) -> defaultdict[str, list[str]]:
     """source -> file names of its shards, in order."""
-    table = read_table(ingest / SHARD_RANGES, ["source", "shard"])
     shards: defaultdict[str, list[str]] = defaultdict(list)
-    for source, shard in zip(table["source"].to_pylist(), table["shard"].to_pylist(), strict=True):
-        shards[source].append(shard_name(shard))
+    for shard, source in sources_of_shards(ingest).items():
+        shards[source].append(shard)
     return shards
 
 

@@ -24,6 +24,7 @@ from bessemer.core.manifest import StageResult
 from bessemer.core.schema import DECISION, DROP
 from bessemer.core.storage import concat_tables, read_schema, read_table
 from bessemer.curate.bounds import Rule, rules_for
+from bessemer.curate.groups import begins_group
 from bessemer.curate.ledger import count_shard, list_shards, sum_shards, write_decisions
 from bessemer.curate.line_cuts import cut_lines
 from bessemer.curate.proof import find_canaries
@@ -144,7 +145,7 @@ def judge(
         "stage": pa.repeat(STAGE, len(order)),
         "rule": names.take(pa.array(numbers[order])),
         "action": pa.repeat(DROP, len(order)),
-        "decisive": np.diff(doc_ids[order], prepend=-1) != 0,
+        "decisive": begins_group(doc_ids[order]),
         "value": np.concatenate([broken.value for broken in found])[order],
         "bound": np.concatenate([broken.bound for broken in found])[order],
         "num_bytes": about["num_bytes"],

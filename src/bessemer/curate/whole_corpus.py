@@ -4,16 +4,17 @@ ledger come of the runs that these tell."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bessemer.core.layout import DOCUMENTS
 from bessemer.core.manifest import StageResult
-from bessemer.core.storage import SCRATCH, count_rows
+from bessemer.core.storage import SCRATCH, count_rows, read_table
 from bessemer.curate.duplicates.known_index import KnownShard, name_known
 from bessemer.curate.ledger import (
     count_shard,
@@ -26,6 +27,8 @@ from bessemer.curate.ledger import (
 )
 from bessemer.engine.shuffle import read_range
 from bessemer.engine.tasks import Engine, tasks_of
+
+Own = dict[str, dict[str, Any]]  # key of a task -> the arguments that are its own
 
 
 def parts_folder(folder: Path, part_bytes: int) -> Path:
@@ -42,6 +45,37 @@ def shard_key(shard: str) -> str:
 def part_key(part: int) -> str:
     """What a part is called there."""
     return f"{part:05d}"
+
+
+def shard_files(folder: Path, name: str, shards: Iterable[str]) -> list[Path]:
+    """What a step called `name` writes in `folder` of each shard."""
+    return [folder / name / f"{shard_key(shard)}.arrow" for shard in shards]
+
+
+def part_files(folder: Path, name: str, num_parts: int) -> list[Path]:
+    """What it writes of each part."""
+    return [folder / name / f"{part_key(part)}.arrow" for part in range(num_parts)]
+
+
+def each_shard(shards: Sequence[str], **own: Sequence[Any]) -> Own:
+    """The shard for each task of shards, and of every other argument its own."""
+    rows = _rows({"shard": shards, **own})
+    return {shard_key(shard): row for shard, row in zip(shards, rows, strict=True)}
+
+
+def each_part(**own: Sequence[Any]) -> Own:
+    """Of every argument its own for each task of parts."""
+    return {part_key(part): row for part, row in enumerate(_rows(own))}
+
+
+def _rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def count_bytes(ingest: Path, shards: Iterable[str]) -> int:
+    """Bytes of text of all documents of these shards, dropped ones included."""
+    tables = (read_table(ingest / DOCUMENTS / shard, ["num_bytes"]) for shard in shards)
+    return sum(pc.sum(table["num_bytes"]).as_py() or 0 for table in tables)
 
 
 def count_documents(ingest: Path) -> int:
@@ -69,8 +103,8 @@ def write_ledger(
     """
     shards = list_shards(ingest / DOCUMENTS)
     common = {"ingest": ingest, "ledgers": tuple(ledgers), "folder": folder, **told}
-    own = {shard_key(shard): {"shard": shard} for shard in shards}
-    counts = engine.map("ledger", folder, tasks_of("decide", decide_shard, common, own))
+    tasks = tasks_of("decide", decide_shard, common, each_shard(shards))
+    counts = engine.map("ledger", folder, tasks)
     summary = {}
     if told.get("known"):
         lost: dict[str, Counter[str]] = {source: Counter() for source in sources}

@@ -13,8 +13,9 @@ from typing import Any
 from bessemer.config.run import RunConfig
 from bessemer.config.timetable import make_timetable, mixed_tokens
 from bessemer.core.manifest import StageManifest, StageResult
-from bessemer.curate.alarms import warn_of_canaries, warn_of_rules
+from bessemer.curate.alarms import warn_of_rules
 from bessemer.curate.duplicates.alarms import warn_of_clusters, warn_of_losses
+from bessemer.curate.evals.alarms import warn_of_canaries
 from bessemer.curate.heldout.alarms import warn_of_split
 from bessemer.line.work import (
     LEDGERS,

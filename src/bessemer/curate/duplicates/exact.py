@@ -23,14 +23,17 @@ from bessemer.core.schema import COPY_COUNT
 from bessemer.core.storage import write_tables
 from bessemer.curate.duplicates.keepers import order_sources, source_places
 from bessemer.curate.duplicates.known_index import KnownShard
-from bessemer.curate.duplicates.known_rows import by_known, take_hashes
+from bessemer.curate.duplicates.known_rows import take_hashes
+from bessemer.curate.groups import begins_group
 from bessemer.curate.ledger import content_hashes, list_shards, read_survivors
 from bessemer.curate.whole_corpus import (
     count_documents,
-    part_key,
+    each_part,
+    each_shard,
+    part_files,
     parts_folder,
     rows_of_runs,
-    shard_key,
+    shard_files,
     write_ledger,
 )
 from bessemer.engine.shuffle import count_parts, gather, scatter, write_run
@@ -57,29 +60,21 @@ def exact(
     num_docs = count_documents(ingest) + sum(shard.docs for shard in known)
     num_parts = count_parts(num_docs * _ROW_BYTES, part_bytes)
     shards = list_shards(ingest / DOCUMENTS)
-    hashes = [parts / "hashes" / f"{shard_key(shard)}.arrow" for shard in shards]
-    runs = [parts / "drops" / f"{part_key(part)}.arrow" for part in range(num_parts)]
-    copies = [parts / "copies" / f"{part_key(part)}.arrow" for part in range(num_parts)]
+    hashes = shard_files(parts, "hashes", shards)
+    known_hashes = part_files(parts, "known", len(known))
+    runs, copies = (part_files(parts, name, num_parts) for name in ("drops", "copies"))
     common = {"ingest": ingest, "ledgers": tuple(ledgers), "num_parts": num_parts}
     common |= {"best_first": order_sources(sources, source_priority)}
-    by_shard = {
-        shard_key(shard): {"shard": shard, "out": out}
-        for shard, out in zip(shards, hashes, strict=True)
-    }
-    known_hashes = [parts / "known" / f"{part_key(at)}.arrow" for at in range(len(known))]
-    own_of_known = by_known(known, out=known_hashes)
+    own_of_known = each_part(shard=known, out=known_hashes)
     engine.map(
         STAGE,
         parts,
-        tasks_of("hash", hash_shard, common, by_shard)
+        tasks_of("hash", hash_shard, common, each_shard(shards, out=hashes))
         + tasks_of("hash-known", take_hashes, {"num_parts": num_parts}, own_of_known),
     )
-    hashes = known_hashes + hashes
-    by_part = {
-        part_key(part): {"part": part, "drops": runs[part], "copies": copies[part]}
-        for part in range(num_parts)
-    }
-    engine.map("equal", parts, tasks_of("match", match_part, {"hashes": hashes}, by_part))
+    of_parts = each_part(part=range(num_parts), drops=runs, copies=copies)
+    common = {"hashes": known_hashes + hashes}
+    engine.map("equal", parts, tasks_of("match", match_part, common, of_parts))
     write_tables(folder / COPIES, rows_of_runs(copies, ingest), COPY_COUNT)
     told = {"runs": runs, "stage": STAGE, "rule": RULE, "known": known}
     return write_ledger(ingest, ledgers, sources, folder, engine, **told)
@@ -109,8 +104,7 @@ def match_part(hashes: Sequence[Path], part: int, drops: Path, copies: Path) -> 
     doc_id, place = table["doc_id"].to_numpy(), table["source_place"].to_numpy()
     order = np.lexsort((doc_id, place, halves[:, 1], halves[:, 0]))
     doc_id, halves = doc_id[order], halves[order]
-    is_first = np.ones(len(doc_id), np.bool_)
-    is_first[1:] = (halves[1:] != halves[:-1]).any(axis=1)
+    is_first = begins_group(halves[:, 0], halves[:, 1])
     group = np.cumsum(is_first) - 1
     keeper, num_copies = doc_id[is_first], np.bincount(group).astype(np.int32)
     found = np.flatnonzero(~is_first & (doc_id >= 0))

@@ -25,7 +25,7 @@ from bessemer.core.schema import CLUSTER, PAIR
 from bessemer.core.storage import concat_tables, write_table, write_tables
 from bessemer.curate.duplicates.keepers import order_sources
 from bessemer.curate.duplicates.known_index import KnownShard, signing_key
-from bessemer.curate.duplicates.known_rows import by_known, place_known, take_bands
+from bessemer.curate.duplicates.known_rows import place_known, take_bands
 from bessemer.curate.duplicates.near_curve import collision_curve, measure_curve
 from bessemer.curate.duplicates.near_pairs import BAND_ROW_BYTES, pair_part, sign_shard
 from bessemer.curate.duplicates.near_signatures import bands_of, shingle_sets
@@ -40,10 +40,12 @@ from bessemer.curate.duplicates.pair_sample import draw_pairs
 from bessemer.curate.ledger import list_shards
 from bessemer.curate.whole_corpus import (
     count_documents,
-    part_key,
+    each_part,
+    each_shard,
+    part_files,
     parts_folder,
     rows_of_runs,
-    shard_key,
+    shard_files,
     write_ledger,
 )
 from bessemer.engine.shuffle import count_parts, gather
@@ -137,33 +139,20 @@ def _find(
     shards = list_shards(ingest / DOCUMENTS)
     documents = {"ingest": ingest, "ledgers": tuple(ledgers)}
 
-    def of_shards(name: str) -> list[Path]:
-        return [folder / name / f"{shard_key(shard)}.arrow" for shard in shards]
-
-    def of_parts(name: str, num_parts: int) -> list[Path]:
-        return [folder / name / f"{part_key(part)}.arrow" for part in range(num_parts)]
-
-    def of_known(name: str) -> list[Path]:
-        return [folder / "known" / name / f"{part_key(at)}.arrow" for at in range(len(known))]
-
-    def by_shard(**own: Sequence[Path]) -> dict[str, dict[str, Any]]:
-        """Arguments of the tasks of shards: a file of each for every name."""
-        return {
-            shard_key(shard): {"shard": shard} | {name: files[at] for name, files in own.items()}
-            for at, shard in enumerate(shards)
-        }
-
     num_documents = count_documents(ingest)
     num_known = sum(shard.docs for shard in known)
     num_band_bytes = (num_documents + num_known) * config.num_bands * BAND_ROW_BYTES
     num_band_parts = count_parts(num_band_bytes, part_bytes)
-    bands, ranked = of_shards("bands"), of_shards("ranked")
-    pairs = of_parts("pairs", num_band_parts)
-    sample = of_shards("sample")
+    bands, ranked, sample, placed = (
+        shard_files(folder, name, shards) for name in ("bands", "ranked", "sample", "documents")
+    )
+    known_bands, known_ranked, known_placed = (
+        part_files(folder / "known", name, len(known)) for name in ("bands", "ranked", "documents")
+    )
+    pairs, parted = (part_files(folder, name, num_band_parts) for name in ("pairs", "parted"))
     common = {**documents, **signing, "num_parts": num_band_parts, "num_documents": num_documents}
-    own = by_shard(bands=bands, ranked=ranked, sample=sample)
-    known_bands, known_ranked = of_known("bands"), of_known("ranked")
-    of_others = by_known(known, bands=known_bands, ranked=known_ranked)
+    own = each_shard(shards, bands=bands, ranked=ranked, sample=sample)
+    of_others = each_part(shard=known, bands=known_bands, ranked=known_ranked)
     signed = engine.map(
         STAGE,
         folder,
@@ -174,44 +163,32 @@ def _find(
     [curve] = engine.map("curve", folder, tasks_of("measure", measure_curve, common, {"curve": {}}))
     common = {"bands": known_bands + bands, "ranked": known_ranked + ranked}
     common |= {"containers_first": config.verify == "containment"}
-    by_part = {part_key(part): {"part": part, "out": out} for part, out in enumerate(pairs)}
-    paired = engine.map("pairs", folder, tasks_of("pair", pair_part, common, by_part))
+    own = each_part(part=range(num_band_parts), out=pairs)
+    paired = engine.map("pairs", folder, tasks_of("pair", pair_part, common, own))
 
     components = folder / "components.arrow"
     own = {"components": {"pairs": pairs, "out": components}}
     engine.map("components", folder, tasks_of("find", find_candidate_components, {}, own))
 
     num_parts = count_parts(sum(each["shingles"] for each in signed) * _SHINGLE_BYTES, part_bytes)
-    placed, parted = of_shards("documents"), of_parts("parted", num_band_parts)
     into = {"components": components, "num_parts": num_parts}
     common = {**documents, **into, "config": config}
-    by_part = {
-        part_key(part): {"pairs": source, "out": out}
-        for part, (source, out) in enumerate(zip(pairs, parted, strict=True))
-    }
-    known_placed = of_known("documents")
-    of_others = by_known(known, ranked=known_ranked, out=known_placed)
+    own = each_shard(shards, ranked=ranked, out=placed)
+    of_others = each_part(shard=known, ranked=known_ranked, out=known_placed)
     engine.map(
         "documents",
         folder,
-        tasks_of("place", place_documents, common, by_shard(ranked=ranked, out=placed))
+        tasks_of("place", place_documents, common, own)
         + tasks_of("place-known", place_known, into, of_others)
-        + tasks_of("part", place_pairs, into, by_part),
+        + tasks_of("part", place_pairs, into, each_part(pairs=pairs, out=parted)),
     )
 
-    drops, clusters = of_parts("drops", num_parts), of_parts("clusters", num_parts)
-    samples = of_parts("samples", num_parts)
+    drops, clusters, samples = (
+        part_files(folder, name, num_parts) for name in ("drops", "clusters", "samples")
+    )
     common = {"documents": known_placed + placed, "pairs": parted, "config": config}
-    by_part = {
-        part_key(part): {
-            "part": part,
-            "drops": drops[part],
-            "clusters": clusters[part],
-            "sample": samples[part],
-        }
-        for part in range(num_parts)
-    }
-    verified = engine.map("verify", folder, tasks_of("verify", verify_part, common, by_part))
+    own = each_part(part=range(num_parts), drops=drops, clusters=clusters, sample=samples)
+    verified = engine.map("verify", folder, tasks_of("verify", verify_part, common, own))
     return _Found(
         drops,
         clusters,

@@ -3,7 +3,6 @@ and `fuzzy`, one for each shard of an index."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,6 @@ from bessemer.curate.ledger import content_hashes
 from bessemer.engine.shuffle import gather, read_range, scatter, write_run
 
 BEFORE_ALL = -1  # as the place of a source: known documents are better than any of a run
-
-
-def by_known(known: Sequence[KnownShard], **files: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """Arguments of the tasks of known shards: a file of each for every name."""
-    return {
-        f"{place:05d}": {"shard": shard} | {name: paths[place] for name, paths in files.items()}
-        for place, shard in enumerate(known)
-    }
 
 
 def take_hashes(shard: KnownShard, num_parts: int, out: Path) -> dict[str, Any]:

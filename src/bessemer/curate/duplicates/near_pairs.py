@@ -22,6 +22,7 @@ from bessemer.curate.duplicates.distinct import distinct
 from bessemer.curate.duplicates.keepers import RANKED, order_best_first, read_scores, source_places
 from bessemer.curate.duplicates.near_curve import sample_texts
 from bessemer.curate.duplicates.near_signatures import bands_of, shingle_sets
+from bessemer.curate.groups import begins_group
 from bessemer.curate.ledger import content_hashes, read_survivors
 from bessemer.engine.shuffle import gather, look_up, scatter, write_part, write_run
 
@@ -84,7 +85,7 @@ def pair_part(
     doc_id, bucket = table["doc_id"].to_numpy(), table["hash"].to_numpy()
     order = np.lexsort((doc_id, bucket))
     doc_id, bucket = doc_id[order], bucket[order]
-    starts = np.flatnonzero(np.diff(bucket, prepend=~bucket[:1]) != 0)
+    starts = np.flatnonzero(begins_group(bucket))
     sizes = np.diff(starts, append=len(bucket))
     crowded = np.flatnonzero(np.repeat(sizes > MOST_PARTNERS, sizes))
     if len(crowded):

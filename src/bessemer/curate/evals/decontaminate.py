@@ -36,7 +36,7 @@ from bessemer.curate.ledger import (
     sum_shards,
     write_decisions,
 )
-from bessemer.curate.whole_corpus import shard_key, write_ledger
+from bessemer.curate.whole_corpus import each_shard, write_ledger
 from bessemer.engine.tasks import Engine, tasks_of
 
 STAGE = "decontaminate"
@@ -72,8 +72,8 @@ def decontaminate(
         "key": derive_key(seed, STAGE, "hosts"),
         "folder": folder,
     }
-    own = {shard_key(shard): {"shard": shard} for shard in shards}
-    results = engine.map(STAGE, folder, tasks_of("scan", scan_shard, common, own))
+    tasks = tasks_of("scan", scan_shard, common, each_shard(shards))
+    results = engine.map(STAGE, folder, tasks)
     hosts = sorted(
         (lot, doc_id, shard)
         for shard, result in zip(shards, results, strict=True)

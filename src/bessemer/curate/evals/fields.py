@@ -87,11 +87,6 @@ def make_items(
     return items
 
 
-def known_fields(part: Part) -> str:
-    """The names that are tried, for a message."""
-    return ", ".join(PART_FIELDS[part])
-
-
 def find_field(row: Mapping[str, Any], field: str) -> Any:
     """The value of a field, which may be nested ("question.stem"); None if it is not there."""
     if field in row:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bessemer.curate.evals.needles import Needles
+from bessemer.curate.groups import begins_group
 from bessemer.text.gram_scan import Found, find_grams
 
 Places = npt.NDArray[np.int64]
@@ -98,9 +99,7 @@ def _count_pairs(first: Places, second: Places) -> tuple[Places, Places, Places]
     """The different pairs, sorted, and how often each is there."""
     order = np.lexsort((second, first))
     first, second = first[order], second[order]
-    begins = np.ones(len(first), np.bool_)
-    begins[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-    at = np.flatnonzero(begins)
+    at = np.flatnonzero(begins_group(first, second))
     return first[at], second[at], np.diff(np.append(at, len(first)))
 
 
@@ -114,16 +113,14 @@ def _join(found: Found, shares: Shares, needles: Needles) -> Stretches:
     row, needle, document = row[kept], needle[kept], document[kept]
     order = np.lexsort((found.first_token[row], needle, document))
     row, needle, document = row[order], needle[order], document[order]
-    group = np.cumsum(np.r_[False, (document[1:] != document[:-1]) | (needle[1:] != needle[:-1])])
+    begins = begins_group(document, needle)
+    group = np.cumsum(begins)
     if not len(row):
         none = np.empty(0, np.int64)
         return Stretches(none, none, none, none)
     # The farthest end so far, within the group: groups ascend, and places are less than 2**32.
     reach = np.maximum.accumulate((group << 32) + found.end_token[row]) - (group << 32)
-    begins = np.ones(len(row), np.bool_)
-    begins[1:] = (group[1:] != group[:-1]) | (
-        found.first_token[row][1:] > reach[:-1] + needles.matching.ngram
-    )
+    begins[1:] |= found.first_token[row][1:] > reach[:-1] + needles.matching.ngram
     at = np.flatnonzero(begins)
     return Stretches(
         document[at],

@@ -24,9 +24,10 @@ from bessemer.core.layout import SPLITS
 from bessemer.core.schema import HELDOUT, SIDES, TRAIN
 from bessemer.core.storage import read_table
 from bessemer.curate.edited import read_edited
+from bessemer.curate.groups import begins_group
 from bessemer.curate.heldout.link_keys import cluster_keys, text_keys, version_keys
-from bessemer.curate.ledger import content_hashes, list_shards, read_survivors
-from bessemer.curate.whole_corpus import part_key, shard_key
+from bessemer.curate.ledger import content_hashes, list_shards
+from bessemer.curate.whole_corpus import Own, each_part, each_shard, part_files, shard_files
 from bessemer.engine.shuffle import count_parts, gather, scatter, write_part
 from bessemer.engine.tasks import Engine, tasks_of
 from bessemer.text.minhash import shingles
@@ -40,7 +41,6 @@ _SHOWN = 5  # of the documents of a leak
 _ROW_BYTES = 18  # a key, a doc_id, the kind, the side
 _BYTES_PER_FINGERPRINT = 24  # of text: where words are of one letter
 Ids = npt.NDArray[np.int64]
-_Own = dict[str, dict[str, Any]]
 
 
 def check_leaks(
@@ -62,37 +62,24 @@ def check_leaks(
     common["words_per_run"] = words_per_run
 
     def run(
-        title: str, function: Callable[..., dict[str, Any]], common: Mapping[str, Any], own: _Own
+        title: str, function: Callable[..., dict[str, Any]], common: Mapping[str, Any], own: Own
     ) -> list[dict[str, Any]]:
         return engine.map(title, scratch, tasks_of(title, function, common, own))
 
-    def each_shard(**outs: str) -> _Own:
-        keys = {shard_key(shard): shard for shard in shards}
-        return {
-            key: {"shard": shard} | {n: scratch / name / f"{key}.arrow" for n, name in outs.items()}
-            for key, shard in keys.items()
-        }
-
-    def each_part(num_parts: int, **outs: str) -> _Own:
-        return {
-            key: {"part": part} | {n: scratch / name / f"{key}.arrow" for n, name in outs.items()}
-            for part, key in enumerate(map(part_key, range(num_parts)))
-        }
-
     num_rows = sum(_most_facts(split / SPLITS / shard) for shard in shards)
     num_parts = count_parts(num_rows * _ROW_BYTES, part_bytes)
-    listing = each_shard(facts="check-facts", prints="check-prints")
+    facts, prints, runs = (
+        shard_files(scratch, name, shards) for name in ("check-facts", "check-prints", "check-runs")
+    )
+    suspects = part_files(scratch, "check-suspects", num_parts)
     told = {**common, "fuzzy": fuzzy, "num_parts": num_parts}
-    docs = run("check-list", list_facts, told, listing)
-    facts = [each["facts"] for each in listing.values()]
-    meeting = each_part(num_parts, suspects="check-suspects")
-    leaks = run("check-meet", meet, {"facts": facts}, meeting)
+    docs = run("check-list", list_facts, told, each_shard(shards, facts=facts, prints=prints))
+    parts = range(num_parts)
+    leaks = run("check-meet", meet, {"facts": facts}, each_part(part=parts, suspects=suspects))
     if words_per_run:
-        comparing = each_shard(prints="check-prints", runs="check-runs")
-        told = {**common, "suspects": [each["suspects"] for each in meeting.values()]}
-        run("check-runs", list_runs, told, comparing)
-        runs = [each["runs"] for each in comparing.values()]
-        leaks += run("check-compare", meet, {"facts": runs}, each_part(num_parts))
+        told = {**common, "suspects": suspects}
+        run("check-runs", list_runs, told, each_shard(shards, prints=prints, runs=runs))
+        leaks += run("check-compare", meet, {"facts": runs}, each_part(part=parts))
     _refuse(split, [leak for each in leaks for leak in each["leaks"]])
     compared = {side: sum(each[side] for each in docs) for side in SIDES}
     return {"docs": compared, "words_per_run": words_per_run, "leaks": dict.fromkeys(KINDS, 0)}
@@ -110,14 +97,14 @@ def list_facts(
     prints: Path,
 ) -> dict[str, Any]:
     """Part what is known of one shard's documents; fingerprints with their documents as well."""
-    doc_ids, is_heldout, texts, origins = _read_sides(ingest, ledgers, split, shard)
-    places = np.arange(len(doc_ids))
-    hashes = content_hashes(origins["content_hash"])
+    doc_ids, is_heldout, documents = _read_sides(ingest, ledgers, split, shard)
+    places, texts = np.arange(len(doc_ids)), documents["text"]
+    hashes = content_hashes(documents["content_hash"])
     found = {
         CONTENT: (places, hashes[:, 0] ^ hashes[:, 1]),
         TEXT: text_keys(texts),
         CLUSTER: cluster_keys(fuzzy, doc_ids),
-        VERSION: version_keys(ingest, doc_ids, origins["url"]),
+        VERSION: version_keys(ingest, doc_ids, documents["url"]),
     }
     if words_per_run:
         offsets, hashes = fingerprints(texts, words_per_run)
@@ -164,9 +151,9 @@ def list_runs(
         table = gather([prints], part)
         is_suspect = np.isin(table["key"].to_numpy(), gather([path], 0)["key"].to_numpy())
         suspected.append(table["doc_id"].to_numpy()[is_suspect])
-    doc_ids, is_heldout, texts, _ = _read_sides(ingest, ledgers, split, shard)
+    doc_ids, is_heldout, documents = _read_sides(ingest, ledgers, split, shard)
     places = np.flatnonzero(np.isin(doc_ids, np.concatenate(suspected)))
-    offsets, hashes = shingles(texts.take(places), words_per_run)
+    offsets, hashes = shingles(documents["text"].take(places), words_per_run)
     places = np.repeat(places, np.diff(offsets))
     table = _facts(PASSAGE, hashes, doc_ids[places], is_heldout[places])
     scatter(runs, table, table["key"].to_numpy(), len(suspects))
@@ -175,16 +162,14 @@ def list_runs(
 
 def _read_sides(
     ingest: Path, ledgers: Sequence[Path], split: Path, shard: str
-) -> tuple[Ids, npt.NDArray[np.bool_], pa.ChunkedArray, pa.Table]:
-    """Of the documents on either side: ids, whether held out, texts as they were left, and
-    `content_hash, url` as they were read."""
+) -> tuple[Ids, npt.NDArray[np.bool_], pa.Table]:
+    """Of the documents on either side: ids, whether held out, and what they are: `text` as it was
+    left, `content_hash` and `url` as they were read."""
     sides = read_table(split / SPLITS / shard, ["doc_id", "split"])
     doc_ids = sides["doc_id"].to_numpy()
-    edited = read_edited(ingest, ledgers, shard).documents
-    origins = read_survivors(ingest, ledgers, shard, ["doc_id", "content_hash", "url"])
-    is_there = np.isin(edited["doc_id"].to_numpy(), doc_ids)
-    is_heldout = pc.equal(sides["split"], HELDOUT).to_numpy()
-    return doc_ids, is_heldout, edited["text"].filter(is_there), origins.filter(is_there)
+    documents = read_edited(ingest, ledgers, shard, ["content_hash", "url"]).documents
+    documents = documents.filter(np.isin(documents["doc_id"].to_numpy(), doc_ids))
+    return doc_ids, pc.equal(sides["split"], HELDOUT).to_numpy(), documents
 
 
 def _facts(
@@ -193,8 +178,7 @@ def _facts(
     """Rows of one shard: for each key one document, the first, of either side."""
     order = np.lexsort((doc_ids, is_heldout, keys))
     keys, doc_ids, is_heldout = keys[order], doc_ids[order], is_heldout[order]
-    is_new = np.diff(keys, prepend=~keys[:1]) != 0
-    is_new |= np.diff(is_heldout.astype(np.int8), prepend=np.int8(-1)) != 0
+    is_new = begins_group(keys, is_heldout)
     return pa.table(
         {
             "key": keys[is_new],

@@ -22,9 +22,9 @@ import pyarrow as pa
 from bessemer.core.keyed import Key
 from bessemer.core.storage import readable, write_bytes
 from bessemer.curate.edited import read_edited
+from bessemer.curate.groups import begins_group
 from bessemer.curate.heldout.draw import DRAWN, SPARE, TRAINED, Bound, Sides, draws_of, sides_of
 from bessemer.curate.heldout.link_keys import Keys, cluster_keys, text_keys, version_keys
-from bessemer.curate.ledger import read_survivors
 from bessemer.engine.shuffle import gather, read_range, scatter, write_run
 from bessemer.text.runs import empty_filter, fill_filter, may_hold, run_hashes
 
@@ -55,13 +55,12 @@ def link_shard(
     runs: Path,
 ) -> dict[str, Any]:
     """Part the links of one shard by text, cluster and address; runs of what is drawn or spare."""
-    documents = read_edited(ingest, ledgers, shard).documents
-    doc_ids, sides = _sides(ingest, ledgers, shard, key, bound)
-    urls = read_survivors(ingest, ledgers, shard, ["doc_id", "url"])["url"]
+    documents = read_edited(ingest, ledgers, shard, ["content_hash", "url"]).documents
+    doc_ids, sides = _sides(documents, key, bound)
     found = {
         TEXT: text_keys(documents["text"]),
         CLUSTER: cluster_keys(fuzzy, doc_ids),
-        VERSION: version_keys(ingest, doc_ids, urls),
+        VERSION: version_keys(ingest, doc_ids, documents["url"]),
     }
     rows = pa.concat_tables(
         _links(rule, keys, doc_ids[places], sides[places]) for rule, (places, keys) in found.items()
@@ -98,8 +97,8 @@ def link_trained(
     runs: Path,
 ) -> dict[str, Any]:
     """Part the runs of one shard's trained documents that drawn ones or spares may have."""
-    documents = read_edited(ingest, ledgers, shard).documents
-    doc_ids, sides = _sides(ingest, ledgers, shard, key, bound)
+    documents = read_edited(ingest, ledgers, shard, ["content_hash"]).documents
+    doc_ids, sides = _sides(documents, key, bound)
     with readable(filter_path):
         bits = np.frombuffer(pa.memory_map(str(filter_path)).read_buffer(), np.uint64)
     rows = _runs(documents, doc_ids, sides, sides == TRAINED, words_per_run, bits)
@@ -120,7 +119,7 @@ def settle_part(
     order = np.lexsort((doc_ids, keys))
     keys, doc_ids, rules, sides = keys[order], doc_ids[order], rules[order], sides[order]
     sides[np.isin(doc_ids, np.array(sorted(moved), np.int64))] = DRAWN
-    starts = np.flatnonzero(np.diff(keys, prepend=~keys[:1]) != 0)
+    starts = np.flatnonzero(begins_group(keys))
     group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(keys)))
     nobody = np.iinfo(np.int64).max
     trained = _least(np.where(sides != DRAWN, doc_ids, nobody), starts)[group]
@@ -131,7 +130,7 @@ def settle_part(
     write_run(out, first_of_each(withheld))
     spare = np.flatnonzero(sides == SPARE)
     is_unfit = _least(np.where(sides == TRAINED, 0, 1), starts)[group[spare]] == 0
-    is_next = np.diff(group[spare], prepend=-1) == 0
+    is_next = ~begins_group(group[spare])
     pairs = np.stack([doc_ids[spare], np.roll(doc_ids[spare], 1)], axis=1)[is_next]
     return {
         "unfit": np.unique(doc_ids[spare][is_unfit]).tolist(),
@@ -150,16 +149,12 @@ def first_of_each(withheld: pa.Table) -> pa.Table:
     doc_ids = withheld["doc_id"].to_numpy()
     rules, others = withheld["rule"].to_numpy(), withheld["evidence_doc_id"].to_numpy()
     order = np.lexsort((others, rules, doc_ids))
-    is_first = np.diff(doc_ids[order], prepend=-1) != 0
-    return withheld.take(order[is_first])
+    return withheld.take(order[begins_group(doc_ids[order])])
 
 
-def _sides(
-    ingest: Path, ledgers: Sequence[Path], shard: str, key: Key, bound: Bound
-) -> tuple[Ids, Sides]:
-    table = read_survivors(ingest, ledgers, shard, ["doc_id", "content_hash"])
-    doc_ids = table["doc_id"].to_numpy()
-    return doc_ids, sides_of(doc_ids, draws_of(table["content_hash"], key), bound)
+def _sides(documents: pa.Table, key: Key, bound: Bound) -> tuple[Ids, Sides]:
+    doc_ids = documents["doc_id"].to_numpy()
+    return doc_ids, sides_of(doc_ids, draws_of(documents["content_hash"], key), bound)
 
 
 def _runs(
@@ -182,8 +177,7 @@ def _links(rule: int, keys: Keys, doc_ids: Ids, sides: Sides) -> pa.Table:
     """Rows of one shard: each document once for a key, and one alone of those trained on."""
     order = np.lexsort((doc_ids, sides, keys))
     keys, doc_ids, sides = keys[order], doc_ids[order], sides[order]
-    is_new = np.diff(keys, prepend=~keys[:1]) != 0
-    is_new |= (sides != TRAINED) & (np.diff(doc_ids, prepend=-1) != 0)
+    is_new = begins_group(keys) | ((sides != TRAINED) & begins_group(doc_ids))
     kept = np.flatnonzero(is_new)
     return pa.table(
         {

@@ -24,10 +24,8 @@ from typing import Any, NamedTuple
 
 from bessemer.config.data import HeldoutConfig, SplitConfig
 from bessemer.core.keyed import Key, derive_key
-from bessemer.core.layout import SHARD_RANGES
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import HELDOUT, SIDES, TRAIN
-from bessemer.core.storage import read_table
 from bessemer.curate.heldout.draw import Bound, bound_source, draw_shard
 from bessemer.curate.heldout.leaks import check_leaks
 from bessemer.curate.heldout.links import (
@@ -39,8 +37,8 @@ from bessemer.curate.heldout.links import (
 )
 from bessemer.curate.heldout.sides import STAGE, write_sides
 from bessemer.curate.heldout.spares import choose_spares
-from bessemer.curate.ledger import shard_name, sum_shards
-from bessemer.curate.whole_corpus import part_key, parts_folder, shard_key
+from bessemer.curate.ledger import sources_of_shards, sum_shards
+from bessemer.curate.whole_corpus import each_shard, part_key, parts_folder, shard_files
 from bessemer.engine.shuffle import count_parts
 from bessemer.engine.tasks import Engine, tasks_of
 
@@ -70,7 +68,7 @@ def split(
         fuzzy=fuzzy,
         key=derive_key(seed if config.salt is None else config.salt, STAGE),
         words_per_run=config.min_shared_words,
-        source_of=_sources_of_shards(ingest),
+        source_of=sources_of_shards(ingest),
         parts=parts_folder(folder, part_bytes),
         part_bytes=part_bytes,
         engine=engine,
@@ -116,17 +114,10 @@ class _Plan:
     part_bytes: int
     engine: Engine
 
-    def path(self, name: str, key: str) -> Path:
-        """Where a step called `name` writes what is of a shard or part."""
-        return self.parts / name / f"{key}.arrow"
-
     def paths(self, name: str, source: str | None = None) -> list[Path]:
-        """What it wrote of all shards, or of those of one source."""
-        return [
-            self.path(name, shard_key(shard))
-            for shard, of in self.source_of.items()
-            if source in (None, of)
-        ]
+        """What a step called `name` writes of all shards, or of those of one source."""
+        wanted = [shard for shard, of in self.source_of.items() if source in (None, of)]
+        return shard_files(self.parts, name, wanted)
 
     def map(
         self,
@@ -137,12 +128,10 @@ class _Plan:
         outs: Mapping[str, str] = MappingProxyType({}),
     ) -> list[dict[str, Any]]:
         """A task per shard; `outs` are arguments of it that say where it writes, and steps."""
-        own: dict[str, dict[str, Any]] = {}
-        for shard, source in self.source_of.items():
-            key = shard_key(shard)
-            own[key] = {"shard": shard} | {n: self.path(step, key) for n, step in outs.items()}
-            if bounds is not None:
-                own[key]["bound"] = bounds[source]
+        columns: dict[str, Sequence[Any]] = {n: self.paths(step) for n, step in outs.items()}
+        if bounds is not None:
+            columns["bound"] = [bounds[source] for source in self.source_of.values()]
+        own = each_shard(list(self.source_of), **columns)
         told = {"ingest": self.ingest, "ledgers": self.ledgers, "key": self.key, **common}
         return self.engine.map(title, self.parts, tasks_of(title, function, told, own))
 
@@ -216,7 +205,7 @@ def _settle(
     for kind, (paths, num) in enumerate(zip(links, num_parts, strict=True)):
         for part in range(num):
             key = f"{kind}-{part_key(part)}"
-            runs.append(plan.path(title, key))
+            runs.append(plan.parts / title / f"{key}.arrow")
             own[key] = {"links": paths, "part": part, "out": runs[-1]}
     tasks = tasks_of(title, settle_part, {"moved": moved}, own)
     found = plan.engine.map(title, plan.parts, tasks)
@@ -238,12 +227,6 @@ def _write(
     told = {"fuzzy": plan.fuzzy, "words_per_run": plan.words_per_run, "folder": folder}
     told |= {"withheld": withheld.runs, "moved": moved}
     return plan.map("write-anew" if moved else "write", write_sides, bounds, told)
-
-
-def _sources_of_shards(ingest: Path) -> dict[str, str]:
-    """shard -> the source it is of, in order."""
-    table = read_table(ingest / SHARD_RANGES, ["shard", "source"])
-    return {shard_name(row["shard"]): row["source"] for row in table.to_pylist()}
 
 
 def _by_source(counts: Iterable[Mapping[str, Sequence[int]]]) -> dict[str, dict[str, int]]:

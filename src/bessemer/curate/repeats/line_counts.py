@@ -21,6 +21,7 @@ from bessemer.config.lines import LinesConfig
 from bessemer.core.layout import SHARD_RANGES
 from bessemer.core.storage import read_table
 from bessemer.curate.edited import read_edited
+from bessemer.curate.groups import begins_group
 from bessemer.curate.ledger import shard_of
 from bessemer.curate.repeats.line_protection import protected_units
 from bessemer.engine.shuffle import gather, scatter, write_part, write_run
@@ -65,10 +66,10 @@ def scan_shard(
     unit = np.flatnonzero(is_compared)
     unit = unit[np.lexsort((units.lows[unit], units.highs[unit]))]  # in text order if equal
     document = np.repeat(np.arange(len(doc_ids)), num_units)
-    is_first = _differs(units.highs[unit]) | _differs(units.lows[unit])
+    is_first = begins_group(units.highs[unit], units.lows[unit])
     line = np.cumsum(is_first) - 1
     starts = np.flatnonzero(is_first)
-    num_docs = np.bincount(line[is_first | _differs(document[unit])], minlength=len(starts))
+    num_docs = np.bincount(line[is_first | begins_group(document[unit])], minlength=len(starts))
     first = unit[starts]
     rows = {
         "high": units.highs[first],
@@ -109,7 +110,7 @@ def count_part(
     high, low, doc_id, place = (
         table[name].to_numpy() for name in ("high", "low", "doc_id", "place")
     )
-    is_first = _differs(high) | _differs(low)
+    is_first = begins_group(high, low)
     line = np.cumsum(is_first) - 1
     starts = np.flatnonzero(is_first)
     num_copies_there = table["num_copies"].to_numpy()
@@ -122,7 +123,7 @@ def count_part(
     columns = (doc_id[returned], place[returned], keeper[line[returned]])
     write_run(out, pa.table(columns, names=("doc_id", "place", "keeper")))
     source = _source_of(ingest, doc_id, sources)
-    in_source = is_first | _differs(source)
+    in_source = is_first | begins_group(source)
     frequent = np.flatnonzero(is_repeat)
     first_id, first_place = doc_id[starts[frequent]], place[starts[frequent]]
     ranked = np.lexsort((first_place, first_id, -num_copies[frequent], -num_docs[frequent]))
@@ -145,13 +146,6 @@ def _sums(group: np.ndarray, values: np.ndarray, num_groups: int) -> np.ndarray:
     """The sum of the values of each group (int64)."""
     found = np.zeros(num_groups, np.int64)
     np.add.at(found, group, values)
-    return found
-
-
-def _differs(values: np.ndarray) -> np.ndarray:
-    """Whether each value is another than the one before; the first one is."""
-    found = np.ones(len(values), np.bool_)
-    found[1:] = values[1:] != values[:-1]
     return found
 
 

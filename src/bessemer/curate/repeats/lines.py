@@ -14,28 +14,33 @@ lines and each shard.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bessemer.config.data import SourceConfig
 from bessemer.config.lines import LinesConfig
 from bessemer.core.ids import format_doc_id
-from bessemer.core.layout import DOCUMENTS, SHARD_RANGES
+from bessemer.core.layout import DOCUMENTS
 from bessemer.core.manifest import StageResult
-from bessemer.core.storage import read_table
-from bessemer.curate.ledger import list_shards, shard_name, shard_ranges, sum_shards
+from bessemer.curate.ledger import list_shards, shard_ranges, sources_of_shards, sum_shards
 from bessemer.curate.repeats.line_counts import (
     NUM_SHOWN,
     count_part,
     scan_shard,
 )
 from bessemer.curate.repeats.line_ledger import decide_shard
-from bessemer.curate.whole_corpus import part_key, parts_folder, shard_key
+from bessemer.curate.whole_corpus import (
+    count_bytes,
+    each_part,
+    each_shard,
+    part_files,
+    parts_folder,
+    shard_files,
+)
 from bessemer.engine.shuffle import count_parts
 from bessemer.engine.tasks import Engine, Result, tasks_of
 from bessemer.text.line_units import find_units, spans_of_cuts
@@ -65,9 +70,8 @@ def lines(
     part_bytes: int = 2**27,
 ) -> StageResult:
     """Cut what is repeated in the documents of the sources `compared`; the others lose nothing."""
-    ranges = read_table(ingest / SHARD_RANGES, ["shard", "source"]).to_pylist()
-    source_of = {shard_name(row["shard"]): row["source"] for row in ranges}
     shards = list_shards(ingest / DOCUMENTS)
+    source_of = sources_of_shards(ingest)
     mine = {shard: source_of[shard] for shard in shards if source_of[shard] in compared}
     parts = parts_folder(folder, part_bytes)
     documents = {"ingest": ingest, "ledgers": tuple(ledgers)}
@@ -75,14 +79,14 @@ def lines(
     if mine:
         found = _find(documents, config, mine, compared, parts, engine, part_bytes)
     frequent = _most_frequent(found.counted)
-    own = {
-        shard_key(shard): {
-            "shard": shard,
-            "scanned": found.written.get(shard),
-            "shown": [(doc, place) for _, _, doc, place in frequent if first <= doc <= last],
-        }
-        for shard, (first, last) in zip(shards, shard_ranges(ingest), strict=True)
-    }
+    own = each_shard(
+        shards,
+        scanned=[found.written.get(shard) for shard in shards],
+        shown=[
+            [(doc, place) for _, _, doc, place in frequent if first <= doc <= last]
+            for first, last in shard_ranges(ingest)
+        ],
+    )
     told = {**documents, "folder": folder, "config": config, "repeated": found.repeated}
     decided = engine.map("ledger", parts, tasks_of("decide", decide_shard, told, own))
     texts = {(doc, place): text for each in decided for doc, place, text in each["shown"]}
@@ -130,41 +134,20 @@ def _find(
     spans_of_cuts(tiny, places, np.ones(1, np.bool_))
     ingest = documents["ingest"]
     # A row of a line takes about as much as the line does.
-    num_parts = count_parts(_count_bytes(ingest, shards), part_bytes)
+    num_parts = count_parts(count_bytes(ingest, shards), part_bytes)
 
-    def of_shards(name: str) -> dict[str, Path]:
-        return {shard: folder / name / f"{shard_key(shard)}.arrow" for shard in shards}
-
-    rows, sizes, copies = of_shards("rows"), of_shards("sizes"), of_shards("copies")
+    mine = list(shards)
+    rows, sizes, copies = (shard_files(folder, name, mine) for name in ("rows", "sizes", "copies"))
+    repeated = part_files(folder, "repeated", num_parts)
     common = {**documents, "config": config, "num_parts": num_parts}
-    own: dict[str, dict[str, Any]] = {
-        shard_key(shard): {
-            "shard": shard,
-            "out": rows[shard],
-            "sizes": sizes[shard],
-            "copies": copies[shard],
-        }
-        for shard in shards
-    }
+    own = each_shard(mine, out=rows, sizes=sizes, copies=copies)
     scanned = engine.map(STAGE, folder, tasks_of("scan", scan_shard, common, own))
 
-    repeated = [folder / "repeated" / f"{part_key(part)}.arrow" for part in range(num_parts)]
-    common = {
-        "ingest": ingest,
-        "sources": tuple(compared),
-        "config": config,
-        "rows": list(rows.values()),
-    }
-    own = {part_key(part): {"part": part, "out": out} for part, out in enumerate(repeated)}
+    common = {"ingest": ingest, "sources": tuple(compared), "config": config, "rows": rows}
+    own = each_part(part=range(num_parts), out=repeated)
     counted = engine.map("counts", folder, tasks_of("count", count_part, common, own))
-    written = {shard: (sizes[shard], copies[shard]) for shard in shards}
+    written = dict(zip(mine, zip(sizes, copies, strict=True), strict=True))
     return _Found(written, repeated, scanned, counted)
-
-
-def _count_bytes(ingest: Path, shards: Iterable[str]) -> int:
-    """Bytes of all documents of these shards."""
-    tables = (read_table(ingest / DOCUMENTS / shard, ["num_bytes"]) for shard in shards)
-    return sum(pc.sum(table["num_bytes"]).as_py() or 0 for table in tables)
 
 
 def _most_frequent(counted: Sequence[Result]) -> list[list[int]]:

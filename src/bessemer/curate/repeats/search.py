@@ -20,11 +20,12 @@ import pyarrow as pa
 
 from bessemer.core.storage import atomic_path
 from bessemer.curate.edited import read_edited
+from bessemer.curate.groups import begins_group
 from bessemer.engine.shuffle import gather, read_range, scatter, write_run
 from bessemer.text.buffers import Offsets, utf8_buffers
 from bessemer.text.repeats import find_repeats
+from bessemer.text.tokens import list_tokens
 from bessemer.text.window_keys import Symbols, cut_runs, window_runs
-from bessemer.text.words import word_spans
 
 KEY_ROW_BYTES = 8
 RUN_ROW_BYTES = 24  # beside its symbols
@@ -59,8 +60,7 @@ def sequences(unit: str, texts: pa.Array | pa.ChunkedArray) -> Sequences:
     """The texts as symbols of the unit."""
     if unit == "bytes":
         return Sequences(*utf8_buffers(texts), None, None)
-    offsets, starts, stops, hashes = word_spans(texts)
-    return Sequences(offsets, hashes, starts, stops)
+    return Sequences(*list_tokens(texts, with_signs=False))
 
 
 def part_keys(search: Search, shard: str, num_parts: int, out: Path) -> dict[str, Any]:
@@ -82,10 +82,9 @@ def find_repeated_keys(keys: Sequence[Path], part: int, out: Path) -> dict[str, 
     key = column.to_numpy()
     order = np.lexsort((shard, key))
     key, shard = key[order], shard[order]
-    is_known = _is_like_last(key)
+    is_known = ~begins_group(key)
     is_repeated = is_known | np.append(is_known[1:], False)[: len(key)]
-    is_told = is_known & _is_like_last(shard)
-    wanted = np.flatnonzero(is_repeated & ~is_told)
+    wanted = np.flatnonzero(is_repeated & begins_group(key, shard))
     wanted = wanted[np.argsort(shard[wanted], kind="stable")]
     write_run(out, pa.table({"doc_id": shard[wanted], "key": key[wanted]}))
     return {"places": int(is_repeated.sum())}
@@ -159,11 +158,6 @@ def _are_among(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     wanted = np.sort(wanted)
     found: np.ndarray = wanted[np.searchsorted(wanted, keys).clip(max=len(wanted) - 1)] == keys
     return found
-
-
-def _is_like_last(values: np.ndarray) -> np.ndarray:
-    """bool per value: whether it is equal to the one before it."""
-    return np.append(False, values[1:] == values[:-1])[: len(values)]
 
 
 def _binary(offsets: np.ndarray, data: np.ndarray) -> pa.Array:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from bessemer.curate.groups import begins_group
 from bessemer.curate.repeats.search import Sequences
 from bessemer.text.buffers import utf8_buffers
 from bessemer.text.word_borders import narrow_to_words
@@ -43,8 +44,8 @@ def unite(found: pa.Table) -> Covered:
     order = np.lexsort((first, doc_id))
     doc_id, first, end, evidence = doc_id[order], first[order], end[order], evidence[order]
     # All windows are of one length: a later stretch ends later.
-    is_new = np.ones(len(first), np.bool_)
-    is_new[1:] = (doc_id[1:] != doc_id[:-1]) | (first[1:] > end[:-1])
+    is_new = begins_group(doc_id)
+    is_new[1:] |= first[1:] > end[:-1]
     is_last = np.append(is_new[1:], True)[: len(first)]
     return Covered(doc_id[is_new], first[is_new], end[is_last], evidence[is_new])
 

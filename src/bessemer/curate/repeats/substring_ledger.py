@@ -15,7 +15,7 @@ import numpy as np
 
 from bessemer.config.data import SubstringsConfig
 from bessemer.core.schema import DROP, EDIT, NOTE
-from bessemer.curate.edited import read_edited
+from bessemer.curate.edited import EditedShard, read_edited
 from bessemer.curate.ledger import count_shard, decision, read_survivors, write_decisions
 from bessemer.curate.repeats.search import Search, sequences
 from bessemer.curate.repeats.spans import Span, cut, narrow, to_bytes, unite
@@ -37,11 +37,15 @@ def decide_shard(
     takes_part: bool,
 ) -> dict[str, Any]:
     """Write the ledger of one shard; returns what `count_shard` does, and counts by source."""
-    columns = ["doc_id", "source", "num_bytes"]
-    documents = read_survivors(search.ingest, search.ledgers, shard, columns)
     rows = []
-    if takes_part and len(documents):
-        rows = _decide(search, config, spans, keepers, shard)
+    if takes_part:
+        edited = read_edited(search.ingest, search.ledgers, shard)
+        documents = edited.documents.drop_columns("text")
+        if len(documents):
+            rows = _decide(search, config, spans, keepers, edited)
+    else:
+        columns = ["doc_id", "source", "num_bytes"]
+        documents = read_survivors(search.ingest, search.ledgers, shard, columns)
     write_decisions(folder, shard, rows)
     counted = Counter[str]()
     for row in rows:
@@ -57,9 +61,8 @@ def _decide(
     config: SubstringsConfig,
     spans: Sequence[Path],
     keepers: Sequence[Path],
-    shard: str,
+    edited: EditedShard,
 ) -> list[dict[str, Any]]:
-    edited = read_edited(search.ingest, search.ledgers, shard)
     doc_ids = edited.documents["doc_id"].to_numpy()
     covered = unite(read_range(spans, doc_ids[0], doc_ids[-1]))
     kept_for = set(read_range(keepers, doc_ids[0], doc_ids[-1])["doc_id"].to_pylist())

@@ -25,10 +25,9 @@ import numpy as np
 import pyarrow as pa
 
 from bessemer.config.data import SourceConfig, SubstringsConfig
-from bessemer.core.layout import DOCUMENTS, SHARD_RANGES
+from bessemer.core.layout import DOCUMENTS
 from bessemer.core.manifest import StageResult
-from bessemer.core.storage import read_table
-from bessemer.curate.ledger import list_shards, shard_name, sum_shards
+from bessemer.curate.ledger import list_shards, sources_of_shards, sum_shards
 from bessemer.curate.repeats.search import (
     KEY_ROW_BYTES,
     RUN_ROW_BYTES,
@@ -41,7 +40,14 @@ from bessemer.curate.repeats.search import (
 )
 from bessemer.curate.repeats.spans import narrow
 from bessemer.curate.repeats.substring_ledger import STAGE, decide_shard
-from bessemer.curate.whole_corpus import part_key, parts_folder, shard_key
+from bessemer.curate.whole_corpus import (
+    count_bytes,
+    each_part,
+    each_shard,
+    part_files,
+    parts_folder,
+    shard_files,
+)
 from bessemer.engine.shuffle import count_parts
 from bessemer.engine.tasks import Engine, tasks_of
 from bessemer.text.repeats import find_repeats
@@ -64,7 +70,8 @@ def substrings(
         ingest=ingest, ledgers=tuple(ledgers), unit=config.unit, length=config.min_length
     )
     wanted = {source.name for source in sources if source.kind in config.kinds}
-    shards = _shards_of(ingest, wanted) if config.enabled else []
+    shards = [shard for shard, source in sources_of_shards(ingest).items() if source in wanted]
+    shards = shards if config.enabled else []
     spans: list[Path] = []
     keepers: list[Path] = []
     if shards:
@@ -77,21 +84,13 @@ def substrings(
         "folder": folder,
     }
     taking = set(shards)
-    own = {
-        shard_key(shard): {"shard": shard, "takes_part": shard in taking}
-        for shard in list_shards(ingest / DOCUMENTS)
-    }
+    everyone = list_shards(ingest / DOCUMENTS)
+    own = each_shard(everyone, takes_part=[shard in taking for shard in everyone])
     results = engine.map("ledger", folder, tasks_of("decide", decide_shard, common, own))
     return StageResult(
         conservation=sum_shards([source.name for source in sources], results),
         summary={"sources": _sum_up(results)},
     )
-
-
-def _shards_of(ingest: Path, sources: set[str]) -> list[str]:
-    """The shards that hold documents of these sources, in order."""
-    table = read_table(ingest / SHARD_RANGES, ["shard", "source"])
-    return [shard_name(row["shard"]) for row in table.to_pylist() if row["source"] in sources]
 
 
 def _find(
@@ -101,45 +100,28 @@ def _find(
     _compile(search)
     parts = parts_folder(folder, part_bytes)
 
-    def of_shards(name: str) -> list[Path]:
-        return [parts / name / f"{shard_key(shard)}.arrow" for shard in shards]
-
-    def of_parts(name: str, num_parts: int) -> list[Path]:
-        return [parts / name / f"{part_key(part)}.arrow" for part in range(num_parts)]
-
-    num_symbols = sum(
-        read_table(search.ingest / DOCUMENTS / shard, ["num_bytes"])["num_bytes"].to_numpy().sum()
-        for shard in shards
-    ) // (1 if search.unit == "bytes" else _BYTES_PER_WORD)
+    bytes_per_symbol = 1 if search.unit == "bytes" else _BYTES_PER_WORD
+    num_symbols = count_bytes(search.ingest, shards) // bytes_per_symbol
     num_keys = 4 * num_symbols // search.length  # of random symbols
     num_parts = count_parts(num_keys * KEY_ROW_BYTES, part_bytes)
-    keys, repeated = of_shards("keys"), of_parts("repeated", num_parts)
+    keys, runs = (shard_files(parts, name, shards) for name in ("keys", "windows"))
+    repeated = part_files(parts, "repeated", num_parts)
     common: dict[str, Any] = {"search": search, "num_parts": num_parts}
-    own: dict[str, dict[str, Any]] = {
-        shard_key(shard): {"shard": shard, "out": out}
-        for shard, out in zip(shards, keys, strict=True)
-    }
+    own = each_shard(shards, out=keys)
     engine.map(STAGE, parts, tasks_of("keys", part_keys, common, own))
-    own = {part_key(part): {"part": part, "out": out} for part, out in enumerate(repeated)}
+    own = each_part(part=range(num_parts), out=repeated)
     told = engine.map(
         "repeated", parts, tasks_of("repeated", find_repeated_keys, {"keys": keys}, own)
     )
 
     run_bytes = 2 * search.length * search.symbol_bytes + RUN_ROW_BYTES  # at most, in the main
     num_parts = count_parts(sum(each["places"] for each in told) * run_bytes, part_bytes)
-    runs = of_shards("windows")
     common = {"search": search, "repeated": repeated, "num_parts": num_parts}
-    own = {
-        shard_key(shard): {"shard": shard, "position": position, "out": out}
-        for position, (shard, out) in enumerate(zip(shards, runs, strict=True))
-    }
+    own = each_shard(shards, position=range(len(shards)), out=runs)
     engine.map("windows", parts, tasks_of("windows", part_windows, common, own))
-    spans, keepers = of_parts("spans", num_parts), of_parts("keepers", num_parts)
+    spans, keepers = (part_files(parts, name, num_parts) for name in ("spans", "keepers"))
     common = {"search": search, "runs": runs, "part_bytes": part_bytes}
-    own = {
-        part_key(part): {"part": part, "spans": spans[part], "keepers": keepers[part]}
-        for part in range(num_parts)
-    }
+    own = each_part(part=range(num_parts), spans=spans, keepers=keepers)
     engine.map("match", parts, tasks_of("match", match_windows, common, own))
     return spans, keepers
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from bessemer.config.decontaminate import EvalConfig
-from bessemer.curate.alarms import warn_of_canaries
+from bessemer.curate.evals.alarms import warn_of_canaries
 from bessemer.curate.evals.canaries import measure_canaries
 from bessemer.curate.evals.disguises import (
     ANSWER,
