@@ -23,6 +23,20 @@ PEER_PYTHON = ROOT / "benchmarks" / ".venv" / "bin" / "python"
 LITGPT_PYTHON = ROOT / "benchmarks" / ".venv-litgpt" / "bin" / "python"
 DEDUP_PYTHON = ROOT / "benchmarks" / ".venv-dedup" / "bin" / "python"
 
+# The rest of a run file that is run no farther than curation.
+UNTRAINED = """
+[model]
+num_layers = 2
+hidden_dim = 64
+num_heads = 2
+num_kv_heads = 2
+ffn_dim = 128
+[train]
+seq_len = 128
+global_batch_tokens = 1024
+total_tokens = 100000
+"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from benchmarks.common import UNTRAINED
 from benchmarks.peak import peak_bytes
 from bessemer.config.data import FuzzyConfig
 from bessemer.core.layout import DECISIONS, DOCUMENTS
@@ -26,7 +27,8 @@ from bessemer.curate.ledger import list_shards
 from bessemer.line.api import run
 from bessemer.line.workspace import Workspace
 
-RUN_FILE = """
+RUN_FILE = (
+    """
 [run]
 name = "dedup"
 root = "run"
@@ -44,19 +46,11 @@ navigation = []
 gutenberg_frame = []
 [curate.fuzzy]
 {setting}
-[model]
-num_layers = 2
-hidden_dim = 64
-num_heads = 2
-num_kv_heads = 2
-ffn_dim = 128
-[train]
-seq_len = 128
-global_batch_tokens = 1024
-total_tokens = 100000
 [cluster.engine]
 workers = {workers}
 """
+    + UNTRAINED
+)
 # The line from its beginning to each of these, in turn; what was done is not done again.
 STEPS = {"exact": ("ingest", "mask", "exact"), "fuzzy": ("ingest", "mask", "exact", "fuzzy")}
 

@@ -14,12 +14,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.common import UNTRAINED
 from bessemer.core.layout import DECISIONS
 from bessemer.core.storage import read_table
 from bessemer.line.api import run
 from bessemer.line.workspace import Workspace
 
-RUN_FILE = """
+RUN_FILE = (
+    """
 [run]
 name = "filters"
 root = "run"
@@ -30,19 +32,11 @@ path = {path}
 presets = {presets}
 [curate]
 {measure}
-[model]
-num_layers = 2
-hidden_dim = 64
-num_heads = 2
-num_kv_heads = 2
-ffn_dim = 128
-[train]
-seq_len = 128
-global_batch_tokens = 1024
-total_tokens = 100000
 [cluster.engine]
 workers = {workers}
 """
+    + UNTRAINED
+)
 
 
 def main() -> None:

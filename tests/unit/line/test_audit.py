@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import prose
+from tests.unit.line.run_files import TRAINING
 
 from bessemer.core.errors import DataError
 from bessemer.core.events import Silent
@@ -34,9 +35,7 @@ def write_run(folder: Path) -> Path:
         '[[source]]\nname = "web"\nkind = "web"\npath = "pages.jsonl"\npresets = ["none"]\n'
         "[curate]\nmeasure = []\nmax_cluster_docs = 50\n"
         '[curate.fuzzy]\nsetting = "high-recall"\nmin_similarity = 0.75\n'
-        '[model]\nsize = "12m"\n'
-        "[train]\nseq_len = 64\nglobal_batch_tokens = 640\ntotal_tokens = 6400\n"
-        '[cluster.engine]\nrunner = "inline"\n'
+        '[cluster.engine]\nrunner = "inline"\n' + TRAINING
     )
     return path
 

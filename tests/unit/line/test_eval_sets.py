@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.unit.line.run_files import PAGES
 
 from bessemer.core.errors import ConfigError
 from bessemer.line.check import load_config
@@ -13,24 +14,6 @@ from bessemer.line.stages import STAGES
 from bessemer.line.workspace import plan_workspace
 
 [STAGE] = (stage for stage in STAGES if stage.name == "decontaminate")
-RUN = """
-[run]
-name = "r"
-root = "r"
-
-[[source]]
-name = "web"
-kind = "web"
-path = "x.jsonl"
-
-[model]
-size = "12m"
-
-[train]
-seq_len = 64
-global_batch_tokens = 640
-total_tokens = 6400
-"""
 EVAL = """
 [[decontaminate.eval]]
 name = "forge"
@@ -45,7 +28,7 @@ def write_run(folder: Path, text: str, **files: object) -> Path:
     for name, row in files.items():
         (folder / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
     run_file = folder / "run.toml"
-    run_file.write_text(RUN + text)
+    run_file.write_text(PAGES + text)
     return run_file
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import prose
 from tests.ledgers import read_decisions
+from tests.unit.line.run_files import TRAINING
 
 from bessemer.core.errors import ConfigError, DataError, IntegrityError
 from bessemer.core.events import Silent
@@ -24,10 +25,8 @@ RUN = (
     '[run]\nname = "{name}"\nroot = "{name}"\n'
     '[[source]]\nname = "web"\nkind = "web"\npath = "{files}"\npresets = ["none"]\n'
     "[curate]\nmeasure = []\n{more}"
-    '[model]\nsize = "12m"\n'
-    "[train]\nseq_len = 64\nglobal_batch_tokens = 640\ntotal_tokens = 6400\n"
     '[cluster.engine]\nrunner = "inline"\n'
-)
+) + TRAINING
 
 
 def edited(text: str, seed: int, share: float) -> str:

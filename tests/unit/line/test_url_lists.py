@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.unit.line.run_files import PAGES
 
 from bessemer.core.errors import ConfigError
 from bessemer.line.check import load_config
@@ -12,26 +13,7 @@ from bessemer.line.stages import STAGES
 from bessemer.line.workspace import plan_workspace
 
 [SIGNALS] = (stage for stage in STAGES if stage.name == "signals")
-RUN = """
-[run]
-name = "r"
-root = "r"
-
-[[source]]
-name = "web"
-kind = "web"
-path = "x.jsonl"
-
-[model]
-size = "12m"
-
-[train]
-seq_len = 64
-global_batch_tokens = 640
-total_tokens = 6400
-
-[curate.urls]
-"""
+RUN = f"{PAGES}\n[curate.urls]\n"
 
 
 def write_run(folder: Path, urls: str, **lists: str) -> Path:
