@@ -159,17 +159,21 @@ def test_a_page_that_needs_more_memory_than_it_may_is_given_up() -> None:
 
 
 @contextmanager
-def killer(times: int, number: int) -> Iterator[list[int]]:
+def killer(extractor: Extractor, times: int, number: int) -> Iterator[list[int]]:
     """Kill the first `times` children that begin to work on a page; those that were killed."""
     killed: list[int] = []
     done = threading.Event()
 
     def kill() -> None:
         while len(killed) < times and not done.wait(0.01):
-            for child in set(children()) - set(killed):
-                if seconds_of(child) > 1:  # within the page: the start takes less
-                    os.kill(child, number)
-                    killed.append(child)
+            child = extractor._child  # there is one from when it has started until it has died
+            if child is None or (process := child._process.pid) in killed:
+                continue
+            begun = seconds_of(process)
+            while not done.wait(0.01) and seconds_of(process) < begun + 0.1:
+                pass
+            os.kill(process, number)
+            killed.append(process)
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -183,7 +187,7 @@ def killer(times: int, number: int) -> Iterator[list[int]]:
 def test_a_child_killed_from_outside_is_forgiven_once() -> None:
     row = page(b"<html><body><p>The text.</p>" + NEST * 9_000)  # some 2 s
     with Extractor("web", CurateConfig(max_extract_cpu_s=60)) as extractor:
-        with killer(1, signal.SIGKILL) as killed:
+        with killer(extractor, 1, signal.SIGKILL) as killed:
             assert extractor.extract(row).text.startswith("The text.")
         assert len(killed) == 1
 
@@ -191,7 +195,7 @@ def test_a_child_killed_from_outside_is_forgiven_once() -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV], ids=["kill", "segfault"])
 def test_a_page_on_which_the_child_dies_twice_is_given_up(number: int) -> None:
     with Extractor("web", CurateConfig(max_extract_cpu_s=60)) as extractor:
-        with killer(2, number), pytest.raises(UndecodableError) as raised:
+        with killer(extractor, 2, number), pytest.raises(UndecodableError) as raised:
             extractor.extract(page(HANGS))
         name = signal.Signals(number).name
         bound = "; its memory is bounded by curate.max_extract_memory_bytes (1073741824)"
