@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from benchmarks.common import arguments, finish, show, spread
-from bessemer.config.data import MixConfig
 from bessemer.config.timetable import make_timetable
+from bessemer.config.tokens import MixConfig
 from bessemer.config.train import TrainConfig
 from bessemer.core.layout import SHARDS
 from bessemer.core.schema import TRAIN

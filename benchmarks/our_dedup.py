@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from benchmarks.common import UNTRAINED
 from benchmarks.peak import peak_bytes
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.duplicates import FuzzyConfig
 from bessemer.core.layout import DECISIONS, DOCUMENTS
 from bessemer.core.storage import read_table
 from bessemer.curate.duplicates.near_signatures import bands_of, shingle_sets

@@ -11,7 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.readers import read_rows
 

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from bessemer.config.cluster import ClusterConfig
-from bessemer.config.data import MixConfig
 from bessemer.config.model import ModelConfig
+from bessemer.config.tokens import MixConfig
 from bessemer.config.train import TrainConfig
 from bessemer.core.layout import SHARDS, TOKENIZER
 from bessemer.core.schema import HELDOUT, TRAIN

@@ -22,7 +22,7 @@ import pyarrow as pa
 import zstandard
 
 from benchmarks.common import arguments, finish, show, spread
-from bessemer.config.data import PiiConfig
+from bessemer.config.curate import PiiConfig
 from bessemer.curate.pii import find_pii
 
 KINDS = PiiConfig().web

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from inspect import getsource
 from typing import Any
 
-from bessemer.config.data import CurateConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.curate.dialects import DIALECTS, LINE_CUTS, ORIGINS, Bounds
 from bessemer.curate.families import FAMILIES
 from bessemer.curate.presets import PRESETS

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from bessemer.config.data import CurateConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.curate.bounds import preset_names
 from bessemer.curate.dialects import DIALECTS, LINE_CUTS, ORIGINS
 from bessemer.curate.families import FAMILIES

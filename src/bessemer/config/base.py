@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from bessemer.config.kinds import Kind
 from bessemer.core.units import parse_bytes, parse_tokens
 
 
@@ -27,3 +28,4 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 # TOML has arrays only; strict mode would refuse to make a tuple of one.
 Strings = Annotated[tuple[str, ...], Field(strict=False)]
+Kinds = Annotated[tuple[Kind, ...], Field(strict=False)]

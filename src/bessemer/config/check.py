@@ -14,16 +14,13 @@ from typing import Any
 from bessemer.config.axes import Axes, axes_of_launch
 from bessemer.config.check_layout import LAYOUT_CHECKS, uneven_batches
 from bessemer.config.cluster import ClusterConfig
-from bessemer.config.data import (
-    CurateConfig,
-    MixConfig,
-    SourceConfig,
-    SplitConfig,
-    TokenizerConfig,
-)
+from bessemer.config.curate import CurateConfig
 from bessemer.config.export import ExportConfig
 from bessemer.config.hugging_face import obstacles
 from bessemer.config.model import ExpertsConfig, ModelConfig
+from bessemer.config.sources import SourceConfig
+from bessemer.config.split import SplitConfig
+from bessemer.config.tokens import MixConfig, TokenizerConfig
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import ConfigError, Fault
 

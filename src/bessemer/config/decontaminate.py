@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from bessemer.config.base import Name, Section
-from bessemer.config.data import Paths
+from bessemer.config.sources import Paths
 
 Part = Literal["question", "choices", "answer", "passage"]
 PARTS: tuple[Part, ...] = ("question", "choices", "answer", "passage")

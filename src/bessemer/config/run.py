@@ -8,16 +8,13 @@ from pydantic import AfterValidator, Field
 
 from bessemer.config.base import Name, Section
 from bessemer.config.cluster import ClusterConfig
-from bessemer.config.data import (
-    CurateConfig,
-    MixConfig,
-    SourceConfig,
-    SplitConfig,
-    TokenizerConfig,
-)
+from bessemer.config.curate import CurateConfig
 from bessemer.config.decontaminate import DecontaminateConfig
 from bessemer.config.export import ExportConfig
 from bessemer.config.model import ModelConfig
+from bessemer.config.sources import SourceConfig
+from bessemer.config.split import SplitConfig
+from bessemer.config.tokens import MixConfig, TokenizerConfig
 from bessemer.config.train import DiagnoseConfig, ReportConfig, TrainConfig
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.dialects import DIALECTS, Bounds
 from bessemer.curate.presets import PRESETS
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bessemer.config.data import CurateConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.config.kinds import Kind
 from bessemer.curate.decode import UndecodableError, decode
 from bessemer.curate.edits import Edit

@@ -17,7 +17,7 @@ from multiprocessing.connection import Pipe
 from types import TracebackType
 from typing import IO
 
-from bessemer.config.data import CurateConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.config.kinds import Kind
 from bessemer.core.errors import MachineError
 from bessemer.curate.decode import UndecodableError

@@ -16,7 +16,7 @@ import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bessemer.config.data import CurateConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.curate.decode import UndecodableError
 from bessemer.curate.extract import Extract, Options, extract
 from bessemer.curate.rows import RawRow

@@ -13,7 +13,8 @@ from typing import NamedTuple, get_args
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.data import CurateConfig, Family, SourceConfig
+from bessemer.config.curate import CurateConfig, Family
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.bounds import rules_for
 from bessemer.curate.instruments import Instruments
 from bessemer.curate.language import LANGUAGE_SIGNALS, detect_languages

@@ -18,7 +18,8 @@ from typing import Any
 import pyarrow as pa
 import xxhash
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import DataError
 from bessemer.core.ids import MAX_ROW, pack_doc_id
 from bessemer.core.layout import FILES, SHARD_RANGES

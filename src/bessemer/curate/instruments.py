@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bessemer.config.data import CurateConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.core.errors import IntegrityError
 from bessemer.core.fingerprint import digest_file
 from bessemer.curate.language import LanguageModel, load_language_model, shipped_model

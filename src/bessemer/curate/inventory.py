@@ -17,8 +17,8 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
-from bessemer.config.data import SourceConfig, misplaced_stars
 from bessemer.config.kinds import Kind
+from bessemer.config.sources import SourceConfig, misplaced_stars
 from bessemer.core.errors import BessemerError, ConfigError, DataError, Fault, MachineError
 from bessemer.core.fingerprint import digest_bytes, digest_file
 from bessemer.core.storage import read_json, write_json

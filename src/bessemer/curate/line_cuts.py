@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.layout import DOCUMENTS
 from bessemer.core.schema import DECISION, EDIT
 from bessemer.core.storage import concat_tables, read_batches

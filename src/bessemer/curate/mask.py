@@ -14,7 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bessemer.config.data import PiiConfig, PiiKind, SourceConfig
+from bessemer.config.curate import PiiConfig, PiiKind
+from bessemer.config.sources import SourceConfig
 from bessemer.core.layout import DOCUMENTS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import DROP, EDIT

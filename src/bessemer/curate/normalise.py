@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from bessemer.config.data import NormaliseConfig
+from bessemer.config.curate import NormaliseConfig
 from bessemer.config.kinds import Kind
 from bessemer.curate.edits import Edit, Place, change
 from bessemer.curate.frames import cut_gutenberg_frame

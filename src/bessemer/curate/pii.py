@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 
-from bessemer.config.data import PiiKind
+from bessemer.config.curate import PiiKind
 from bessemer.curate.personal_data import (
     find_cards,
     find_emails,

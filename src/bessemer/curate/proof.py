@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.data import Family
+from bessemer.config.curate import Family
 from bessemer.curate.bounds import Rule
 from bessemer.curate.canaries import canaries
 from bessemer.curate.families import Batch, family_of, measure

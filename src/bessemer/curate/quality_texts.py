@@ -18,7 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.events import Display
 from bessemer.core.keyed import Key
 from bessemer.core.units import format_count

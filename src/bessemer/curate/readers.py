@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.formats.by_name import format_of
 from bessemer.curate.formats.delimited import read_csv, read_tsv
 from bessemer.curate.formats.epub import read_epub

@@ -21,7 +21,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import ConfigError, Fault, IntegrityError
 from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.curate.bounds import Rule

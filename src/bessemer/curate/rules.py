@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.layout import DECISIONS, DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import DECISION, DROP

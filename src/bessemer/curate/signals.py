@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.data import CurateConfig, Family
+from bessemer.config.curate import CurateConfig, Family
 from bessemer.config.load import hint
 from bessemer.core.events import Display
 from bessemer.core.layout import DOCUMENTS, SIGNALS

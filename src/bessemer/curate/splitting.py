@@ -12,7 +12,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.formats.by_name import format_of
 from bessemer.curate.formats.jsonl import count_jsonl, cut_jsonl
 from bessemer.curate.formats.parquet import cut_parquet

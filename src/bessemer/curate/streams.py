@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from bessemer.config.data import CurateConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.curate.formats.by_name import COMPRESSION
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.parts import Range

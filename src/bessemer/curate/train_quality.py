@@ -15,8 +15,8 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from bessemer.config.data import Format, SourceConfig, misplaced_stars
 from bessemer.config.kinds import Kind
+from bessemer.config.sources import Format, SourceConfig, misplaced_stars
 from bessemer.core.errors import ConfigError, DataError, Fault, MachineError
 from bessemer.core.events import Display
 from bessemer.core.fingerprint import fingerprint

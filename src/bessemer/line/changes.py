@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bessemer.config.data import CurateConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.config.load import hint
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, Fault

@@ -10,9 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bessemer.config.data import CurateConfig, RuleConfig, SourceConfig, TokenizerConfig
+from bessemer.config.curate import CurateConfig, RuleConfig
 from bessemer.config.load import hint, parse_sections, read_toml
 from bessemer.config.run import RunConfig
+from bessemer.config.sources import SourceConfig
+from bessemer.config.tokens import TokenizerConfig
 from bessemer.core.errors import ConfigError, DataError, Fault
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import TOKENIZER

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bessemer.config.data import CurateConfig, KnownConfig, UrlsConfig
+from bessemer.config.curate import CurateConfig, UrlsConfig
+from bessemer.config.duplicates import KnownConfig
 from bessemer.config.load import hint
 from bessemer.core.errors import DataError, Fault
 from bessemer.core.fingerprint import digest_file

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.duplicates import FuzzyConfig
 from bessemer.curate.duplicates.near_curve import collision_curve
 from bessemer.line.terminal import make_table
 

@@ -17,29 +17,30 @@ from bessemer.curate.alarms import warn_of_rules
 from bessemer.curate.duplicates.alarms import warn_of_clusters, warn_of_losses
 from bessemer.curate.evals.alarms import warn_of_canaries
 from bessemer.curate.heldout.alarms import warn_of_split
-from bessemer.line.work import (
-    LEDGERS,
-    Work,
-    run_baselines,
+from bessemer.line.curate_work import (
     run_decontaminate,
-    run_diagnose,
-    run_encode,
     run_exact,
-    run_export,
     run_fuzzy,
     run_ingest,
     run_lines,
     run_mask,
-    run_mix,
-    run_pack,
-    run_report,
     run_rules,
     run_signals,
     run_split,
     run_substrings,
+)
+from bessemer.line.train_work import (
+    run_baselines,
+    run_diagnose,
+    run_encode,
+    run_export,
+    run_mix,
+    run_pack,
+    run_report,
     run_tokenizer,
     run_train,
 )
+from bessemer.line.work import LEDGERS, Work
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

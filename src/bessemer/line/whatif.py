@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import ConfigError, Fault, IntegrityError
 from bessemer.core.hardware import num_usable_cores
 from bessemer.core.ids import format_doc_id

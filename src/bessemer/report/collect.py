@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bessemer.config.data import CurateConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.timetable import make_timetable
 from bessemer.config.train import TrainConfig

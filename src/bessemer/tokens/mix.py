@@ -16,8 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bessemer.config.data import MixConfig
 from bessemer.config.timetable import PhaseSamples, make_timetable, mixed_tokens
+from bessemer.config.tokens import MixConfig
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import DataError
 from bessemer.core.layout import PHASES, PLAN, TURNS

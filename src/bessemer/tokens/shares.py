@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
-from bessemer.config.data import MixConfig
+from bessemer.config.tokens import MixConfig
 from bessemer.core.errors import DataError
 from bessemer.tokens.corpus import WHERE_IT_WENT
 

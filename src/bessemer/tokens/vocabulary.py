@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bessemer.config.data import MixConfig, TokenizerConfig
+from bessemer.config.tokens import MixConfig, TokenizerConfig
 from bessemer.core.keyed import derive_key
 from bessemer.core.layout import TOKENIZER
 from bessemer.core.manifest import StageResult

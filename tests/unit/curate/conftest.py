@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from tests.ledgers import read_decisions, write_by_shard
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.manifest import Conservation
 from bessemer.core.storage import read_table
 from bessemer.curate.ingest import ingest

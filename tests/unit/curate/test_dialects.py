@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.layout import DECISIONS, DOCUMENTS
 from bessemer.core.storage import read_table
 from bessemer.curate.bounds import Rule, preset_names, rules_for

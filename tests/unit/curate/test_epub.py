@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.decode import UndecodableError
 from bessemer.curate.extractor import Extractor
 from bessemer.curate.inventory import take_inventory

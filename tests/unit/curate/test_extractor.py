@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import MachineError
 from bessemer.core.storage import read_table
 from bessemer.curate import extractor as module
@@ -232,7 +233,7 @@ def test_the_child_ends_when_the_block_is_left_by_an_error() -> None:
 
 PARENT = """
 import sys
-from bessemer.config.data import CurateConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.curate.extractor import Extractor
 from bessemer.curate.rows import RawRow
 page = lambda content: RawRow(content=content, raw_bytes=1, is_html=True)

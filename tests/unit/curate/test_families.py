@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.families import (
     FAMILIES,
     LANGUAGE,

@@ -9,8 +9,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.config.kinds import Kind
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import MachineError
 from bessemer.curate.formats.by_name import files_of_folder
 from bessemer.curate.inventory import matches_nothing, take_inventory

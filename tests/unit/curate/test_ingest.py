@@ -13,7 +13,8 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import DataError
 from bessemer.core.manifest import Conservation
 from bessemer.core.storage import read_table

@@ -12,7 +12,8 @@ from typing import Any
 import fsspec
 import pytest
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import ConfigError, DataError, IntegrityError, MachineError
 from bessemer.core.fingerprint import digest_bytes
 from bessemer.curate.inventory import SourceFile, Stamp, matches_nothing, take_inventory

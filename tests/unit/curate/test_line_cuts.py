@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.schema import DECISION
 from bessemer.curate.line_cuts import cut_lines, line_cutter
 from bessemer.text.datatrove.cuts import c4_cuts

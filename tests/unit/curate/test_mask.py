@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.ledgers import read_decisions
 
-from bessemer.config.data import PiiConfig, SourceConfig
+from bessemer.config.curate import PiiConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.manifest import StageResult
 from bessemer.core.storage import read_table
 from bessemer.curate.ledger import list_shards, read_survivors

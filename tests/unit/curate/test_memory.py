@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.inventory import take_inventory
 from bessemer.curate.readers import read_rows
 

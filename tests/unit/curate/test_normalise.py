@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.config.data import NormaliseConfig
+from bessemer.config.curate import NormaliseConfig
 from bessemer.curate.edits import MAX_SPANS, Edit
 from bessemer.curate.licence_header import cut_licence_header
 from bessemer.curate.navigation import cut_navigation

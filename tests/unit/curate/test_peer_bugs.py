@@ -17,7 +17,9 @@ import pytest
 from pydantic import ValidationError
 from tests.ledgers import read_decisions
 
-from bessemer.config.data import CurateConfig, FuzzyConfig, PiiConfig, SourceConfig
+from bessemer.config.curate import CurateConfig, PiiConfig
+from bessemer.config.duplicates import FuzzyConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.storage import read_table
 from bessemer.curate.dialects import DIALECTS, LINE_CUTS
 from bessemer.curate.duplicates.fuzzy import fuzzy

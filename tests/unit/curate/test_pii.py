@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.config.data import PiiConfig, PiiKind
+from bessemer.config.curate import PiiConfig, PiiKind
 from bessemer.curate.pii import FINDERS, PLACEHOLDERS, Found, find_pii
 
 ALL: tuple[PiiKind, ...] = PiiConfig().web

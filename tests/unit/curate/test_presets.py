@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bessemer.config.data import CurateConfig, RuleConfig, SourceConfig
+from bessemer.config.curate import CurateConfig, RuleConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.layout import DECISIONS
 from bessemer.core.storage import read_table
 from bessemer.curate.ingest import ingest

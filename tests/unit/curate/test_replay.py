@@ -13,7 +13,8 @@ import pyarrow as pa
 import pytest
 from tests.ledgers import read_decisions
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import IntegrityError
 from bessemer.core.storage import read_table, write_table
 from bessemer.curate.bounds import rules_for

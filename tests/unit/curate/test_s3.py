@@ -11,7 +11,8 @@ import fsspec
 import pyarrow as pa
 import pytest
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import MachineError
 from bessemer.curate.ingest import ingest
 from bessemer.curate.inventory import take_inventory

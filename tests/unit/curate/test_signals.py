@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.storage import read_table, write_table
 from bessemer.curate.families import holds_code
 from bessemer.curate.instruments import Instruments

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate import readers, splitting
 from bessemer.curate.formats.jsonl import count_jsonl, cut_jsonl, read_jsonl
 from bessemer.curate.inventory import SourceFile, take_inventory

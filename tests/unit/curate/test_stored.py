@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 import fsspec
 import pytest
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import IntegrityError, MachineError
 from bessemer.curate import stored
 from bessemer.curate.inventory import SourceFile, take_inventory

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import zstandard
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.inventory import take_inventory
 from bessemer.curate.readers import read_rows
 from bessemer.curate.streams import Decompressor

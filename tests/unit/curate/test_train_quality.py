@@ -17,7 +17,8 @@ from scipy.sparse import lil_matrix
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import roc_auc_score
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import ConfigError, DataError, MachineError
 from bessemer.core.events import Silent
 from bessemer.core.layout import DOCUMENTS

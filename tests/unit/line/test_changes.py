@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.config.run import RunConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import ConfigError
 from bessemer.curate.bounds import Rule, rules_for
 from bessemer.curate.presets import PRESETS

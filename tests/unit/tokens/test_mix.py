@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.config.data import MixConfig
+from bessemer.config.tokens import MixConfig
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import DataError
 from bessemer.core.schema import MIX_PHASE, MIX_PLAN, MIX_TURNS

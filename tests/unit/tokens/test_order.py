@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bessemer.config.data import MixConfig
+from bessemer.config.tokens import MixConfig
 from bessemer.config.train import TrainConfig
 from bessemer.core.storage import read_table, write_json
 from bessemer.tokens.mix import mix

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from bessemer.config.data import MixConfig
+from bessemer.config.tokens import MixConfig
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import IntegrityError, MachineError
 from bessemer.core.storage import write_json

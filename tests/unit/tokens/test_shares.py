@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.config.data import MixConfig
+from bessemer.config.tokens import MixConfig
 from bessemer.core.errors import DataError
 from bessemer.tokens.shares import apportion, mix_shares, unimax_tokens
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bessemer.config.data import MixConfig, TokenizerConfig
+from bessemer.config.tokens import MixConfig, TokenizerConfig
 from bessemer.core.errors import DataError
 from bessemer.core.keyed import derive_key, hash_indices
 from bessemer.tokens.corpus import Corpus, draw_documents
@@ -122,7 +122,7 @@ def test_a_document_longer_than_the_budget_is_cut_to_it(
 PEAK = """
 import sys
 from pathlib import Path
-from bessemer.config.data import MixConfig, TokenizerConfig
+from bessemer.config.tokens import MixConfig, TokenizerConfig
 from bessemer.tokens.corpus import Corpus
 from bessemer.tokens.vocabulary import learn_tokenizer
 root = Path(sys.argv[1])

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from bessemer.config.cluster import ClusterConfig
-from bessemer.config.data import MixConfig, TokenizerConfig
 from bessemer.config.model import ModelConfig
+from bessemer.config.tokens import MixConfig, TokenizerConfig
 from bessemer.config.train import CheckpointConfig, EvaluateConfig, OptimizerConfig, TrainConfig
 from bessemer.core.layout import DOCUMENTS, SPLITS, TOKENIZER
 from bessemer.core.schema import DOCUMENT, HELDOUT, SPLIT, TRAIN

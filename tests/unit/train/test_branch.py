@@ -11,8 +11,8 @@ import pytest
 import torch
 from tests.unit.train.conftest import SEQ_LEN
 
-from bessemer.config.data import MixConfig
 from bessemer.config.timetable import make_timetable
+from bessemer.config.tokens import MixConfig
 from bessemer.config.train import CheckpointConfig, ScheduleConfig, TrainConfig
 from bessemer.core.layout import CHECKPOINTS, METRICS, STATE_DIGESTS, STEPS
 from bessemer.core.storage import read_json, read_jsonl, write_json

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.duplicates import FuzzyConfig
 from bessemer.core.layout import CLUSTERS, DOCUMENTS, PAIRS
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import CLUSTER, PAIR

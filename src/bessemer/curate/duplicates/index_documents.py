@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.duplicates import FuzzyConfig
 from bessemer.core.errors import DataError
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import DOCUMENTS

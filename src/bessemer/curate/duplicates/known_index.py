@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.duplicates import FuzzyConfig
 from bessemer.core.errors import DataError, IntegrityError
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.ids import format_doc_id

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.duplicates import FuzzyConfig
 from bessemer.core.keyed import derive_key, hash_indices
 from bessemer.curate.duplicates.near_signatures import bands_of, shingle_sets
 from bessemer.engine.shuffle import gather

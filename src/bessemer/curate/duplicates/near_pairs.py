@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.duplicates import FuzzyConfig
 from bessemer.curate.duplicates.distinct import distinct
 from bessemer.curate.duplicates.keepers import RANKED, order_best_first, read_scores, source_places
 from bessemer.curate.duplicates.near_curve import sample_texts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.duplicates import FuzzyConfig
 from bessemer.text.buffers import Hashes, Offsets
 from bessemer.text.character_shingles import character_shingles
 from bessemer.text.minhash import band_hashes, shingles, signatures

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.duplicates import FuzzyConfig
 from bessemer.core.keyed import derive_key, hash_indices
 from bessemer.core.schema import CLUSTER, PAIR
 from bessemer.core.storage import concat_tables

@@ -16,8 +16,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from bessemer.config.data import CurateConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
 from bessemer.config.decontaminate import DecontaminateConfig, EvalConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import DataError, IntegrityError
 from bessemer.curate.evals.fields import PART_FIELDS, EvalItem, find_field, make_items
 from bessemer.curate.formats.by_name import format_of

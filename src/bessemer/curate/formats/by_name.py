@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bessemer.config.data import SourceConfig
 from bessemer.config.kinds import Kind
+from bessemer.config.sources import SourceConfig
 
 COMPRESSION = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 

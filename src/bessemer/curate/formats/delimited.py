@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.formats.fields import no_column, text_row
 from bessemer.curate.rows import READ_ERRORS, RawRow, say, too_long
 from bessemer.curate.streams import OpenFile

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote
 from xml.parsers import expat
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.rows import READ_ERRORS, Chapter, RawRow, say, too_long
 from bessemer.curate.streams import OpenFile
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import BinaryIO
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.formats.fields import kind, text_row
 from bessemer.curate.parts import Range
 from bessemer.curate.rows import READ_ERRORS, RawRow, say, too_long

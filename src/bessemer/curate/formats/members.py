@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.errors import MachineError
 from bessemer.curate.formats.delimited import read_csv, read_tsv
 from bessemer.curate.formats.jsonl import read_jsonl

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.formats.fields import no_column, text_row
 from bessemer.curate.parts import Range
 from bessemer.curate.rows import RawRow, too_long

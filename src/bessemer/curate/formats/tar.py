@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.formats.by_name import member_format
 from bessemer.curate.formats.members import MEMBER_READERS, Window, read_rows_within
 from bessemer.curate.formats.whole import whole_row

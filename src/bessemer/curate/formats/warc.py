@@ -12,7 +12,7 @@ from typing import Any
 
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.rows import RawRow, too_long
 from bessemer.curate.streams import OpenFile
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bessemer.config.data import SourceConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.curate.rows import READ_ERRORS, RawRow, say, too_long
 from bessemer.curate.streams import OpenFile
 

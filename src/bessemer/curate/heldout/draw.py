@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bessemer.config.data import HeldoutConfig
+from bessemer.config.split import HeldoutConfig
 from bessemer.core.keyed import Key, uniform
 from bessemer.curate.ledger import content_hashes, read_survivors
 from bessemer.engine.shuffle import gather, write_part

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from bessemer.config.data import HeldoutConfig, SplitConfig
+from bessemer.config.split import HeldoutConfig, SplitConfig
 from bessemer.core.keyed import Key, derive_key
 from bessemer.core.manifest import StageResult
 from bessemer.core.schema import HELDOUT, SIDES, TRAIN

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bessemer.config.lines import LinesConfig
+from bessemer.config.repeats import LinesConfig
 from bessemer.core.layout import SHARD_RANGES
 from bessemer.core.storage import read_table
 from bessemer.curate.edited import read_edited

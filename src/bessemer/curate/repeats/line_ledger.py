@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.lines import LinesConfig
+from bessemer.config.repeats import LinesConfig
 from bessemer.core.schema import DECISION, DROP, EDIT, NOTE
 from bessemer.core.storage import concat_tables
 from bessemer.curate.edited import EditedShard, read_edited

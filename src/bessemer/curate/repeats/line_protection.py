@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bessemer.config.lines import LinesConfig
+from bessemer.config.repeats import LinesConfig
 from bessemer.curate.licence_terms import CLAUSES, COPYRIGHT, LICENCE
 from bessemer.text.buffers import Bools
 from bessemer.text.line_units import HEADING, JOINED, Units

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.data import SourceConfig
-from bessemer.config.lines import LinesConfig
+from bessemer.config.repeats import LinesConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.ids import format_doc_id
 from bessemer.core.layout import DOCUMENTS
 from bessemer.core.manifest import StageResult

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bessemer.config.data import SubstringsConfig
+from bessemer.config.repeats import SubstringsConfig
 from bessemer.core.schema import DROP, EDIT, NOTE
 from bessemer.curate.edited import EditedShard, read_edited
 from bessemer.curate.ledger import count_shard, decision, read_survivors, write_decisions

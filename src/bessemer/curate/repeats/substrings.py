@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bessemer.config.data import SourceConfig, SubstringsConfig
+from bessemer.config.repeats import SubstringsConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.layout import DOCUMENTS
 from bessemer.core.manifest import StageResult
 from bessemer.curate.ledger import list_shards, sources_of_shards, sum_shards

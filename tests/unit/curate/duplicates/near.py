@@ -12,7 +12,9 @@ from pathlib import Path
 
 from tests.ledgers import read_decisions
 
-from bessemer.config.data import CurateConfig, FuzzyConfig, SourceConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.duplicates import FuzzyConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.storage import read_table
 from bessemer.curate.duplicates.fuzzy import fuzzy
 from bessemer.curate.ingest import ingest

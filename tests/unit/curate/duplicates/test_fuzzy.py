@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from tests.ledgers import read_decisions
 
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.duplicates import FuzzyConfig
 from bessemer.core.keyed import derive_key
 from bessemer.core.schema import CLUSTER
 from bessemer.core.storage import read_table

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bessemer.config.data import FUZZY_SETTINGS, FuzzyConfig
+from bessemer.config.duplicates import FUZZY_SETTINGS, FuzzyConfig
 from bessemer.core.keyed import derive_key
 from bessemer.curate.duplicates.fuzzy import fuzzy
 from bessemer.curate.duplicates.near_curve import (

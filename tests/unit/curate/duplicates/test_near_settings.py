@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bessemer.config.data import FUZZY_SETTINGS, FuzzyConfig
+from bessemer.config.duplicates import FUZZY_SETTINGS, FuzzyConfig
 from bessemer.curate.duplicates.exact import exact
 from bessemer.curate.duplicates.near_pairs import BUCKET_PAIRS, num_partners
 from bessemer.engine.tasks import Engine

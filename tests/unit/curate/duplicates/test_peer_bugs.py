@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 from tests.ledgers import read_decisions
 
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.duplicates import FuzzyConfig
 from bessemer.core.storage import read_table
 from bessemer.curate.duplicates.clusters import find_components
 from bessemer.curate.duplicates.exact import exact
@@ -223,7 +223,7 @@ def test_which_documents_go_does_not_hang_on_how_many_tasks_there_were(tmp_path:
 PROGRAM = """
 import sys
 from pathlib import Path
-from bessemer.config.data import FuzzyConfig
+from bessemer.config.duplicates import FuzzyConfig
 from bessemer.curate.duplicates.exact import exact
 from bessemer.curate.duplicates.fuzzy import fuzzy
 from bessemer.engine.tasks import Engine

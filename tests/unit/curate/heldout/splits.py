@@ -13,7 +13,8 @@ import numpy as np
 import xxhash
 from tests.ledgers import read_decisions
 
-from bessemer.config.data import FuzzyConfig, SplitConfig
+from bessemer.config.duplicates import FuzzyConfig
+from bessemer.config.split import SplitConfig
 from bessemer.core.keyed import derive_key, uniform
 from bessemer.core.storage import read_table
 from bessemer.curate.duplicates.fuzzy import fuzzy

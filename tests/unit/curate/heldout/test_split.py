@@ -30,7 +30,8 @@ from tests.unit.curate.heldout.splits import (
     run,
 )
 
-from bessemer.config.data import FuzzyConfig, HeldoutConfig, SplitConfig
+from bessemer.config.duplicates import FuzzyConfig
+from bessemer.config.split import HeldoutConfig, SplitConfig
 from bessemer.core.keyed import derive_key
 from bessemer.core.schema import SPLIT
 from bessemer.core.storage import read_table
@@ -165,7 +166,8 @@ def test_what_was_drawn_is_never_trained_on_whatever_is_added(
 @pytest.fixture
 def ingest_anywhere() -> Callable[..., Path]:
     """As `ingest_texts`, into a folder given first."""
-    from bessemer.config.data import CurateConfig, SourceConfig
+    from bessemer.config.curate import CurateConfig
+    from bessemer.config.sources import SourceConfig
     from bessemer.curate.ingest import ingest
     from bessemer.curate.inventory import take_inventory
 

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.ledgers import read_decisions, write_by_shard
 
-from bessemer.config.data import SourceConfig
-from bessemer.config.lines import LinesConfig
+from bessemer.config.repeats import LinesConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core.ids import format_doc_id
 from bessemer.core.layout import DOCUMENTS, SHARD_RANGES
 from bessemer.core.manifest import StageResult

@@ -19,7 +19,9 @@ from tests.ledgers import read_decisions, write_by_shard
 from tests.unit.text import twins
 from tests.unit.text.texts import SETTINGS
 
-from bessemer.config.data import CurateConfig, SourceConfig, SubstringsConfig
+from bessemer.config.curate import CurateConfig
+from bessemer.config.repeats import SubstringsConfig
+from bessemer.config.sources import SourceConfig
 from bessemer.core import storage
 from bessemer.core.schema import DROP, EDIT
 from bessemer.core.storage import read_table

@@ -1,12 +1,12 @@
-"""Run file: lines and paragraphs that stand in several documents."""
+"""Run file: lines, paragraphs and passages that stand in several documents."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bessemer.config.base import Fraction, Section, Strings
+from bessemer.config.base import Fraction, Kinds, Section, Strings
 
 Protection = Literal["headings", "licences"]
 
@@ -51,3 +51,33 @@ class LinesConfig(Section):
     max_cut_frac: Fraction = 0.5
     """A document of whose text a larger share would be cut is dropped whole, unless it has the
     first copy of a repeated line. One of which nothing would be left is always dropped."""
+
+
+MIN_LENGTHS = {"bytes": 200, "words": 50}
+
+
+class SubstringsConfig(Section):
+    """`[curate.substrings]`: text that stands word for word at an earlier place of the corpus."""
+
+    enabled: bool = False
+    """Without it no text is looked at. It leaves gaps where texts quote each other: good for texts
+    with much boilerplate that duplicates as a whole do not catch."""
+    unit: Literal["bytes", "words"] = "bytes"
+    """What `min_length` counts: bytes, that must all be equal, or words, whose case does not matter
+    nor what stands between them."""
+    min_length: int = Field(default=200, ge=10, le=1000)
+    """Shorter stretches are never a repeat; absent: 200 bytes, or 50 words."""
+    action: Literal["cut", "count"] = "cut"
+    """What is done with repeats: they are cut, all but the first, or the ledger only notes them."""
+    max_cut_frac: Fraction = 0.8
+    """A document of which more would be cut is dropped instead, unless others were cut for it."""
+    kinds: Kinds = ("web", "books", "papers")
+    """The kinds of sources that are compared, all with each other. Code repeats by its nature."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _begin_with_unit(cls, given: Any) -> Any:
+        """The length that goes with the unit, where none is given."""
+        if not isinstance(given, dict):
+            return given
+        return {"min_length": MIN_LENGTHS.get(str(given.get("unit")), 200)} | given
