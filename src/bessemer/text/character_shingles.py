@@ -1,6 +1,6 @@
 """Turns texts into sets of character shingles: hashes of runs of so many code points.
 
-Input: an Arrow string array. Output: as of `minhash.shingles`, which parts texts into words.
+Input: an Arrow string array. Output: as of `shingles.shingles`, which parts texts into words.
 
 Characters are the code points of the text as it is given: no letter is folded, and white space and
 punctuation count, as NeMo Curator has it (its stage hashes the text it gets). So texts without a
@@ -29,7 +29,7 @@ from bessemer.text.buffers import (
 )
 from bessemer.text.characters import decode
 from bessemer.text.hashing import SEED, STEP, extend, finish
-from bessemer.text.minhash import NO_SHINGLE, num_set_slots, sort_distinct
+from bessemer.text.shingles import NO_SHINGLE, num_set_slots, sort_distinct
 
 MAX_CHARS_PER_SHINGLE = 64
 

@@ -30,13 +30,9 @@ from bessemer.engine.tasks import Engine
 from bessemer.text.datatrove.signals import DATATROVE_SIGNALS, datatrove_signals
 from bessemer.text.dclm.signals import DCLM_SIGNALS
 from bessemer.text.dolma.signals import DOLMA_SIGNALS, dolma_signals
-from bessemer.text.minhash import (
-    band_hashes,
-    collision_probability,
-    jaccard,
-    shingles,
-    signatures,
-)
+from bessemer.text.minhash import band_hashes, collision_probability, signatures
+from bessemer.text.set_similarity import jaccard
+from bessemer.text.shingles import shingles
 from bessemer.text.word_families import quality_signals, repetition_signals
 
 IngestTexts = Callable[..., Path]
@@ -179,7 +175,8 @@ def test_an_order_by_a_constant_loses_no_row(tmp_path: Path) -> None:
 PROGRAM = """
 import pyarrow as pa
 from bessemer.core.keyed import derive_key
-from bessemer.text.minhash import shingles, signatures
+from bessemer.text.minhash import signatures
+from bessemer.text.shingles import shingles
 texts = pa.array(["a b c d e f g h", "same words, another order"])
 print(signatures(*shingles(texts, 3), 4, derive_key(0, "fuzzy")).tolist())
 """

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bessemer.text.character_shingles import MAX_CHARS_PER_SHINGLE, character_shingles
-from bessemer.text.minhash import containment, jaccard
+from bessemer.text.set_similarity import containment, jaccard
 
 from . import twins
 from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts

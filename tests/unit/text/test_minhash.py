@@ -10,15 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bessemer.text.buffers import Hashes, Offsets
-from bessemer.text.minhash import (
-    NO_SHINGLE,
-    band_hashes,
-    collision_probability,
-    containment,
-    jaccard,
-    shingles,
-    signatures,
-)
+from bessemer.text.minhash import band_hashes, collision_probability, signatures
+from bessemer.text.set_similarity import containment, jaccard
+from bessemer.text.shingles import NO_SHINGLE, shingles
 
 from . import twins
 from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts

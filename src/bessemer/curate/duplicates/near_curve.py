@@ -21,7 +21,8 @@ from bessemer.config.duplicates import FuzzyConfig
 from bessemer.core.keyed import derive_key, hash_indices
 from bessemer.curate.duplicates.near_signatures import bands_of, shingle_sets
 from bessemer.engine.shuffle import gather
-from bessemer.text.minhash import collision_probability, jaccard
+from bessemer.text.minhash import collision_probability
+from bessemer.text.set_similarity import jaccard
 
 NUM_DOCS = 200  # that are edited
 AIMS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)  # similarities that the rates of edits aim at

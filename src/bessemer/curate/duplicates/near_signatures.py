@@ -8,13 +8,14 @@ import pyarrow as pa
 from bessemer.config.duplicates import FuzzyConfig
 from bessemer.text.buffers import Hashes, Offsets
 from bessemer.text.character_shingles import character_shingles
-from bessemer.text.minhash import band_hashes, shingles, signatures
+from bessemer.text.minhash import band_hashes, signatures
+from bessemer.text.shingles import shingles
 
 _MAX_SIGNATURES = 1 << 22  # values that are held at a time: 32 MiB
 
 
 def shingle_sets(texts: pa.Array | pa.ChunkedArray, config: FuzzyConfig) -> tuple[Offsets, Hashes]:
-    """The sets of shingles of texts, as `minhash.shingles` returns them."""
+    """The sets of shingles of texts, as `text.shingles` returns them."""
     make = shingles if config.shingle_unit == "words" else character_shingles
     return make(texts, config.shingle_size)
 

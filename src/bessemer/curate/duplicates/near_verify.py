@@ -32,7 +32,7 @@ from bessemer.curate.duplicates.near_signatures import shingle_sets
 from bessemer.curate.duplicates.pair_sample import NUM_BANDS, count_bands, draw_pairs
 from bessemer.curate.ledger import read_survivors
 from bessemer.engine.shuffle import gather, read_range, scatter, write_part, write_run
-from bessemer.text.minhash import containment, jaccard
+from bessemer.text.set_similarity import containment, jaccard
 
 NUM_LARGEST = 20  # clusters that are told one by one
 

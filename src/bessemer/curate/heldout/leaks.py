@@ -4,7 +4,7 @@ Recomputed from `splits/` and the texts, without the draw, its links or its ledg
 cluster of near-duplicates, no address but for its version and no run of `words_per_run` words is on
 both sides. Runs take another road than `curate.links`: texts that share one share a fingerprint
 (`text.runs`), fingerprints of both sides meet in parts, and the documents that have one which is on
-both sides are compared by all their shingles of that length (`text.minhash`).
+both sides are compared by all their shingles of that length (`text.shingles`).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from bessemer.curate.ledger import content_hashes, list_shards
 from bessemer.curate.whole_corpus import Own, each_part, each_shard, part_files, shard_files
 from bessemer.engine.shuffle import count_parts, gather, scatter, write_part
 from bessemer.engine.tasks import Engine, tasks_of
-from bessemer.text.minhash import shingles
 from bessemer.text.runs import fingerprints
+from bessemer.text.shingles import shingles
 
 CONTENT, TEXT, CLUSTER, VERSION, PASSAGE, FINGERPRINT = range(6)
 KINDS = ("same_content", "same_text", "near_duplicate", "version", "passage")

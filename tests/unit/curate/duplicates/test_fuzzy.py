@@ -19,7 +19,7 @@ from bessemer.core.storage import read_table
 from bessemer.curate.duplicates.fuzzy import fuzzy
 from bessemer.engine.tasks import Engine
 from bessemer.text.minhash import band_hashes, signatures
-from bessemer.text.minhash import shingles as hash_shingles
+from bessemer.text.shingles import shingles as hash_shingles
 
 from .near import SURE, make_texts, texts_by_id
 from .near import similarity as similarity_by

@@ -26,7 +26,8 @@ from bessemer.curate.duplicates.fuzzy import fuzzy
 from bessemer.engine.tasks import Engine
 from bessemer.line.stages import STAGES
 from bessemer.text.character_shingles import character_shingles
-from bessemer.text.minhash import band_hashes, shingles, signatures
+from bessemer.text.minhash import band_hashes, signatures
+from bessemer.text.shingles import shingles
 
 from .near import (
     LEXICON,
