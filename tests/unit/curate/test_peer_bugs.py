@@ -238,6 +238,14 @@ def test_what_ends_a_line_is_said_by_each_dialect(sign: str) -> None:
     assert dolma_signals(text)["bullet_line_frac@dolma"] == [np.float32(2 / 3)]
 
 
+def test_a_line_is_what_ends_with_a_line_feed_and_no_sentence() -> None:
+    """NeMo Curator: one of its filters calls sentences lines, so its bounds are on something else."""
+    text = pa.array(["- So it is. So it is. So it is.\nAnd so on..."])
+    ours = quality_signals(text) | repetition_signals(text)
+    assert ours["dup_line_frac"] == [0]
+    assert ours["bullet_line_frac"] == ours["ellipsis_line_frac"] == [np.float32(1 / 2)]
+
+
 # Personal data
 
 

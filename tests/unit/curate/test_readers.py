@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from .formats import COMPRESS, jsonl
+from .formats import COMPRESS, jsonl, parquet
 
 Ingest = Callable[..., Any]
 
@@ -54,6 +54,41 @@ def test_parquet_gives_a_document_per_row(ingest_files: Ingest) -> None:
     assert found.documents[599]["metadata"] == '{"n": 599}'
     assert found.documents[599]["raw_bytes"] == len("row 599 é".encode())
     assert found.documents[599]["doc_id"] == 599
+
+
+def test_rows_of_a_source_need_not_be_alike(ingest_files: Ingest) -> None:
+    """Daft takes the columns of the first file for those of all, so rows of other columns or other
+    types fail (issue 5647)."""
+    files = {
+        "1.jsonl": jsonl([{"text": "a"}, {"n": 1, "text": "b"}, {"text": "c", "n": "one"}]),
+        "2.jsonl": jsonl([{"late": True, "text": "d", "n": None}, {"n": [1], "text": "e"}]),
+        "3.parquet": parquet({"n": ["words"], "text": ["f"]}),
+        "4.parquet": parquet({"text": ["g"], "n": [2.5], "url": ["u/g"]}),
+    }
+    found = ingest_files(files)
+    assert found.quarantine == []
+    assert [(row["text"], row["metadata"]) for row in found.documents] == [
+        ("a", "{}"),
+        ("b", '{"n": 1}'),
+        ("c", '{"n": "one"}'),
+        ("d", '{"late": true}'),
+        ("e", "{}"),
+        ("f", '{"n": "words"}'),
+        ("g", '{"n": 2.5}'),
+    ]
+
+
+def test_a_text_longer_than_any_page_of_a_file_is_read_whole(ingest_files: Ingest) -> None:
+    """Daft: a page of more than 4 MB cannot be read (issues 1551 and 3007)."""
+    text = "".join(f"{number:07x} is in line {number}\n" for number in range(250_000))
+    assert len(text) > 5 * 2**20
+    files = {
+        "1.jsonl.gz": COMPRESS[".gz"](jsonl([{"text": text}, {"text": "next"}])),
+        "2.parquet": parquet({"text": [text, "next"]}, compression="none", use_dictionary=False),
+        "3.parquet": parquet({"text": [text, "next"]}, compression="snappy"),
+    }
+    found = ingest_files(files, max_document_bytes=2**24)
+    assert found.texts == [text, "next"] * 3
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,16 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from tests.ledgers import read_decisions
 
+from bessemer.core.layout import DOCUMENTS, SHARD_RANGES
 from bessemer.core.manifest import Conservation
-from bessemer.core.schema import COPY_COUNT
-from bessemer.core.storage import read_table
+from bessemer.core.schema import COPY_COUNT, DOCUMENT, SHARD_RANGE
+from bessemer.core.storage import read_table, write_table
 from bessemer.curate.duplicates.exact import exact
-from bessemer.curate.ledger import list_shards, read_survivors
+from bessemer.curate.ledger import list_shards, read_survivors, shard_name
 from bessemer.engine.tasks import Engine
 
 IngestTexts = Callable[..., Path]
@@ -98,6 +100,22 @@ def test_a_document_dropped_before_keeps_nobody_out(
     earlier = drop(ingested, [0])
     exact(ingested, [earlier], ["web"], tmp_path / "exact", Engine())
     assert dropped(tmp_path / "exact") == [(3, 1)]
+
+
+def test_all_sixteen_bytes_of_a_hash_are_compared(tmp_path: Path) -> None:
+    """CCNet keeps 64 bits of a hash. Tables as ingest writes them, of hashes that differ in one byte
+    each: whoever looks at fewer than all bytes takes some of these for equal."""
+    hashes = [bytes(16)] + [bytes(at) + b"\x01" + bytes(15 - at) for at in range(16)]
+    rows = [
+        {"doc_id": number, "content_hash": each, "text": "", "num_bytes": 0, "source": "web"}
+        for number, each in enumerate([*hashes, hashes[7]])
+    ]
+    folder = tmp_path / "ingest"
+    write_table(folder / DOCUMENTS / shard_name(0), pa.Table.from_pylist(rows, schema=DOCUMENT))
+    shard = {"shard": 0, "source": "web", "first_doc_id": 0, "last_doc_id": len(rows) - 1}
+    write_table(folder / SHARD_RANGES, pa.Table.from_pylist([shard], schema=SHARD_RANGE))
+    exact(folder, [], ["web"], tmp_path / "exact", Engine())
+    assert dropped(tmp_path / "exact") == [(17, 7)]
 
 
 def test_what_differs_in_a_space_or_a_case_is_not_equal(

@@ -133,6 +133,27 @@ def test_parts_and_shards_change_nothing(ingest_texts: IngestTexts, tmp_path: Pa
     assert {side for _, side in found[0][1]} == {"train", "heldout"} and found[0][2]
 
 
+def test_a_filter_filled_past_its_capacity_changes_nothing(
+    ingest_texts: IngestTexts, tmp_path: Path
+) -> None:
+    """Bloom filters that decide (dolma, DCLM, CCNet's kin) drop ever more of what was never there as
+    they fill. Here one only spares work: full, it lets all runs of words through to be compared."""
+    ingested = ingest_texts(("web", make_rows(random.Random(9), 32)))
+    fuzzy_folder = cluster(ingested, [], ["web"], tmp_path / "fuzzy")
+    found, shares = [], []
+    for part_bytes in (2**27, 2**8):
+        folder = tmp_path / str(part_bytes)
+        summary = run(
+            ingested, [fuzzy_folder], fuzzy_folder, ["web"], folder, part_bytes=part_bytes
+        )
+        found.append((summary, read_rows(folder), read_decisions([folder]).to_pylist()))
+        [path] = folder.rglob("runs.filter")
+        shares.append(np.unpackbits(np.fromfile(path, np.uint8)).mean())
+    assert shares[0] < 0.3 and shares[1] > 0.7  # of four bits: every fourth run passes, or more
+    assert found[0] == found[1]
+    assert {row["rule"] for row in found[0][2]} >= {"passage_in_train"}
+
+
 @settings(
     max_examples=5,
     deadline=None,

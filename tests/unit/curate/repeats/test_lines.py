@@ -394,6 +394,22 @@ def test_a_line_on_every_page_is_one_row_for_each_shard(tmp_path: Path) -> None:
     assert len(gather(repeated, 0)) == 3
 
 
+def test_more_lines_and_documents_than_sixteen_bits_count(tmp_path: Path) -> None:
+    """datatrove: the number of a sentence in its document is a uint16, and begins anew at 65,536."""
+    long = "".join(f"line {number}\n" for number in range(70_000))
+    shards = (
+        [f"{long}what both end with", f"{long.replace('line', 'row')}what both end with"],
+        ["menu"] * 70_000,
+    )
+    ingested = write_shards(tmp_path / "ingest", *(("web", texts) for texts in shards))
+    result = run(ingested, tmp_path / "lines", settings_of())
+    first, *others = decided(tmp_path / "lines")
+    assert first == (1, "edit", "repeated_lines", 1.0, None, 0, "what both end with")
+    assert texts_after(ingested, [tmp_path / "lines"])[1] == shards[0][1].rpartition("\n")[0]
+    assert [row[0] for row in others] == list(range((1 << 32) + 1, (1 << 32) + 70_000))
+    assert [row["docs"] for row in result.summary["most_frequent"]] == [70_000, 2]
+
+
 def test_documents_count_and_not_copies(tmp_path: Path) -> None:
     texts = ["la la\nla la\nla la\nsong", "menu\nla la\none", "menu\ntwo", "menu\nthree"]
     ingested = write_shards(tmp_path / "ingest", ("web", texts))
