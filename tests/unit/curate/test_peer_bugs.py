@@ -239,7 +239,7 @@ def test_what_ends_a_line_is_said_by_each_dialect(sign: str) -> None:
 
 
 def test_a_line_is_what_ends_with_a_line_feed_and_no_sentence() -> None:
-    """NeMo Curator: one of its filters calls sentences lines, so its bounds are on something else."""
+    """NeMo Curator: one of its filters calls sentences lines, so it bounds something else."""
     text = pa.array(["- So it is. So it is. So it is.\nAnd so on..."])
     ours = quality_signals(text) | repetition_signals(text)
     assert ours["dup_line_frac"] == [0]

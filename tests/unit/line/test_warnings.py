@@ -47,8 +47,8 @@ def warned(run_file: Path, caplog: pytest.LogCaptureFixture, last: str, *given: 
 def test_what_duplicates_take_is_warned_of_when_they_are_dropped(
     run_file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """marin issues 6854 and 6851: sources lost three quarters of themselves, one of them 859,090 of
-    859,092 documents, and a template's 743,779 pages were one cluster: seen late, by people."""
+    """marin issues 6854 and 6851: a source lost all but two of 859,092 documents, and 743,779 pages
+    of a template were one cluster, which was seen late."""
     monkeypatch.setattr("bessemer.curate.duplicates.alarms.FEWEST_DOCS", 1)
     with (run_file.parent / "notes" / "2.jsonl").open("a") as file:
         file.write(json.dumps({"text": prose(1) + " Once more, for the third time."}) + "\n")

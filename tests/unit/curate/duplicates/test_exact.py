@@ -103,8 +103,8 @@ def test_a_document_dropped_before_keeps_nobody_out(
 
 
 def test_all_sixteen_bytes_of_a_hash_are_compared(tmp_path: Path) -> None:
-    """CCNet keeps 64 bits of a hash. Tables as ingest writes them, of hashes that differ in one byte
-    each: whoever looks at fewer than all bytes takes some of these for equal."""
+    """Tables as ingest writes them, of hashes that differ in one byte each: whoever looks at fewer
+    bytes than all (CCNet at eight, others at four) takes some of these for equal."""
     hashes = [bytes(16)] + [bytes(at) + b"\x01" + bytes(15 - at) for at in range(16)]
     rows = [
         {"doc_id": number, "content_hash": each, "text": "", "num_bytes": 0, "source": "web"}

@@ -136,8 +136,8 @@ def test_parts_and_shards_change_nothing(ingest_texts: IngestTexts, tmp_path: Pa
 def test_a_filter_filled_past_its_capacity_changes_nothing(
     ingest_texts: IngestTexts, tmp_path: Path
 ) -> None:
-    """Bloom filters that decide (dolma, DCLM, CCNet's kin) drop ever more of what was never there as
-    they fill. Here one only spares work: full, it lets all runs of words through to be compared."""
+    """dolma, DCLM: a Bloom filter that decides drops ever more of what was never there as it fills.
+    Here one only spares work: full, it lets most runs of words through to be compared."""
     ingested = ingest_texts(("web", make_rows(random.Random(9), 32)))
     fuzzy_folder = cluster(ingested, [], ["web"], tmp_path / "fuzzy")
     found, shares = [], []

@@ -395,7 +395,7 @@ def test_a_line_on_every_page_is_one_row_for_each_shard(tmp_path: Path) -> None:
 
 
 def test_more_lines_and_documents_than_sixteen_bits_count(tmp_path: Path) -> None:
-    """datatrove: the number of a sentence in its document is a uint16, and begins anew at 65,536."""
+    """datatrove: the number of a sentence in its document is a uint16, and wraps at 65,536."""
     long = "".join(f"line {number}\n" for number in range(70_000))
     shards = (
         [f"{long}what both end with", f"{long.replace('line', 'row')}what both end with"],
