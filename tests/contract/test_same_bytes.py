@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from tests.ledgers import read_decisions
+from tests.workers import bring_up
 
 from bessemer.core.events import Silent
-from bessemer.line.runner import run_stages
+from bessemer.line import runner as line_runner
+from bessemer.line.runner import make_engine, run_stages
 from bessemer.line.work import LEDGERS
 from bessemer.line.workspace import plan_workspace
 
@@ -32,8 +34,12 @@ def digests(run_file: Path, runner: str, workers: int) -> dict[str, str]:
     return {outcome.stage: outcome.manifest.outputs_digest() for outcome in outcomes}
 
 
-def test_workers_and_runners_change_no_byte(run_file: Path) -> None:
+def test_workers_and_runners_change_no_byte(
+    run_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = digests(run_file, "inline", 1)
+    # All workers are up before the first stage: so small a run would be done by one.
+    monkeypatch.setattr(line_runner, "make_engine", lambda *about: bring_up(make_engine(*about)))
     assert len(expected) == 15
     for workers in (1, 2, 4):
         assert digests(run_file, "processes", workers) == expected

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.ledgers import read_decisions, write_by_shard
+from tests.workers import workers
 
 from bessemer.config.curate import CurateConfig
 from bessemer.config.sources import SourceConfig
@@ -74,6 +75,13 @@ def run_ingest(
     ids += [row["doc_id"] for row in found.decisions if row["action"] == "quarantine"]
     assert len(set(ids)) == len(ids)
     return found
+
+
+@pytest.fixture(scope="module")
+def two_workers() -> Iterator[Engine]:
+    """An engine of two processes that are up."""
+    with workers(2) as engine:
+        yield engine
 
 
 @pytest.fixture

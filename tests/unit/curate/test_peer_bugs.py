@@ -250,15 +250,15 @@ def test_a_line_is_what_ends_with_a_line_feed_and_no_sentence() -> None:
 
 
 def test_placeholders_do_not_hang_on_shards_or_workers(
-    ingest_texts: IngestTexts, tmp_path: Path
+    ingest_texts: IngestTexts, tmp_path: Path, two_workers: Engine
 ) -> None:
     """datatrove: replacements are taken in turn from a list, by a counter of each process."""
     texts = [f"Write to person{n}@post.de or to other{n}@post.de." for n in range(6)]
     ingested = ingest_texts(("web", texts[:4]), ("web", texts[4:]))
     replaced = []
-    for workers in (1, 2):
-        folder = tmp_path / f"mask-{workers}"
-        mask(ingested, [], [WEB], PiiConfig(), folder, Engine(workers=workers))
+    for name, engine in (("one", Engine()), ("two", two_workers)):
+        folder = tmp_path / name
+        mask(ingested, [], [WEB], PiiConfig(), folder, engine)
         for row in read_decisions([folder]).to_pylist():
             replaced += [span["replacement"] for span in row["spans"]]
     assert replaced == ["<EMAIL>"] * 24

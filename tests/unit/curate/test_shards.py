@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.workers import workers
 
 from bessemer.config.curate import CurateConfig
 from bessemer.config.sources import SourceConfig
@@ -108,12 +109,12 @@ def test_the_shard_of_an_id_is_the_one_that_has_it(ingested: Path) -> None:
     assert shard_of(ingested, nowhere).shape == (2, 1)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("num_workers", [1, 2, 3])
 def test_bytes_are_the_same_for_any_number_of_workers(
-    corpus: Path, ingested: Path, tmp_path: Path, workers: int
+    corpus: Path, ingested: Path, tmp_path: Path, num_workers: int
 ) -> None:
-    engine = Engine(runner="processes", workers=workers)
-    again = run_ingest(corpus, SOURCES, CURATE, tmp_path, engine).folder
+    with workers(num_workers) as engine:
+        again = run_ingest(corpus, SOURCES, CURATE, tmp_path, engine).folder
     assert digests(again) == digests(ingested)
 
 

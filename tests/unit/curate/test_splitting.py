@@ -206,9 +206,9 @@ FILES = {"a.jsonl": jsonl_of(120), "a.parquet": parquet_of(120), "a.txt": b"A te
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("runner", ["inline", "processes"])
+@pytest.mark.parametrize("num_workers", [1, 2])
 def test_documents_ledger_and_sums_are_those_of_the_file_read_as_one(
-    tmp_path: Path, name: str, runner: str
+    tmp_path: Path, name: str, num_workers: int, two_workers: Engine
 ) -> None:
     (tmp_path / name).write_bytes(FILES[name])
     source = SOURCE.model_copy(update={"path": (name,)})
@@ -217,7 +217,7 @@ def test_documents_ledger_and_sums_are_those_of_the_file_read_as_one(
         curate = CurateConfig(max_document_bytes=1024, shard_bytes=shard_bytes)
         if name == "a.txt":
             curate = CurateConfig(shard_bytes=shard_bytes)
-        engine = Engine(runner=runner, workers=2)
+        engine = two_workers if num_workers == 2 else Engine()
         found[shard_bytes] = run_ingest(
             tmp_path, [source], curate, tmp_path / f"{shard_bytes}", engine
         )

@@ -225,13 +225,13 @@ def test_a_template_that_a_thousand_share_is_cleared_to_one(
     assert summary["num_passed_over"] == sum(passed_over) > 0
 
 
-def test_outputs_do_not_depend_on_the_number_of_threads(
-    ingest_texts: IngestTexts, tmp_path: Path
+def test_outputs_do_not_depend_on_the_number_of_workers(
+    ingest_texts: IngestTexts, tmp_path: Path, two_workers: Engine
 ) -> None:
     texts = make_texts(7, 15)
     ingested = ingest_texts(("web", texts[:20]), ("web", texts[20:]))
-    run(ingested, tmp_path / "one", FuzzyConfig())
-    run(ingested, tmp_path / "two", FuzzyConfig(), engine=Engine(workers=4))
+    run(ingested, tmp_path / "one", FuzzyConfig(), part_bytes=2**14)
+    run(ingested, tmp_path / "two", FuzzyConfig(), engine=two_workers, part_bytes=2**14)
     for name in ("clusters.parquet", "decisions/00000.parquet", "decisions/00001.parquet"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 

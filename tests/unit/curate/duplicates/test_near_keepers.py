@@ -74,19 +74,18 @@ def test_score_then_length_then_source_then_id(
 @settings(max_examples=3)
 @given(seed=st.integers(0, 10**6), data=st.data())
 def test_neither_order_nor_files_nor_shards_nor_workers_matter(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, two_workers: Engine, seed: int, data: st.DataObject
 ) -> None:
     """The same texts in other files, another order, shards, parts and numbers of workers: the same
     texts stay, for no two are alike in all that the order goes by but their ids."""
     texts = [text.ljust(1500 + n, "!") for n, text in enumerate(make_texts(seed, 5))]
     kept = set()
-    for _ in range(2):
+    for engine in (Engine(), two_workers):
         base = tmp_path_factory.mktemp("order")
         mixed = data.draw(st.permutations(texts))
         cut = data.draw(st.integers(0, len(mixed)))
         shard_bytes = data.draw(st.sampled_from([2000, 2**20]))
         ingested = ingest_jsonl(base, mixed[:cut], mixed[cut:], shard_bytes=shard_bytes)
-        engine = Engine(workers=data.draw(st.sampled_from([1, 2])))
         part_bytes = data.draw(st.sampled_from([2**14, 2**27]))
         dropped = find(
             ingested, base / "fuzzy", SURE, ["web"], engine=engine, part_bytes=part_bytes

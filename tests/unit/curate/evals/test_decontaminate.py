@@ -394,13 +394,14 @@ def test_shards_change_nothing_that_is_told(
 
 
 def test_workers_change_no_byte(
-    ingest_texts: IngestTexts, tmp_path: Path, large: tuple[list[str], tuple[EvalSet, ...]]
-) -> None:
+    ingest_texts: IngestTexts, tmp_path: Path, large: tuple[list[str], tuple[EvalSet, ...]],
+    two_workers: Engine,
+) -> None:  # fmt: skip
     texts, sets = large
     ingested = ingest_texts(*(("web", texts[at : at + 50]) for at in range(0, 200, 50)))
     results = [
         run(ingested, sets, tmp_path / name, engine=engine)
-        for name, engine in (("a", Engine()), ("b", Engine(workers=2, runner="processes")))
+        for name, engine in (("a", Engine()), ("b", two_workers))
     ]
     assert results[0] == results[1]
     files = [
