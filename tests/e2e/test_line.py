@@ -335,10 +335,9 @@ def test_light_verbs_load_no_torch(verb: str, finished_run: Path) -> None:
         "whatif": [str(finished_run)],
     }[verb]
     code = (
-        "import sys, json\n"
-        f"sys.argv = ['bessemer', *{json.dumps([verb, *arguments])}]\n"
-        "from bessemer.cli import main\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "import sys\n"
+        "from bessemer.cli import make_app\n"
+        f"make_app()({[verb, *arguments]!r}, standalone_mode=False)\n"
         "sys.exit(1 if 'torch' in sys.modules else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)

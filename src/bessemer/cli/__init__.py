@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 import typer
 
@@ -17,6 +18,7 @@ from bessemer.cli.execute import run, status
 from bessemer.cli.inquire import audit, explain, generate, trace, whatif
 from bessemer.cli.prepare import check, drill, dryrun, parity, plan
 from bessemer.cli.tools import export_tokens, index_documents, tokenizer_report, train_quality
+from bessemer.core.ending import code_of, leave
 from bessemer.core.errors import BessemerError
 
 Verb = Callable[..., None]
@@ -60,7 +62,7 @@ def make_app() -> typer.Typer:
     return app
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Entry point: run a verb; errors of the user's making end with a message and their code."""
     # Threads of torch that wait by spinning make a step ten times slower as soon as anything
     # else runs on the machine; waiting asleep costs 2 % on an idle one.
@@ -71,9 +73,13 @@ def main() -> None:
     app = make_app()
     if is_started_as_rank():
         run_as_rank(app)
+    code = 0
     try:
         app()
+    except SystemExit as asked:
+        code = code_of(asked)
     except BessemerError as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"error: {line}\n")
-        sys.exit(error.exit_code)
+        code = error.exit_code
+    leave(code)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+from bessemer.core.ending import code_of, leave
 from bessemer.core.errors import BessemerError
 from bessemer.train.launch import Launch, end_with_parent, read_launch
 
@@ -16,23 +16,21 @@ def run_as_rank(program: Callable[[], object]) -> NoReturn:
     """Do `program`, and end with its exit code, by which whoever started the ranks goes. What
     several ranks have to say is said once.
 
-    Nothing is taken down: that may wait for a rank that is gone.
+    Nothing is taken down, which might wait for a rank that is gone.
     """
     end_with_parent()
     launch, code = read_launch(), 0
     try:
         program()
     except SystemExit as asked:
-        code = asked.code if isinstance(asked.code, int) else int(asked.code is not None)
+        code = code_of(asked)
     except BessemerError as error:
         code = error.exit_code
         _say(launch, str(error), f"error: rank {launch.rank}: " if launch.rank else "error: ")
     except Exception as error:  # noqa: BLE001  (the process ends with it)
         code = 1
         _say(launch, traceback.format_exc(), f"rank {launch.rank}: ", key=repr(error))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    leave(code)
 
 
 def _say(launch: Launch, text: str, prefix: str, key: str = "") -> None:

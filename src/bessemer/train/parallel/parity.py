@@ -28,6 +28,7 @@ from bessemer.config.axes import planned_axes
 from bessemer.config.cluster import ClusterConfig
 from bessemer.config.model import ModelConfig
 from bessemer.config.train import TrainConfig
+from bessemer.core.ending import leave
 from bessemer.core.errors import MachineError
 from bessemer.core.storage import read_json, write_json
 from bessemer.train.mesh import LONE, arrange_ranks
@@ -167,7 +168,7 @@ def main() -> None:
     if dist.get_rank() == 0:
         write_json(folder / "found.json", [asdict(each) for each in found])
     dist.barrier()
-    os._exit(0)  # torch 2.13 now and then aborts when it takes gloo and FSDP2 down
+    leave(0)
 
 
 if __name__ == "__main__":
