@@ -9,12 +9,13 @@ is a function of the texts and the number of the file: the same bytes each time,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +24,7 @@ FEWEST_WORDS = 60
 MOST_WORD_BYTES = 8  # on average, with the blank
 _EVERY = 6  # of a copy's words each sixth is replaced
 _PER_MILLE = 50  # of documents there are again word for word, and as many nearly so
+_GIVEN: list[Any] = []  # of a worker that writes: texts and vocabulary
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,9 +111,14 @@ def write_corpus(
     size = sum(len(text.encode()) for text in texts) * (1 + 2 * _PER_MILLE / 1000)
     num_files = max(2, round(gigabytes * 1e9 / size))
     paths = [folder / f"{turn:05d}.{suffix}" for turn in range(num_files)]
-    with ProcessPoolExecutor(workers) as pool:  # which forks: the texts are not sent
-        write: Callable[..., Written] = write_file
-        return list(pool.map(write, repeat(texts), repeat(vocabulary), range(num_files), paths))
+    # A pool that forks: the texts are there in each worker, and not sent with each file.
+    given = (texts, vocabulary)
+    with ProcessPoolExecutor(workers, get_context("fork"), _GIVEN.extend, (given,)) as pool:
+        return list(pool.map(_write, range(num_files), paths))
+
+
+def _write(turn: int, path: Path) -> Written:
+    return write_file(*_GIVEN, turn, path)
 
 
 def vocabulary_of(texts: Sequence[str]) -> list[str]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+
+from bessemer.cli import execute
 
 WORDS = (  # noqa: SIM905
     "the iron was poured into the mould and the men stood back from the heat of it while "
@@ -146,6 +151,19 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def curated_run(tmp_path: Path, finished_run: Path) -> Path:
+    """A run file of one's own, beside its corpus, with all done that comes before training."""
+    folder = tmp_path / "curated"
+    shutil.copytree(finished_run.parent, folder, symlinks=True)
+    for link in (folder / "out").iterdir():
+        if link.is_symlink():
+            link.unlink()
+    for stage in ("train", "diagnose", "export", "report"):
+        shutil.rmtree(folder / "out" / stage)
+    return folder / "run.toml"
+
+
 def bessemer(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does, in a process of its own."""
     environment = os.environ | {"PYTHONWARNINGS": "error::UserWarning:bessemer"}
@@ -158,6 +176,19 @@ def bessemer(*arguments: str, **options: object) -> subprocess.CompletedProcess[
         env=environment,
         **options,
     )
+
+
+def bessemer_here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in this process, which has what it loads: for verbs that only answer."""
+    with redirect_stdout(io.StringIO()) as told, redirect_stderr(io.StringIO()) as errors:
+        code = execute(arguments)
+    return subprocess.CompletedProcess(arguments, code, told.getvalue(), errors.getvalue())
+
+
+@pytest.fixture(scope="session", name="bessemer_here")
+def bessemer_here_fixture() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line without a start of its own."""
+    return bessemer_here
 
 
 @pytest.fixture(scope="session", name="bessemer")

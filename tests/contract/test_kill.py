@@ -110,12 +110,12 @@ def test_killed_in_the_search_for_repeats(
 
 
 def test_asked_to_leave_it_saves_and_says_start_me_again(
-    run_file: Path,
+    curated_run: Path,
     finished_run: Path,
     bessemer: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    process = start(run_file, stderr=subprocess.PIPE)
-    root = run_file.parent / "out"
+    process = start(curated_run, stderr=subprocess.PIPE)
+    root = curated_run.parent / "out"
     while not has_step(4)(root):
         assert process.poll() is None
         time.sleep(0.002)
@@ -125,10 +125,10 @@ def test_asked_to_leave_it_saves_and_says_start_me_again(
     found = re.search(r"SIGTERM asked to leave: step (\d+) of 20 is saved", said.decode())
     assert found is not None, said
     assert has_step(int(found[1]))(root)
-    last = bessemer("run", str(run_file))
+    last = bessemer("run", str(curated_run))
     assert last.returncode == 0, last.stderr
     assert f"going on from step {found[1]} of 20" in last.stderr
-    assert digests(plan_workspace(run_file)) == digests(plan_workspace(finished_run))
+    assert digests(plan_workspace(curated_run)) == digests(plan_workspace(finished_run))
 
 
 def test_a_second_run_in_the_same_root_is_refused(

@@ -17,16 +17,16 @@ pytestmark = pytest.mark.e2e
 
 
 def test_a_run_keeps_its_checkpoints_where_it_is_told_to(
-    run_file: Path,
+    curated_run: Path,
     finished_run: Path,
     tmp_path: Path,
     bessemer: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     disk = tmp_path / "disk"
     settings = ("--set", f'cluster.checkpoints="file://{disk}"')
-    done = bessemer("run", str(run_file), *settings)  # reads them in diagnosis and export, too
+    done = bessemer("run", str(curated_run), *settings)  # reads them in diagnosis and export, too
     assert done.returncode == 0, done.stderr
-    folder = plan_workspace(run_file).folder("train")
+    folder = plan_workspace(curated_run).folder("train")
     assert not (folder / "checkpoints").exists()
     names = sorted(path.name for path in (disk / folder.name).iterdir())
     assert names[-1] == "step-00000020"
@@ -39,7 +39,7 @@ def test_a_run_keeps_its_checkpoints_where_it_is_told_to(
     ours = other / "train" / folder.name
     (ours / "owner.json").unlink()
     (ours / "manifest.json").unlink()
-    command = ("run", str(run_file), "--to", "train", *settings, "--set", 'run.root="other"')
+    command = ("run", str(curated_run), "--to", "train", *settings, "--set", 'run.root="other"')
     refused = bessemer(*command, "--from", "train")
     assert refused.returncode == 4, refused.stderr
     assert f"are those of the run in {platform.node()}:{folder}" in refused.stderr
@@ -49,15 +49,15 @@ def test_a_run_keeps_its_checkpoints_where_it_is_told_to(
     assert taken.returncode == 0, taken.stderr
     assert "taking over the checkpoints" in taken.stderr
     assert "going on from step 20 of 20" in taken.stderr
-    refused = bessemer("run", str(run_file), "--from", "train", "--to", "train", *settings)
+    refused = bessemer("run", str(curated_run), "--from", "train", "--to", "train", *settings)
     assert refused.returncode == 4, refused.stderr
     (folder / "owner.json").unlink()
     (folder / "manifest.json").unlink()
-    back = bessemer("run", str(run_file), "--to", "train", *settings)
+    back = bessemer("run", str(curated_run), "--to", "train", *settings)
     assert back.returncode == 0, back.stderr
     assert (folder / STATE_DIGESTS).read_bytes() == expected
 
-    again = bessemer("run", str(run_file), "--from", "train", "--to", "train", *settings)
+    again = bessemer("run", str(curated_run), "--from", "train", "--to", "train", *settings)
     assert again.returncode == 0, again.stderr
     assert "going on from step" not in again.stderr
     assert (folder / STATE_DIGESTS).read_bytes() == expected

@@ -66,7 +66,7 @@ def quick(
     """The quickstart recipe with a training of a few steps: its root, and the overrides."""
     root = tmp_path_factory.mktemp("quick") / "root"
     overrides = (
-        *("--set", f'run.root="{root}"', "--set", 'train.total_tokens="256k"'),
+        *("--set", f'run.root="{root}"', "--set", 'train.total_tokens="112k"'),
         *("--set", 'train.evaluate.tokens_per_source="4k"'),
         *("--set", 'diagnose.tokens_per_source="8k"'),
     )

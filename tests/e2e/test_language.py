@@ -25,7 +25,7 @@ def set_curate(run_file: Path, keys: str) -> None:
     run_file.write_text(text.replace('shard_bytes = "12kB"', f'shard_bytes = "12kB"\n{keys}', 1))
 
 
-def test_another_model_finds_other_languages(run_file: Path, bessemer: Bessemer) -> None:
+def test_another_model_finds_other_languages(run_file: Path, bessemer_here: Bessemer) -> None:
     before = plan_workspace(run_file)
     path = write_model(run_file.parent / "glot.bin", ngrams=(2, 4), num_buckets=300)
     set_curate(
@@ -52,7 +52,7 @@ def test_another_model_finds_other_languages(run_file: Path, bessemer: Bessemer)
     assert {row.name: row.now.docs for row in answer.by_source[:-1]} == kept
 
 
-def test_what_if_a_language_had_to_be_surer(run_file: Path, bessemer: Bessemer) -> None:
+def test_what_if_a_language_had_to_be_surer(run_file: Path, bessemer_here: Bessemer) -> None:
     set_curate(run_file, 'languages = ["en"]\n\n[curate.language]\nmin_score = 0.2')
     before, _ = package.run(run_file, last="rules")
     folder = before.folder("signals") / SIGNALS
@@ -60,7 +60,7 @@ def test_what_if_a_language_had_to_be_surer(run_file: Path, bessemer: Bessemer) 
     scores = sorted(score for table in tables for score in table["language_score"].to_pylist())
     bound = round(scores[len(scores) // 2], 4)
     found = package.what_if(run_file, [f"language.min={bound}"], num_samples=1000)
-    told = bessemer("whatif", str(run_file), "--rule", f"language.min={bound}")
+    told = bessemer_here("whatif", str(run_file), "--rule", f"language.min={bound}")
     assert f"set min_score = {bound} in [curate.language]" in " ".join(told.stdout.split())
     assert f"min 0.2, then min {bound}" in told.stdout
     run_file.write_text(run_file.read_text().replace("min_score = 0.2", f"min_score = {bound}"))
@@ -82,7 +82,7 @@ def test_what_if_a_language_had_to_be_surer(run_file: Path, bessemer: Bessemer) 
         ("language.min=2", (), "expected language.min=bound"),
         ("language.min=0.5", ("--source", "notes"), "one bound for all sources"),
     ):
-        wrong = bessemer("whatif", str(run_file), "--rule", rule, *sources)
+        wrong = bessemer_here("whatif", str(run_file), "--rule", rule, *sources)
         assert (wrong.returncode, wrong.stdout) == (2, "")
         assert told_so in wrong.stderr
 
@@ -117,9 +117,11 @@ WRONG = {
 
 
 @pytest.mark.parametrize("keys", WRONG)
-def test_what_is_wrong_is_found_by_check(run_file: Path, bessemer: Bessemer, keys: str) -> None:
+def test_what_is_wrong_is_found_by_check(
+    run_file: Path, bessemer_here: Bessemer, keys: str
+) -> None:
     set_curate(run_file, keys)
-    done = bessemer("check", str(run_file))
+    done = bessemer_here("check", str(run_file))
     assert (done.returncode, done.stdout) == (2, "")
     assert WRONG[keys] in done.stderr
     assert all(line.startswith("error: ") for line in done.stderr.splitlines())

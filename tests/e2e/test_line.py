@@ -90,9 +90,9 @@ def test_running_again_reuses_everything(finished_run: Path, bessemer: Bessemer)
 
 
 def test_a_changed_setting_remakes_what_depends_on_it_alone(
-    finished_run: Path, bessemer: Bessemer
+    finished_run: Path, bessemer_here: Bessemer
 ) -> None:
-    done = bessemer("check", str(finished_run), "--set", "train.total_tokens=4096")
+    done = bessemer_here("check", str(finished_run), "--set", "train.total_tokens=4096")
     state = dict(re.findall(r"^(\w+) +[0-9a-f]{16} +(\w+)", done.stdout, re.M))
     remade = [stage for stage, would in state.items() if would == "run"]
     assert remade == ["mix", "train", "diagnose", "export", "report"]
@@ -136,11 +136,11 @@ def test_training_from_a_copy_of_the_tokens_gives_the_same_weights(
     assert "holds other shards than" in wrong.stderr
 
 
-def test_best_fit_packing_is_trained_on_and_proven(run_file: Path, bessemer: Bessemer) -> None:
+def test_best_fit_packing_is_trained_on_and_proven(curated_run: Path, bessemer: Bessemer) -> None:
     packed = ("--set", 'train.packing="best_fit"')
-    done = bessemer("run", str(run_file), "--to", "train", *packed)
+    done = bessemer("run", str(curated_run), "--to", "train", *packed)
     assert done.returncode == 0, done.stderr
-    workspace = plan_workspace(run_file, packed[1:])
+    workspace = plan_workspace(curated_run, packed[1:])
     for step in (1, 7, 20):
         found = trace_step(workspace, step)
         assert found.is_proven
@@ -215,20 +215,22 @@ def test_explain_says_what_became_of_a_document(
     assert decisive == ([rule] if rule else [])
 
 
-def test_verbs_answer_from_the_root_folder_alone(finished_run: Path, bessemer: Bessemer) -> None:
+def test_verbs_answer_from_the_root_folder_alone(
+    finished_run: Path, bessemer_here: Bessemer
+) -> None:
     root = str(finished_run.parent / "out")
-    status = bessemer("status", root)
+    status = bessemer_here("status", root)
     assert status.stdout.count(" done ") == len(plan_workspace(finished_run).fingerprints)
-    stub = bessemer("explain", root, "note/1/stub")
+    stub = bessemer_here("explain", root, "note/1/stub")
     assert "was dropped" in stub.stdout
     assert re.search(r"rules +drop +word_count +1 +20", stub.stdout)
-    step = bessemer("trace", root, "--step", "3")
+    step = bessemer_here("trace", root, "--step", "3")
     assert re.search(r"proven: encoding these documents anew gives (\d+) of \1 tokens", step.stdout)
-    text = bessemer("generate", root, "the iron", "--max-tokens", "20", "--temperature", "0")
+    text = bessemer_here("generate", root, "the iron", "--max-tokens", "20", "--temperature", "0")
     assert text.stdout.startswith("the iron")
     assert (
         text.stdout
-        == bessemer(
+        == bessemer_here(
             *("generate", root, "the iron", "--max-tokens", "20", "--temperature", "0")
         ).stdout
     )
@@ -251,10 +253,10 @@ def test_verbs_answer_from_the_root_folder_alone(finished_run: Path, bessemer: B
     ],
 )
 def test_wrong_questions_get_clear_answers(
-    finished_run: Path, bessemer: Bessemer, arguments: tuple[str, ...], code: int, told: str
+    finished_run: Path, bessemer_here: Bessemer, arguments: tuple[str, ...], code: int, told: str
 ) -> None:
     root = str(finished_run.parent / "out")
-    done = bessemer(*(argument.format(root=root) for argument in arguments))
+    done = bessemer_here(*(argument.format(root=root) for argument in arguments))
     assert done.returncode == code
     assert told in done.stderr
     assert "Traceback" not in done.stderr
@@ -281,10 +283,11 @@ def test_from_makes_a_stage_and_all_after_it_anew(run_file: Path, bessemer: Bess
 
 
 def test_the_tokenizer_report_writes_its_figures(
-    finished_run: Path, bessemer: Bessemer, tmp_path: Path
+    finished_run: Path, bessemer_here: Bessemer, tmp_path: Path
 ) -> None:
     out = tmp_path / "report.json"
-    done = bessemer("tokenizer", "report", str(finished_run), "--sample", "1MB", "--json", str(out))
+    command = ("tokenizer", "report", str(finished_run), "--sample")
+    done = bessemer_here(*command, "1MB", "--json", str(out))
     assert done.returncode == 0, done.stderr
     assert "this run: every byte came back" in done.stdout
     found = json.loads(out.read_text())
@@ -292,10 +295,10 @@ def test_the_tokenizer_report_writes_its_figures(
     assert found["by_source"][-1]["bytes_per_token"]["this run"] > 1
     assert found["docs_changed"] == {"this run": 0, "bytes": 0}
     for sample, why in (("much", "expected a size in bytes"), ("0", "expected more than 0 bytes")):
-        done = bessemer("tokenizer", "report", str(finished_run), "--sample", sample)
+        done = bessemer_here(*command, sample)
         assert (done.returncode, done.stderr.split(":")[0]) == (2, "error")
         assert why in done.stderr
-    assert bessemer("tokenizer", "report", str(finished_run), "--sample", "65536").returncode == 0
+    assert bessemer_here(*command, "65536").returncode == 0
 
 
 def test_tokens_are_exported_for_other_trainers(
@@ -345,12 +348,12 @@ def test_light_verbs_load_no_torch(verb: str, finished_run: Path) -> None:
 
 
 def test_metrics_are_at_their_place_as_soon_as_training_begins(
-    run_file: Path, bessemer: Bessemer, monkeypatch: pytest.MonkeyPatch
+    curated_run: Path, bessemer: Bessemer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not when it is over: they tell why it is, and messages send people there."""
     monkeypatch.setenv("BESSEMER_DRILL_FAULT", "nan:0:3")
     for _ in range(2):
-        done = bessemer("run", str(run_file), "--to", "train")
+        done = bessemer("run", str(curated_run), "--to", "train")
         assert done.returncode == 5, done.stderr
-        rows = read_jsonl(run_file.parent / "out" / METRICS / GUARD)
+        rows = read_jsonl(curated_run.parent / "out" / METRICS / GUARD)
         assert [row["step"] for row in rows] == [3]

@@ -124,19 +124,19 @@ def test_the_model_bears_identity_by_its_bytes(run_file: Path, model_file: Path)
     ],
 )
 def test_wrong_models_are_found_by_check(
-    run_file: Path, model_file: Path, bessemer: Bessemer, tables: str, told: str
+    run_file: Path, model_file: Path, bessemer_here: Bessemer, tables: str, told: str
 ) -> None:
     add_to(run_file, tables)
-    done = bessemer("check", str(run_file))
+    done = bessemer_here("check", str(run_file))
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
     assert all(line.startswith("error: ") for line in done.stderr.splitlines())
 
 
 def test_a_question_about_a_score_that_is_not_measured(
-    finished_run: Path, bessemer: Bessemer
+    finished_run: Path, bessemer_here: Bessemer
 ) -> None:
-    done = bessemer("whatif", str(finished_run), "--rule", "quality_score.min=0.5")
+    done = bessemer_here("whatif", str(finished_run), "--rule", "quality_score.min=0.5")
     assert done.returncode == 2
     assert "quality_score needs a quality model" in done.stderr
 
@@ -146,14 +146,14 @@ def test_the_help_of_the_verb_names_all_kinds(bessemer: Bessemer) -> None:
     assert f"{', '.join(get_args(Kind))}: as in [[source]]" in told
 
 
-def test_the_verb_tells_what_was_learned(run_file: Path, bessemer: Bessemer) -> None:
+def test_the_verb_tells_what_was_learned(run_file: Path, bessemer_here: Bessemer) -> None:
     folder = run_file.parent
     write_examples(folder)
     arguments = (
         *("curate", "train-quality", "--out", str(folder / "q"), "--bucket-bits", "12"),
         *("--good", str(folder / "good.jsonl")),
     )
-    done = bessemer(*arguments, "--background", str(folder / "background.jsonl"))
+    done = bessemer_here(*arguments, "--background", str(folder / "background.jsonl"))
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"good +120 texts to learn from, 30 held out", done.stdout)
     assert re.search(r"held-out AUC +0\.\d{4}, between 0\.\d{4} and 0\.\d{4} \(95 %\)", done.stdout)
@@ -167,7 +167,7 @@ def test_the_verb_tells_what_was_learned(run_file: Path, bessemer: Bessemer) -> 
         (("--background", "x", "--out", str(folder)), "is there and is no quality model"),
         (("--background", "x", "--out", str(folder / "good.jsonl")), "it is not overwritten"),
     ):
-        failed = bessemer(*arguments, *wrong)
+        failed = bessemer_here(*arguments, *wrong)
         assert (failed.returncode, failed.stdout) == (2, "")
         assert told in failed.stderr
         assert all(line.startswith("error: ") for line in failed.stderr.splitlines())

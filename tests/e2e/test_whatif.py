@@ -174,11 +174,11 @@ def test_tokens_are_estimated_by_the_rate_of_each_source(finished_run: Path) -> 
 
 
 def test_the_verb_answers_in_words_and_figures(
-    finished_run: Path, bessemer: Bessemer, tmp_path: Path
+    finished_run: Path, bessemer_here: Bessemer, tmp_path: Path
 ) -> None:
     out = tmp_path / "whatif.json"
     root = str(finished_run.parent / "out")
-    done = bessemer(
+    done = bessemer_here(
         *("whatif", root, "--rule", "word_count.min=66", "--rule", "digit_frac=0.5"),
         *("--source", "notes", "--sample", "2", "--json", str(out)),
     )
@@ -195,20 +195,20 @@ def test_the_verb_answers_in_words_and_figures(
     assert figures["changes"][0] == {"name": "word_count", "end": "min", "bound": 66.0}
     assert len(figures["sample_dropped"]) == 2
     assert re.fullmatch(r"\d+:\d+", figures["sample_dropped"][0]["doc_id"])
-    plain = bessemer("whatif", str(finished_run))
+    plain = bessemer_here("whatif", str(finished_run))
     assert (plain.returncode, plain.stderr) == (0, "")
     assert "newly" not in plain.stdout
     assert "then" not in plain.stdout
 
 
-def test_before_encoding_tokens_are_a_guess(run_file: Path, bessemer: Bessemer) -> None:
-    early = bessemer("whatif", str(run_file))
+def test_before_encoding_tokens_are_a_guess(run_file: Path, bessemer_here: Bessemer) -> None:
+    early = bessemer_here("whatif", str(run_file))
     assert early.returncode == 2
     assert (
         "signals are not measured yet; `bessemer run RUN.toml --to rules` does so" in early.stderr
     )
-    assert bessemer("run", str(run_file), "--to", "signals").returncode == 0
-    done = bessemer("whatif", str(run_file), "--rule", "word_count.min=none")
+    assert bessemer_here("run", str(run_file), "--to", "signals").returncode == 0
+    done = bessemer_here("whatif", str(run_file), "--rule", "word_count.min=none")
     assert (done.returncode, done.stderr) == (0, "")
     assert "a guess, 4 bytes per token, for this run is not encoded yet" in done.stdout
     off = '[[curate.rule]]\nname = "word_count"\noff = true\n'
@@ -226,9 +226,9 @@ def test_before_encoding_tokens_are_a_guess(run_file: Path, bessemer: Bessemer) 
     ],
 )
 def test_wrong_questions_get_clear_answers(
-    finished_run: Path, bessemer: Bessemer, arguments: tuple[str, ...], told: str
+    finished_run: Path, bessemer_here: Bessemer, arguments: tuple[str, ...], told: str
 ) -> None:
-    done = bessemer("whatif", str(finished_run), *arguments)
+    done = bessemer_here("whatif", str(finished_run), *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
     assert all(line.startswith("error: ") for line in done.stderr.splitlines())

@@ -48,12 +48,12 @@ WRONG = [
 @pytest.mark.parametrize(("sound", "wrong", "told"), WRONG, ids=[wrong for _, wrong, _ in WRONG])
 @pytest.mark.parametrize("verb", ["check", "run"])
 def test_a_wrong_run_file_gives_clear_messages(
-    run_file: Path, bessemer: Bessemer, verb: str, sound: str, wrong: str, told: list[str]
+    run_file: Path, bessemer_here: Bessemer, verb: str, sound: str, wrong: str, told: list[str]
 ) -> None:
     text = run_file.read_text()
     assert sound in text
     run_file.write_text(text.replace(sound, wrong, 1))
-    done = bessemer(verb, str(run_file))
+    done = bessemer_here(verb, str(run_file))
     assert done.returncode == 2
     for message in told:
         assert message in done.stderr
@@ -61,13 +61,13 @@ def test_a_wrong_run_file_gives_clear_messages(
     assert not (run_file.parent / "out").exists()  # nothing was begun
 
 
-def test_all_faults_come_at_once(run_file: Path, bessemer: Bessemer) -> None:
+def test_all_faults_come_at_once(run_file: Path, bessemer_here: Bessemer) -> None:
     text = run_file.read_text()
     for sound, wrong, _ in WRONG:
         if wrong not in ("[run", "[modle]", "seqlen = 32"):
             text = text.replace(sound, wrong, 1)
     run_file.write_text(text)
-    done = bessemer("check", str(run_file))
+    done = bessemer_here("check", str(run_file))
     assert done.returncode == 2
     for _, wrong, told in WRONG:
         # Batches are compared with the sequence length only if that one could be read.
@@ -93,8 +93,8 @@ def test_all_faults_come_at_once(run_file: Path, bessemer: Bessemer) -> None:
         ),
     ],
 )
-def test_wrong_overrides(run_file: Path, bessemer: Bessemer, override: str, told: str) -> None:
-    done = bessemer("check", str(run_file), "--set", override)
+def test_wrong_overrides(run_file: Path, bessemer_here: Bessemer, override: str, told: str) -> None:
+    done = bessemer_here("check", str(run_file), "--set", override)
     assert done.returncode == 2
     assert told in done.stderr
 
@@ -104,8 +104,8 @@ def test_a_missing_run_file(tmp_path: Path, bessemer: Bessemer) -> None:
     assert (done.returncode, done.stderr) == (2, f"error: {tmp_path}/none.toml: no such run file\n")
 
 
-def test_overrides_take_toml_values(run_file: Path, bessemer: Bessemer) -> None:
-    done = bessemer(
+def test_overrides_take_toml_values(run_file: Path, bessemer_here: Bessemer) -> None:
+    done = bessemer_here(
         *("check", str(run_file), "--set", "train.total_tokens=512"),
         *("--set", 'curate.languages=["en", "de"]', "--set", 'run.root="else/where"'),
     )
@@ -114,7 +114,7 @@ def test_overrides_take_toml_values(run_file: Path, bessemer: Bessemer) -> None:
     assert "else/where" in done.stdout
 
 
-def test_check_changes_nothing(run_file: Path, bessemer: Bessemer) -> None:
+def test_check_changes_nothing(run_file: Path, bessemer_here: Bessemer) -> None:
     before = sorted(path for path in run_file.parent.rglob("*"))
-    assert bessemer("check", str(run_file)).returncode == 0
+    assert bessemer_here("check", str(run_file)).returncode == 0
     assert sorted(path for path in run_file.parent.rglob("*")) == before

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import typer
@@ -63,23 +63,27 @@ def make_app() -> typer.Typer:
 
 
 def main() -> NoReturn:
-    """Entry point: run a verb; errors of the user's making end with a message and their code."""
+    """Entry point: run a verb, as one rank of several if it was started so."""
     # Threads of torch that wait by spinning make a step ten times slower as soon as anything
     # else runs on the machine; waiting asleep costs 2 % on an idle one.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from bessemer.line.rank import run_as_rank
     from bessemer.train.launch import is_started_as_rank
 
-    app = make_app()
     if is_started_as_rank():
-        run_as_rank(app)
-    code = 0
+        run_as_rank(make_app())
+    leave(execute())
+
+
+def execute(arguments: Sequence[str] | None = None) -> int:
+    """Run the verb of `arguments`, or of the command line, and return its exit code; errors of the
+    user's making are told on standard error."""
     try:
-        app()
+        make_app()(arguments)
     except SystemExit as asked:
-        code = code_of(asked)
+        return code_of(asked)
     except BessemerError as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"error: {line}\n")
-        code = error.exit_code
-    leave(code)
+        return error.exit_code
+    return 0

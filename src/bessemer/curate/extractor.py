@@ -3,7 +3,8 @@
 The parsers are native code, which no signal handler and no thread interrupts, and some of which
 takes time with the square of what a hostile page holds. So each task has one child, started at its
 first page, that reads page after page; the kernel ends it when a page takes too long, and the next
-page gets a new one. A book of pages counts as one. Whatever is neither is read right here.
+page gets a new one. A book of pages counts as one. Whatever is neither is read right here,
+where all texts are made uniform, in time that is linear in their length.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ import tempfile
 from contextlib import ExitStack
 from multiprocessing.connection import Pipe
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 from bessemer.config.curate import CurateConfig
 from bessemer.config.kinds import Kind
 from bessemer.core.errors import MachineError
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.extract import Extract, Options, extract, options_for
-from bessemer.curate.extractor_child import OVERTIME_SIGNAL
+from bessemer.curate.extract import Extract, extract, options_for
+from bessemer.curate.extractor_child import OVERTIME_SIGNAL, Bounds
+from bessemer.curate.page import Page
 from bessemer.curate.rows import RawRow
 
 _CHILD = "bessemer.curate.extractor_child"
@@ -38,7 +40,8 @@ class Extractor:
     """
 
     def __init__(self, kind: Kind, curate: CurateConfig) -> None:
-        self._curate, self._options = curate, options_for(kind, curate)
+        self._options = options_for(kind, curate)
+        self._bounds = Bounds(curate.max_extract_cpu_s, curate.max_extract_memory_bytes)
         self._child: _Child | None = None
 
     def __enter__(self) -> Extractor:
@@ -59,21 +62,23 @@ class Extractor:
 
         `path` is that of its file, for a row without a URL.
         """
-        if not row.is_html:
-            return extract(row, self._options, path)
+        return extract(row, self._options, path, self._read_in_child)
+
+    def _read_in_child(self, *task: Any) -> Page:
+        """As `read_pages`."""
         # A child can die of something else than its page: only a second death is the page's.
         for _ in range(2):
-            child = self._child = self._child or _Child(self._options, self._curate)
+            child = self._child = self._child or _Child(self._options.extractor, self._bounds)
             try:
-                child.pipe.send((row, path))
-                answer: Extract | Exception = child.pipe.recv()
+                child.pipe.send(task)
+                answer: Page | Exception = child.pipe.recv()
             except (EOFError, OSError):
                 self._child = None
                 exit_code = child.end()
                 if exit_code == -OVERTIME_SIGNAL:
                     raise UndecodableError(
                         "extraction took more processor time than curate.max_extract_cpu_s "
-                        f"({self._curate.max_extract_cpu_s:g} s)"
+                        f"({self._bounds.cpu_s:g} s)"
                     ) from None
                 continue
             if isinstance(answer, Exception):
@@ -83,7 +88,7 @@ class Extractor:
         if exit_code >= 0 or -exit_code in _FOR_WANT_OF_MEMORY:
             told += (
                 "; its memory is bounded by curate.max_extract_memory_bytes "
-                f"({self._curate.max_extract_memory_bytes})"
+                f"({self._bounds.memory_bytes})"
             )
         raise UndecodableError(told)
 
@@ -91,7 +96,7 @@ class Extractor:
 class _Child:
     """A process of `extractor_child`, and the pipe to it."""
 
-    def __init__(self, options: Options, curate: CurateConfig) -> None:
+    def __init__(self, extractor: str, bounds: Bounds) -> None:
         try:
             with ExitStack() as opened:  # end() closes them, if it comes to that
                 self.pipe, theirs = Pipe()
@@ -111,7 +116,7 @@ class _Child:
         except OSError as error:
             raise MachineError(f"the process that reads pages did not start: {error}") from error
         try:
-            self.pipe.send((options, curate))
+            self.pipe.send((extractor, bounds))
             self.pipe.recv()
         except (EOFError, OSError):
             self._errors.seek(0)

@@ -15,15 +15,22 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from bessemer.config.curate import CurateConfig
 from bessemer.curate.decode import UndecodableError
-from bessemer.curate.extract import Extract, Options, extract
-from bessemer.curate.rows import RawRow
+from bessemer.curate.page import Page
+from bessemer.curate.pages import read_pages
 
 # ITIMER_PROF counts processor time of the process, the kernel's for it included, and sends this.
 OVERTIME_SIGNAL = signal.SIGPROF
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+class Bounds(NamedTuple):
+    """What one page may take."""
+
+    cpu_s: float
+    memory_bytes: int
 
 
 def main() -> None:
@@ -40,30 +47,29 @@ def main() -> None:
     if os.getppid() != parent:  # it died before it could be tied to
         return
     try:
-        options: Options
-        curate: CurateConfig
-        options, curate = pipe.recv()
-        if options.extractor == "trafilatura":
+        extractor: str
+        bounds: Bounds
+        extractor, bounds = pipe.recv()
+        if extractor == "trafilatura":
             import trafilatura  # noqa: F401  (its start is no page's time)
-        _bound_memory(curate.max_extract_memory_bytes)
+        _bound_memory(bounds.memory_bytes)
         pipe.send(None)
         while True:
-            row, path = pipe.recv()
-            pipe.send(_answer(row, path, options, curate))
+            pipe.send(_answer(pipe.recv(), bounds))
     except (EOFError, OSError):  # the parent is gone
         return
 
 
-def _answer(row: RawRow, path: str, options: Options, curate: CurateConfig) -> Extract | Exception:
-    signal.setitimer(signal.ITIMER_PROF, curate.max_extract_cpu_s)
+def _answer(task: tuple[Any, ...], bounds: Bounds) -> Page | Exception:
+    signal.setitimer(signal.ITIMER_PROF, bounds.cpu_s)
     try:
-        return extract(row, options, path)
+        return read_pages(*task)
     except UndecodableError as error:
         return UndecodableError(str(error))
     except MemoryError:
         return UndecodableError(
             "extraction needs more memory than curate.max_extract_memory_bytes "
-            f"({curate.max_extract_memory_bytes})"
+            f"({bounds.memory_bytes})"
         )
     except Exception as error:  # noqa: BLE001  (a bug of ours, which is raised at the other end)
         told = RuntimeError(f"{type(error).__name__}: {error}")

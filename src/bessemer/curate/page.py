@@ -10,8 +10,8 @@ from typing import Any
 from resiliparse.parse.html import HTMLParserException, HTMLTree
 
 from bessemer.curate.decode import UndecodableError, errors_of
+from bessemer.curate.line_ends import unify_line_ends
 from bessemer.curate.main_text import main_text_of, may_have_endless_tags, refuse_endless_tags
-from bessemer.curate.normalise import unify_line_ends
 from bessemer.curate.page_noise import mark_noise, unmark
 
 # Where pages say when they were published: Open Graph, schema.org, Dublin Core, and usage.

@@ -21,7 +21,8 @@ from bessemer.curate.formats.warc import read_warc
 from bessemer.curate.formats.whole import read_html, read_markdown, read_text
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.parts import Part, Range, hold_to_count
-from bessemer.curate.rows import READ_ERRORS, RawRow, say
+from bessemer.curate.read_errors import READ_ERRORS
+from bessemer.curate.rows import RawRow, say
 from bessemer.curate.stored import open_stored
 from bessemer.curate.streams import OpenFile, open_file, open_range
 

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-import lzma
-import tarfile
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-
-import pyarrow as pa
-
-# What a library may raise on bad content; anything else is a bug, and is not caught.
-READ_ERRORS = (
-    *(OSError, EOFError, ValueError, pa.ArrowException),
-    *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error),
-)
 
 
 class Chapter(NamedTuple):

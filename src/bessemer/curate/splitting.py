@@ -19,7 +19,7 @@ from bessemer.curate.formats.jsonl import count_jsonl, cut_jsonl
 from bessemer.curate.formats.parquet import cut_parquet
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.parts import Part, Range, parts_of
-from bessemer.curate.rows import READ_ERRORS
+from bessemer.curate.read_errors import READ_ERRORS
 from bessemer.curate.stored import open_stored
 from bessemer.curate.streams import OpenFile, open_file, open_range
 from bessemer.engine.tasks import Engine, Task

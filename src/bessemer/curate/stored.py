@@ -17,7 +17,8 @@ import fsspec
 
 from bessemer.core.errors import IntegrityError, MachineError
 from bessemer.curate.inventory import SourceFile, read_stamp
-from bessemer.curate.rows import READ_ERRORS, say
+from bessemer.curate.read_errors import READ_ERRORS
+from bessemer.curate.rows import say
 
 # What is fetched of a store at a time; s3fs's 50 MiB would be read far over the end of a range.
 _BLOCK_BYTES = 8 * 2**20

@@ -20,7 +20,7 @@ from bessemer.config.curate import CurateConfig
 from bessemer.curate.formats.by_name import COMPRESSION
 from bessemer.curate.inventory import SourceFile
 from bessemer.curate.parts import Range
-from bessemer.curate.rows import READ_ERRORS
+from bessemer.curate.read_errors import READ_ERRORS
 
 BUFFER_BYTES = 1 << 16
 HEAD_BYTES = 1024  # a tar says what it is at byte 257

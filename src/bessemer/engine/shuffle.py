@@ -55,6 +55,19 @@ def gather(paths: Iterable[Path], part: int) -> pa.Table:
     return pa.Table.from_batches(batches)
 
 
+def take_rows(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """Rows (ascending) of a table that `gather` returned; of the files no more is read than they
+    take, while `pa.Table.take` first copies all."""
+    batches = table.to_batches()
+    ends = np.cumsum([batch.num_rows for batch in batches])
+    taken = []
+    for batch, end in zip(batches, ends.tolist(), strict=True):
+        begin = end - batch.num_rows
+        first, last = np.searchsorted(rows, [begin, end])
+        taken.append(batch.take(pa.array(rows[first:last] - begin)))
+    return pa.Table.from_batches(taken, table.schema)
+
+
 def write_part(path: Path, table: pa.Table) -> None:
     """Write `table` as the one part of a file."""
     _write(path, [table])

@@ -146,7 +146,7 @@ _UNICODE = {"unicode": unicodedata.unidata_version}
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="ingest",
-        version=6,
+        version=7,
         settings=lambda config: {
             "sources": [
                 _plain(source, "name", "kind", "format", "text_field", "license")

@@ -355,3 +355,12 @@ def test_a_bug_in_the_child_is_no_quarantine() -> None:
         pytest.raises(RuntimeError, match=r"^TypeError"),
     ):
         extractor.extract(broken)
+
+
+def test_the_child_loads_nothing_that_takes_long() -> None:
+    code = (
+        f"import sys, {module._CHILD}\n"
+        "sys.exit(', '.join({'numba', 'numpy', 'pyarrow', 'pydantic'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, stderr=subprocess.PIPE)
+    assert done.stderr == b"\n"

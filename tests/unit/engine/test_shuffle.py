@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from bessemer.engine.shuffle import (
     gather,
     read_range,
     scatter,
+    take_rows,
     write_run,
 )
 
@@ -65,6 +67,20 @@ def test_a_range_is_what_a_sort_of_all_runs_has_there(
     )
     found = read_range(paths, first, first + length)
     assert list(zip(*found.to_pydict().values(), strict=True)) == expected
+
+
+@SETTINGS
+@given(files=FILES, draw=st.randoms())
+def test_rows_are_taken_as_arrow_takes_them(
+    tmp_path: Path, files: list[list[int]], draw: Random
+) -> None:
+    paths = []
+    for name, ids in enumerate(files):
+        paths.append(tmp_path / f"{name}.arrow")
+        write_run(paths[-1], rows(ids, name))
+    table = gather(paths, 0)
+    wanted = np.array([row for row in range(len(table)) if draw.random() < 0.4], np.int64)
+    assert take_rows(table, wanted).equals(table.take(pa.array(wanted)))
 
 
 def test_parts_are_a_power_of_two_and_none_is_larger_than_it_may() -> None:

@@ -36,11 +36,13 @@ MUON = {"optimizer": {"kind": "muon"}}
 def run_config(
     model: dict[str, Any] | None = None,
     train: dict[str, Any] | None = None,
-    batch: int = 16,
+    batch: int | None = None,
     **cluster: Any,
 ) -> RunConfig:
-    """A run of one step of `batch` sequences, in microbatches of one."""
-    tokens = batch * SEQ_LEN
+    """A run of one step of `batch` sequences, in microbatches of one; absent: three for each data
+    rank."""
+    data_ranks = cluster.get("dp_replicate", 1) * cluster.get("dp_shard", 1)
+    tokens = (batch or 3 * data_ranks) * SEQ_LEN
     return RunConfig.model_validate(
         {
             "run": {"name": "dry", "root": "dry"},
@@ -78,7 +80,7 @@ def formula(config: RunConfig, axes: Axes, found: DryRun) -> dict[str, float]:
     [
         pytest.param(Axes(dp_replicate=4), {}, id="DDP"),
         pytest.param(Axes(dp_shard=8), {"model": {"tie_embeddings": False}}, id="FSDP"),
-        pytest.param(Axes(dp_shard=3), {"reshard": False, "batch": 15}, id="FSDP, uneven"),
+        pytest.param(Axes(dp_shard=3), {"reshard": False}, id="FSDP, uneven"),
         pytest.param(Axes(dp_replicate=2, dp_shard=4), {"train": MUON}, id="HSDP, Muon"),
         pytest.param(
             Axes(tp=4),
@@ -116,9 +118,9 @@ def test_traffic_is_that_of_the_closed_formula(axes: Axes, more: dict[str, Any])
 
 def test_the_number_of_collectives_is_what_the_layers_need() -> None:
     layers, axes = MODEL["num_layers"], Axes(dp_replicate=2, dp_shard=2, tp=2)
-    config = run_config(batch=20, dp_replicate=2, dp_shard=2, tp=2)
+    config = run_config(dp_replicate=2, dp_shard=2, tp=2)
     (found,) = dry_run(config, axes, [0])
-    micro = 5
+    micro = 3
     assert found.num_microbatches == micro
     calls = {(each.axis, each.kind): each.calls for each in found.traffic}
     # The layers, and what is in none, are a group each: FSDP2's.

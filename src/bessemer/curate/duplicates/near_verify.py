@@ -1,13 +1,14 @@
 """Which pairs are near-duplicates: the sets of shingles are compared, and the best is kept
 (keepers.py).
 
-Pairs that may be chain documents together; each such component is verified in one place, with all
-its pairs and the shingles of its documents, so that no part needs another.
+Pairs that may be chain documents together; each such component is verified in one place, so that no
+part needs another. Of a part, all ids and pairs are in memory, and the shingles of some pairs at a
+time: a component may be as large as the corpus.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,21 @@ from bessemer.curate.duplicates.keepers import RANKED, order_best_first
 from bessemer.curate.duplicates.near_signatures import shingle_sets
 from bessemer.curate.duplicates.pair_sample import NUM_BANDS, count_bands, draw_pairs
 from bessemer.curate.ledger import read_survivors
-from bessemer.engine.shuffle import gather, read_range, scatter, write_part, write_run
+from bessemer.engine.shuffle import (
+    gather,
+    read_range,
+    scatter,
+    take_rows,
+    write_part,
+    write_run,
+)
 from bessemer.text.set_similarity import containment, jaccard
 
 NUM_LARGEST = 20  # clusters that are told one by one
 
 _KEY = derive_key("part of a component")
 _PAIRS_AT_A_TIME = 1 << 20
+_SHINGLES_AT_A_TIME = 1 << 24  # 128 MiB
 
 
 def find_candidate_components(pairs: Sequence[Path], out: Path) -> dict[str, Any]:
@@ -103,8 +112,8 @@ def verify_part(
     """Compare the pairs of one part; write whom it drops for whom, its clusters (CLUSTER), and some
     of its pairs for people to look at (PAIR)."""
     table = gather(documents, part)
-    table = table.take(np.argsort(table["doc_id"].to_numpy())).combine_chunks()
-    doc_ids = table["doc_id"].to_numpy()
+    order = np.argsort(table["doc_id"].to_numpy())
+    doc_ids, num_shingles = (table[name].to_numpy()[order] for name in ("doc_id", "num_shingles"))
 
     def keys_of(path: Path) -> np.ndarray:
         told = gather([path], part)
@@ -114,15 +123,14 @@ def verify_part(
 
     # A pair that shares bands of several parts was told by each of them.
     keys = distinct(map(keys_of, pairs))
-    sets = table["shingles"].combine_chunks()
-    offsets, hashes = sets.offsets.to_numpy(), sets.values.to_numpy()
-    num_shingles = np.diff(offsets)
+    sets = table.select(["shingles"])
     measure = jaccard if config.verify == "jaccard" else containment
     drawn, compared, verified = [], np.zeros(NUM_BANDS, np.int64), np.zeros(NUM_BANDS, np.int64)
     kept_ends, values = [np.empty((0, 2), np.int64)], [np.empty(0)]
-    for begin in range(0, len(keys), _PAIRS_AT_A_TIME):
-        left, right = np.divmod(keys[begin : begin + _PAIRS_AT_A_TIME], len(doc_ids))
-        similarity = measure(offsets, hashes, left, right)
+    for left, right in _some_at_a_time(keys, num_shingles):
+        rows, place = np.unique(order[np.concatenate([left, right])], return_inverse=True)
+        taken = take_rows(sets, rows)["shingles"].combine_chunks()
+        similarity = measure(taken.offsets.to_numpy(), taken.values.to_numpy(), *np.split(place, 2))
         is_similar = similarity >= config.min_similarity
         is_own = doc_ids[left] >= 0  # of known documents there is nothing to show
         if config.verify == "containment":  # a known excerpt does not drop what contains it
@@ -145,6 +153,20 @@ def verify_part(
         "bands": {"compared": compared.tolist(), "verified": verified.tolist()},
         "largest_clusters": largest,
     }
+
+
+def _some_at_a_time(
+    keys: np.ndarray, num_shingles: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Left and right of pairs (keys left * documents + right), of so many that their sets fit into
+    memory together."""
+    begin = 0
+    while begin < len(keys):
+        left, right = np.divmod(keys[begin : begin + _PAIRS_AT_A_TIME], len(num_shingles))
+        held = np.cumsum(num_shingles[left] + num_shingles[right])
+        end = max(1, int(np.searchsorted(held, _SHINGLES_AT_A_TIME, side="right")))
+        yield left[:end], right[:end]
+        begin += end
 
 
 def _decide(

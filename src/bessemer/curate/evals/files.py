@@ -23,7 +23,8 @@ from bessemer.core.errors import DataError, IntegrityError
 from bessemer.curate.evals.fields import PART_FIELDS, EvalItem, find_field, make_items
 from bessemer.curate.formats.by_name import format_of
 from bessemer.curate.inventory import SourceFile, take_inventory
-from bessemer.curate.rows import READ_ERRORS, say
+from bessemer.curate.read_errors import READ_ERRORS
+from bessemer.curate.rows import say
 from bessemer.curate.stored import open_stored
 from bessemer.curate.streams import OpenFile, open_file
 

@@ -17,7 +17,8 @@ from urllib.parse import unquote
 from xml.parsers import expat
 
 from bessemer.config.sources import SourceConfig
-from bessemer.curate.rows import READ_ERRORS, Chapter, RawRow, say, too_long
+from bessemer.curate.read_errors import READ_ERRORS
+from bessemer.curate.rows import Chapter, RawRow, say, too_long
 from bessemer.curate.streams import OpenFile
 
 _CONTAINER = "META-INF/container.xml"

@@ -15,7 +15,8 @@ from typing import BinaryIO
 from bessemer.config.sources import SourceConfig
 from bessemer.curate.formats.fields import kind, text_row
 from bessemer.curate.parts import Range
-from bessemer.curate.rows import READ_ERRORS, RawRow, say, too_long
+from bessemer.curate.read_errors import READ_ERRORS
+from bessemer.curate.rows import RawRow, say, too_long
 from bessemer.curate.streams import OpenFile
 
 _PIECE_BYTES = 1 << 20

@@ -18,7 +18,8 @@ from bessemer.core.errors import MachineError
 from bessemer.curate.formats.delimited import read_csv, read_tsv
 from bessemer.curate.formats.jsonl import read_jsonl
 from bessemer.curate.formats.parquet import read_parquet
-from bessemer.curate.rows import READ_ERRORS, RawRow, say
+from bessemer.curate.read_errors import READ_ERRORS
+from bessemer.curate.rows import RawRow, say
 from bessemer.curate.stored import Stored
 from bessemer.curate.streams import HEAD_BYTES, Growth, OpenFile, codec_of, open_file
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bessemer.config.sources import SourceConfig
-from bessemer.curate.rows import READ_ERRORS, RawRow, say, too_long
+from bessemer.curate.read_errors import READ_ERRORS
+from bessemer.curate.rows import RawRow, say, too_long
 from bessemer.curate.streams import OpenFile
 
 
