@@ -235,10 +235,10 @@ def test_a_405b_decoder_on_16384_ranks_takes_a_step(tmp_path: Path) -> None:
 
 
 def test_the_verb_shows_both_tables_and_refuses_what_does_not_fit(
-    run_file: Path, bessemer: Callable[..., subprocess.CompletedProcess[str]]
+    run_file: Path, bessemer_here: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     layout = ("--set", "cluster.dp_shard=2", "--set", 'cluster.device="auto"')
-    shown = bessemer("dryrun", str(run_file), *layout, "--world", "4", "--rank", "1,last")
+    shown = bessemer_here("dryrun", str(run_file), *layout, "--world", "4", "--rank", "1,last")
     assert shown.returncode == 0, shown.stderr
     for word in (
         "dp_replicate 2 x dp_shard 2: 4 ranks",
@@ -248,9 +248,9 @@ def test_the_verb_shows_both_tables_and_refuses_what_does_not_fit(
         "reduce-scatter",
     ):
         assert word in shown.stdout
-    uneven = bessemer("dryrun", str(run_file), *layout, "--world", "6")
+    uneven = bessemer_here("dryrun", str(run_file), *layout, "--world", "6")
     assert uneven.returncode == 2
     assert "6 ranks cannot share a batch of 8 sequences evenly" in uneven.stderr
-    absent = bessemer("dryrun", str(run_file), *layout, "--rank", "2")
+    absent = bessemer_here("dryrun", str(run_file), *layout, "--rank", "2")
     assert absent.returncode == 2
     assert "there is no rank 2: ranks are 0 to 1" in absent.stderr
