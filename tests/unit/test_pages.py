@@ -1,12 +1,17 @@
-"""Pages as they are read in the repository, before `make docs`: tables are whole."""
+"""Pages as they lie in the repository: tables are whole, defaults are those of the code."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from bessemer.config.base import Section
+from bessemer.config.curate import NormaliseConfig
+from bessemer.config.decontaminate import DecontaminateConfig
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -52,3 +57,22 @@ def test_rows_of_a_table_have_as_many_cells_as_its_head(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert ragged(text) == []
     assert not re.search(r"^ +\|", text, re.M)  # an indented row would not be looked at
+
+
+@pytest.mark.parametrize(
+    ("page", "table", "config", "unset"),
+    [
+        ("leaks.md", "decontaminate", DecontaminateConfig, {"eval"}),
+        ("your-own-run.md", "curate.normalise", NormaliseConfig, set()),
+    ],
+)
+def test_defaults_that_a_page_shows_are_those_of_the_code(
+    page: str, table: str, config: type[Section], unset: set[str]
+) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    (block,) = re.findall(rf"^```toml\n(\[{re.escape(table)}\]\n.*?)^```", text, re.M | re.S)
+    shown = tomllib.loads(block)
+    for name in table.split("."):
+        shown = shown[name]
+    assert shown.keys() == config.model_fields.keys() - unset
+    assert config.model_validate(shown) == config()

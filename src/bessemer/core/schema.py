@@ -137,6 +137,7 @@ CONTAMINATION = pa.schema(  # a row per item of an evaluation set
         ("docs", pa.int64()),  # that hold it by another part than its passage
         ("answered_docs", pa.int64()),  # that hold its question and its answer
         ("passage_docs", pa.int64()),  # that hold its passage
+        ("docs_left", pa.int64()),  # that hold any of it and are neither dropped nor cut for it
         ("sources", pa.list_(pa.string())),  # of all of these
         ("why_not", pa.string()),  # what keeps parts from being tested, as in "answer: short"
     ]

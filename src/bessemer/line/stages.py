@@ -227,7 +227,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="decontaminate",
-        version=1,
+        version=2,
         inputs=("ingest", "rules", "mask", "exact", "fuzzy", "lines", "substrings"),
         settings=_decontaminate_settings,
         work=run_decontaminate,

@@ -89,7 +89,8 @@ def decontaminate(
     }
     task = tasks_of("measure", measure_canaries, planted, {"canaries": {}})
     (measured,) = engine.map("canaries", folder, task)
-    benchmarks = write_tables_of_items(needles, shards, sources, folder)
+    cut = config.act_on if config.action == "cut" else ()
+    benchmarks = write_tables_of_items(needles, shards, sources, cut, folder)
     return StageResult(
         conservation=sum_shards(sources, results),
         summary={

@@ -2,7 +2,9 @@
 
 Writes `evals/`: `contamination.parquet`, a row per item, and for each benchmark its items as JSON
 lines by status (`NAME.clean.jsonl`, `NAME.dirty.jsonl`, `NAME.untestable.jsonl`), which are for
-whoever evaluates on them. What is held at once grows with the evaluation sets, not with the corpus.
+whoever evaluates on them. The status says what the corpus held as it came to the stage, `docs_left`
+what is still there behind it. What is held at once grows with the evaluation sets, not with the
+corpus.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from bessemer.core.schema import CLEAN, DIRTY, UNTESTABLE
 from bessemer.core.schema import CONTAMINATION as COLUMNS
 from bessemer.core.storage import SCRATCH, read_table, write_table, write_text
 from bessemer.curate.evals.needles import MISSING, Needles, group_items
+from bessemer.curate.ledger import lost_doc_ids
 
 BEST = "best"  # folder of scratch: of each shard, the best document of each needle
 STATUSES = (CLEAN, DIRTY, UNTESTABLE)
@@ -39,8 +42,9 @@ class _Sums:
         self.share = np.zeros(num_needles)
         self.doc_id = np.full(num_needles, -1, np.int64)
         self.is_found = np.zeros(num_needles, np.bool_)
-        self.docs = np.zeros((4, num_items), np.int64)
-        """By more than its passage, answered, by passage, by anything: documents that hold it."""
+        self.docs = np.zeros((5, num_items), np.int64)
+        """Documents that hold it: by more than its passage, answered, by passage, by anything, and
+        of these last ones those that still do when the stage has acted."""
         self.in_source = np.zeros((len(sources), num_items), np.bool_)
         self._sources = {source: number for number, source in enumerate(sources)}
         self._first: npt.NDArray[np.int64] = np.searchsorted(
@@ -60,35 +64,48 @@ class _Sums:
         self.doc_id[needle] = table["doc_id"].to_numpy()[better]
         self.is_found[needle] = is_found[better]
 
-    def add_matches(self, table: pa.Table) -> None:
-        """Count the matches of a shard."""
+    def add_matches(self, table: pa.Table, lost: npt.NDArray[np.int64], cut: Sequence[str]) -> None:
+        """Count the matches of a shard, of which the stage dropped the documents `lost` and cut the
+        parts `cut`. Words that are of such a part and of another one are gone, and still count as
+        left for the other: what is called gone is gone."""
         if not len(table):
             return
         benchmark = _numbers(table["benchmark"], self._benchmarks)
         item = self._first[benchmark] + table["row"].to_numpy()
         part = _numbers(table["part"], {name: number for number, name in enumerate(PARTS)})
+        doc_id = table["doc_id"].to_numpy()
+        is_left = ~np.isin(doc_id, lost) & ~np.isin(part, [PARTS.index(name) for name in cut])
         source = _numbers(table["source"], self._sources)
         self.in_source[source, item] = True
         # A row for each document and item, with the parts of it that are there.
-        pairs, row = np.unique(
-            np.stack([table["doc_id"].to_numpy(), item]), axis=1, return_inverse=True
-        )
+        pairs, row = np.unique(np.stack([doc_id, item]), axis=1, return_inverse=True)
+        row = row.reshape(-1)
         has = np.zeros((len(PARTS), pairs.shape[1]), np.bool_)
-        has[part, row.reshape(-1)] = True
+        has[part, row] = True
+        left = np.zeros(pairs.shape[1], np.bool_)
+        left[row[is_left]] = True
         plain = np.delete(has, _PASSAGE, axis=0).any(axis=0)
-        kinds = (plain, has[_QUESTION] & has[_ANSWER], has[_PASSAGE], plain | has[_PASSAGE])
+        kinds = (plain, has[_QUESTION] & has[_ANSWER], has[_PASSAGE], plain | has[_PASSAGE], left)
         for number, kind in enumerate(kinds):
             self.docs[number] += np.bincount(pairs[1][kind], minlength=self.docs.shape[1])
 
 
 def write_tables_of_items(
-    needles: Needles, shards: Sequence[str], sources: Sequence[str], folder: Path
+    needles: Needles,
+    shards: Sequence[str],
+    sources: Sequence[str],
+    cut: Sequence[str],
+    folder: Path,
 ) -> dict[str, dict[str, Any]]:
-    """Write the tables and lists; returns for each benchmark what the report tells of it."""
+    """Write the tables and lists; returns for each benchmark what the report tells of it.
+
+    `cut` are the parts whose words were cut of what stays. The ledger in `folder` must be written.
+    """
     sums = _Sums(needles, sources)
     for shard in shards:
         sums.add_best(read_table(folder / SCRATCH / BEST / shard))
-        sums.add_matches(read_table(folder / MATCHES / shard))
+        matches = read_table(folder / MATCHES / shard)
+        sums.add_matches(matches, lost_doc_ids([folder], shard), cut)
     rows = [_row(number, needles, sums, sources) for number in range(len(needles.items))]
     write_table(folder / EVALS / CONTAMINATION, pa.Table.from_pylist(rows, schema=COLUMNS))
     groups = group_items(needles)
@@ -140,6 +157,7 @@ def _row(number: int, needles: Needles, sums: _Sums, sources: Sequence[str]) -> 
         "answered_docs": int(sums.docs[1, number]),
         "passage_docs": int(sums.docs[2, number]),
         _ALL_DOCS: int(sums.docs[3, number]),
+        "docs_left": int(sums.docs[4, number]),
         "sources": [sources[at] for at in np.flatnonzero(sums.in_source[:, number]).tolist()],
         "why_not": ", ".join(f"{part}: {why[part]}" for part in PARTS if part in why),
     }
@@ -148,7 +166,7 @@ def _row(number: int, needles: Needles, sums: _Sums, sources: Sequence[str]) -> 
 def _line(row: dict[str, Any]) -> str:
     """An item as it is handed to evaluation."""
     told = {name: row[name] for name in ("item_id", "row", "status", "part", "overlap_frac")}
-    told |= {"docs": row[_ALL_DOCS], "sources": row["sources"]}
+    told |= {"docs": row[_ALL_DOCS], "docs_left": row["docs_left"], "sources": row["sources"]}
     return json.dumps(told, ensure_ascii=False) + "\n"
 
 

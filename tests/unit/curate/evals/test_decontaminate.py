@@ -199,9 +199,51 @@ def test_items_are_handed_to_evaluation_by_status(ingested: Path, tmp_path: Path
     }
     assert lists["forge.dirty.jsonl"][0] == {
         "item_id": "tin", "row": 0, "status": "dirty", "part": "question", "overlap_frac": 1.0,
-        "docs": 2, "sources": ["web", "books"],
+        "docs": 2, "docs_left": 0, "sources": ["web", "books"],
     }  # fmt: skip
     assert [row["row"] for row in lists["forge.clean.jsonl"]] == [4]
+
+
+def listed(folder: Path) -> dict[str, dict[str, Any]]:
+    """The items of all lists."""
+    return {
+        row["item_id"]: row
+        for path in (folder / EVALS).glob("*.jsonl")
+        for row in map(json.loads, path.read_text().splitlines())
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "left"),
+    [
+        ({}, {"tin": 0, "oil": 0, "gate": 1}),
+        ({"action": "cut"}, {"tin": 0, "oil": 0, "gate": 2}),
+        ({"action": "annotate"}, {"tin": 2, "oil": 2, "gate": 2}),
+        ({"action": "cut", "act_on": ["question"]}, {"tin": 0, "oil": 2, "gate": 2}),
+        ({"act_on": ["passage"]}, {"tin": 2, "oil": 2, "gate": 0}),
+    ],
+    ids=str,
+)
+def test_what_is_left_of_an_item_is_what_a_second_pass_finds(
+    ingest_texts: IngestTexts, tmp_path: Path, settings: dict[str, Any], left: dict[str, int]
+) -> None:
+    texts = [
+        *TEXTS,
+        f"{PASSAGE} {filler(7)} {QUESTIONS[2]}",
+        f"{filler(8)} {ROWS[1]['answer']} {filler(9)} {QUESTIONS[0]}",
+    ]
+    ingested = ingest_texts(("web", texts[:4]), ("web", texts[4:]))
+    sets = write_sets(tmp_path / "evals", forge=ROWS)
+    run(ingested, sets, tmp_path / "first", **settings)
+    first = listed(tmp_path / "first")
+    assert {name: row["docs"] for name, row in first.items()} == {
+        "tin": 2, "oil": 2, "gate": 2, "short": 0,
+    }  # fmt: skip
+    told = {name: row["docs_left"] for name, row in first.items()}
+    assert told == {**left, "short": 0}
+    assert told == {name: row["docs_left"] for name, row in items_of(tmp_path / "first").items()}
+    run(ingested, sets, tmp_path / "second", [tmp_path / "first"], action="annotate")
+    assert {name: row["docs"] for name, row in listed(tmp_path / "second").items()} == told
 
 
 def test_a_document_with_question_and_passage_is_one(
