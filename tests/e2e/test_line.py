@@ -234,7 +234,10 @@ def test_verbs_answer_from_the_root_folder_alone(
             *("generate", root, "the iron", "--max-tokens", "20", "--temperature", "0")
         ).stdout
     )
-    for done in (status, stub, step, text):
+    lost = bessemer("explain", root, "--stage", "exact", "--sample", "2")
+    assert re.search(r"exact dropped \d+ documents; 2 of them:\n", lost.stdout)
+    assert lost.stdout.count(", which was kept") == 2
+    for done in (status, stub, step, text, lost):
         assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -244,6 +247,8 @@ def test_verbs_answer_from_the_root_folder_alone(
         (("trace", "{root}"), 2, "trace needs --step N, --doc D or --verify"),
         (("trace", "{root}", "--step", "0"), 2, "this run has steps 1 to 20"),
         (("trace", "{root}", "--doc", "note/0/stub"), 3, "was not encoded"),
+        (("explain", "{root}"), 2, "explain needs a document or --stage STAGE, one of them"),
+        (("explain", "{root}", "0:0", "--stage", "fuzzy"), 2, "one of them"),
         (("explain", "{root}", "nothing/like/it"), 3, "no document 'nothing/like/it'"),
         (("explain", "{root}", "999:0"), 3, "this run has 27 files"),
         (("explain", "{root}", ".html"), 3, "12 documents match '.html'; name one:"),

@@ -76,3 +76,13 @@ def test_defaults_that_a_page_shows_are_those_of_the_code(
         shown = shown[name]
     assert shown.keys() == config.model_fields.keys() - unset
     assert config.model_validate(shown) == config()
+
+
+def test_who_meets_a_page_that_is_not_there_yet_was_told() -> None:
+    """Pages of the reference are made by `make docs`: until then links to them are dead."""
+    linking = [page for page in PAGES if "](reference/" in page.read_text(encoding="utf-8")]
+    assert len(linking) >= 5
+    for page in linking:
+        before, _, behind = page.read_text(encoding="utf-8").partition("](reference/")
+        paragraph = before.rpartition("\n\n")[2] + behind.partition("\n\n")[0]
+        assert "`make docs`" in before + paragraph, page.name

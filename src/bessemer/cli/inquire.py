@@ -15,14 +15,26 @@ from bessemer.core.errors import ConfigError
 def explain(
     target: Target,
     document: Annotated[
-        str,
+        str | None,
         typer.Argument(help="A document id (file:row), or its URL or path, or the end of it."),
-    ],
+    ] = None,
+    stage: Annotated[
+        str | None, typer.Option(help="In place of a document: a stage that drops some.")
+    ] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Documents of the stage to show.")] = 10,
 ) -> None:
-    """Say why a document was kept, edited, dropped or quarantined: every signal, every rule."""
-    from bessemer.line import api, show
+    """Say why a document was kept, edited, dropped or quarantined: every signal, every rule.
 
-    show.explanation(api.explain(target, document))
+    With --stage it shows some of the documents that a stage dropped, each with what did it.
+    """
+    from bessemer.line import api, show_explain
+
+    if document is not None and stage is None:
+        show_explain.explanation(api.explain(target, document))
+    elif stage is not None and document is None:
+        show_explain.dropped(api.sample_dropped(target, stage, num_samples=sample))
+    else:
+        raise ConfigError("explain needs a document or --stage STAGE, one of them")
 
 
 def audit(target: Target) -> None:

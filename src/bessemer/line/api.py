@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bessemer.config.run import RunConfig
     from bessemer.curate.quality_model import QualityModel
     from bessemer.line.drill import DrillResult
+    from bessemer.line.dropped import DroppedSample
     from bessemer.line.explain import Explanation
     from bessemer.line.runner import StageOutcome
     from bessemer.line.trace import DocumentTrace, StepTrace
@@ -174,6 +175,17 @@ def explain(target: Path | str, document: str) -> Explanation:
     from bessemer.line.explain import explain as explain_document
 
     return explain_document(open_workspace(Path(target)), document)
+
+
+def sample_dropped(target: Path | str, stage: str, *, num_samples: int = 10) -> DroppedSample:
+    """Up to `num_samples` of the documents that a stage dropped (`ingest` quarantines), each with
+    the decision that did it; the same ones for the same run.
+
+    Raises ConfigError if `stage` drops none, DataError if it is not finished.
+    """
+    from bessemer.line.dropped import sample_dropped as sample
+
+    return sample(open_workspace(Path(target)), stage, num_samples)
 
 
 def audit(target: Path | str) -> Path:

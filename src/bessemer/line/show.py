@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +11,9 @@ from rich.markup import escape
 from bessemer.config.timetable import Timetable, make_timetable
 from bessemer.core.ids import format_doc_id
 from bessemer.core.layout import MODEL, REPORT
-from bessemer.core.schema import EDIT, NOTE
 from bessemer.core.units import format_bytes, format_count, format_flops, format_seconds
 from bessemer.costs.compute import count_parameters, shape_of
 from bessemer.line import show_near
-from bessemer.line.explain import Explanation
 from bessemer.line.runner import StageOutcome
 from bessemer.line.stages import STAGES
 from bessemer.line.terminal import make_console, make_facts, make_table
@@ -233,50 +230,6 @@ def status(workspace: Workspace) -> None:
     console.print(table)
 
 
-def explanation(found: Explanation) -> None:
-    """The fate of a document, the decisions that led to it, every rule and every signal."""
-    console = make_console()
-    console.print(f"document {format_doc_id(found.doc_id)} was [bold]{found.fate}[/bold]")
-    rows = [("source", found.source), ("file", found.path)]
-    if found.document:
-        rows += [("url", found.document["url"]), ("metadata", found.document["metadata"])]
-        rows.append(("text", f"{found.document['num_bytes']:,} bytes"))
-        rows.append(("", textwrap.shorten(found.document["text"][:400], 200, placeholder=" ...")))
-    if found.split:
-        rows.append(("split", found.split["split"]))
-    if found.cluster:
-        rows.append(
-            (
-                "cluster",
-                f"{format_doc_id(found.cluster['cluster_id'])}, of "
-                f"{found.cluster['cluster_docs']} near-duplicates",
-            )
-        )
-    console.print(make_facts(rows))
-    if found.decisions:
-        table = make_table("stage", "action", "rule", "value", "bound", "evidence")
-        for row in found.decisions:
-            table.add_row(*(escape(cell) for cell in _decision_cells(row)))
-        console.print(table)
-    if found.signals:
-        bounds = {rule.name: rule for rule in found.rules}
-        near = found.near_misses
-        table = make_table("signal", "value", "min", "max", "", right=("value", "min", "max"))
-        for name, value in found.signals.items():
-            if name == "doc_id":
-                continue
-            rule = bounds.get(name)
-            broken = any(row["rule"] == name for row in found.decisions)
-            table.add_row(
-                name,
-                _number(value),
-                _number(rule.min) if rule else "",
-                _number(rule.max) if rule else "",
-                "broken" if broken else "near miss" if name in near else "",
-            )
-        console.print(table)
-
-
 def sample_proof(found: SampleProof) -> None:
     """That the record of training holds every sample once, in order."""
     make_console().print(
@@ -330,28 +283,6 @@ def document_trace(found: DocumentTrace) -> None:
             ]
         )
     )
-
-
-def _decision_cells(row: dict[str, object]) -> tuple[str, ...]:
-    evidence = row["evidence"] or ""
-    if row["evidence_doc_id"] is not None:
-        other = format_doc_id(int(str(row["evidence_doc_id"])))
-        evidence = f"kept in {other}: {evidence}" if evidence else f"like {other}, which was kept"
-    if row["action"] == EDIT:
-        evidence = f"{row['num_bytes']:,} bytes: {evidence}"
-    counts = row["decisive"] or row["action"] in (EDIT, NOTE)
-    rule = str(row["rule"]) if counts else f"({row['rule']})"
-    return (
-        *(str(row["stage"]), str(row["action"]), rule),
-        *(_number(row["value"]), _number(row["bound"])),
-        textwrap.shorten(str(evidence), 100, placeholder=" ..."),
-    )
-
-
-def _number(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
 def _short(path: Path) -> Path:
