@@ -234,7 +234,7 @@ def test_verbs_answer_from_the_root_folder_alone(
             *("generate", root, "the iron", "--max-tokens", "20", "--temperature", "0")
         ).stdout
     )
-    lost = bessemer("explain", root, "--stage", "exact", "--sample", "2")
+    lost = bessemer_here("explain", root, "--stage", "exact", "--sample", "2")
     assert re.search(r"exact dropped \d+ documents; 2 of them:\n", lost.stdout)
     assert lost.stdout.count(", which was kept") == 2
     for done in (status, stub, step, text, lost):
