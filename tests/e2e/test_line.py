@@ -220,7 +220,8 @@ def test_verbs_answer_from_the_root_folder_alone(
 ) -> None:
     root = str(finished_run.parent / "out")
     status = bessemer_here("status", root)
-    assert status.stdout.count(" done ") == len(plan_workspace(finished_run).fingerprints)
+    states = [status.stdout.count(f" {state} ") for state in ("done", "off")]
+    assert states == [len(plan_workspace(finished_run).fingerprints) - 3, 3]
     stub = bessemer_here("explain", root, "note/1/stub")
     assert "was dropped" in stub.stdout
     assert re.search(r"rules +drop +word_count +1 +20", stub.stdout)
@@ -252,7 +253,7 @@ def test_verbs_answer_from_the_root_folder_alone(
         (("explain", "{root}", "nothing/like/it"), 3, "no document 'nothing/like/it'"),
         (("explain", "{root}", "999:0"), 3, "this run has 27 files"),
         (("explain", "{root}", ".html"), 3, "12 documents match '.html'; name one:"),
-        (("status", "{root}/nowhere"), 2, "neither a run file nor a run's folder"),
+        (("status", "{root}/nowhere"), 2, "out/nowhere: no such file or folder"),
         (("run", "{root}/../run.toml", "--to", "trian"), 2, "no stage 'trian'; stages: ingest"),
         (("generate", "{root}", "--temperature", "-1"), 2, "temperature"),
     ],

@@ -41,7 +41,11 @@ WRONG = [
         ["source[1].kind: should be 'web', 'books', 'papers' or 'code'"],
     ),
     ("[run]", "[run", ["not a readable TOML file"]),
-    ('device = "cpu"', 'device = "cpu"\nworkers = 2', ["cluster.workers: unknown key"]),
+    (
+        'device = "cpu"',
+        'device = "cpu"\nworkers = 2',
+        ["cluster.workers: unknown key; belongs in [cluster.engine]"],
+    ),
 ]
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def check(run_file: RunFile, overrides: Overrides = None) -> None:
     """Check a run file; show its stages and what would be reused. Changes nothing."""
-    from bessemer.line import api, show
+    from bessemer.line import api, show_check
 
-    show.check(api.check(run_file, overrides or ()))
+    show_check.check(api.check(run_file, overrides or ()))
 
 
 def plan(

@@ -12,14 +12,13 @@ from dataclasses import asdict
 from typing import Any
 
 from bessemer.config.axes import Axes, axes_of_launch
+from bessemer.config.check_curation import CURATION_CHECKS
 from bessemer.config.check_layout import LAYOUT_CHECKS, uneven_batches
 from bessemer.config.cluster import ClusterConfig
-from bessemer.config.curate import CurateConfig
 from bessemer.config.export import ExportConfig
 from bessemer.config.hugging_face import obstacles
 from bessemer.config.model import ExpertsConfig, ModelConfig
 from bessemer.config.sources import SourceConfig
-from bessemer.config.split import SplitConfig
 from bessemer.config.tokens import MixConfig, TokenizerConfig
 from bessemer.config.train import TrainConfig
 from bessemer.core.errors import ConfigError, Fault
@@ -28,8 +27,8 @@ from bessemer.core.errors import ConfigError, Fault
 def cross_check(sections: dict[str, Any]) -> list[Fault]:
     """All faults between the tables in `sections` (name -> parsed table).
 
-    `source_names` stands beside them: the names as written, so that a fault in one source does
-    not hide a misspelt name elsewhere.
+    Beside them stand `source_names`, the names as written, so that a fault in one source does not
+    hide a misspelt name elsewhere, and `written`, all tables as they were before they were parsed.
     """
     faults: list[Fault] = []
     for needs, check in _CHECKS:
@@ -103,61 +102,6 @@ def _weights(where: str, names: list[str], weights: Mapping[str, float]) -> Iter
             yield Fault(where, f"source {name!r} has no weight; give one (0 leaves it out)")
     if not any(weights.values()):
         yield Fault(where, "at least one weight must be above 0")
-
-
-def _languages(curate: CurateConfig) -> Iterator[Fault]:
-    for key in sorted({"min_score", "min_scores"} & curate.language.model_fields_set):
-        if not curate.languages:
-            what = "is for the languages to be kept; give curate.languages as well"
-            yield Fault(f"curate.language.{key}", what)
-    for code in curate.language.min_scores:
-        if curate.languages and code not in curate.languages:
-            kept = ", ".join(curate.languages)
-            yield Fault(f"curate.language.min_scores.{code}", f"is not kept; languages: {kept}")
-
-
-def _rules(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
-    for index, rule in enumerate(curate.rule):
-        where = f"curate.rule[{index}]"
-        if rule.min is None and rule.max is None and not rule.off:
-            what = f"rule for {rule.name!r} needs min or max; off = true takes its bounds away"
-            yield Fault(where, what)
-        elif rule.min is not None and rule.max is not None and rule.min > rule.max:
-            yield Fault(
-                where, f"min {rule.min:g} is above max {rule.max:g}: no document would stay"
-            )
-        for name in rule.sources:
-            if name not in names:
-                yield Fault(f"{where}.sources", f"no source {name!r}; sources: {', '.join(names)}")
-
-
-def _lines(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
-    for name in curate.lines.sources:
-        if name not in names:
-            what = f"no source {name!r}; sources: {', '.join(names)}"
-            yield Fault("curate.lines.sources", what)
-
-
-def _compared(sources: tuple[SourceConfig, ...], curate: CurateConfig) -> Iterator[Fault]:
-    compares_pages = curate.lines.enabled and not curate.lines.sources
-    if compares_pages and not any(source.kind == "web" for source in sources):
-        what = 'is for sources of kind "web", and there are none; name others in sources'
-        yield Fault("curate.lines.enabled", what)
-
-
-def _source_priority(names: list[str], curate: CurateConfig) -> Iterator[Fault]:
-    for name, count in Counter(curate.source_priority).items():
-        if name not in names:
-            what = f"no source {name!r}; sources: {', '.join(names)}"
-            yield Fault("curate.source_priority", what)
-        if count > 1:
-            yield Fault("curate.source_priority", f"{name!r} is given {count} times; once will do")
-
-
-def _split(names: list[str], split: SplitConfig) -> Iterator[Fault]:
-    for name in split.sources:
-        if name not in names:
-            yield Fault(f"split.sources.{name}", f"no such source; sources: {', '.join(names)}")
 
 
 def _tokenizer(tokenizer: TokenizerConfig) -> Iterator[Fault]:
@@ -323,12 +267,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[..., Iterator[Fault]]], ...] = (
     (("source_names",), _source_names),
     (("source_names", "mix"), _mix),
     (("source_names", "train"), _phase_weights),
-    (("source_names", "curate"), _rules),
-    (("source_names", "curate"), _lines),
-    (("source", "curate"), _compared),
-    (("source_names", "curate"), _source_priority),
-    (("curate",), _languages),
-    (("source_names", "split"), _split),
+    *CURATION_CHECKS,
     (("tokenizer",), _tokenizer),
     (("model",), _model_dims),
     (("model", "export"), _expressible),

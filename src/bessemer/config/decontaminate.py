@@ -95,7 +95,4 @@ class DecontaminateConfig(Section):
                 f"min_words ({self.min_words}) is more than ngram ({self.ngram}): texts between "
                 "them would be longer than an n-gram, and not be looked for"
             )
-        names = [each.name for each in self.eval]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"eval has the name {twice[0]!r} twice; each needs its own")
         return self

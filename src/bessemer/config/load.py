@@ -6,20 +6,19 @@ cross-checks run on whatever tables parsed.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import TypeAdapter, ValidationError
 
 from bessemer.config.check import cross_check
+from bessemer.config.names import hint_for_key
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, Fault
 
-MOST_NAMES = 40  # that a message lists
+_MOST_SHOWN_CHARS = 60  # of a list or table that is wrong
 
 # pydantic speaks of Python, the run file is TOML.
 _WORDING = {
@@ -49,7 +48,7 @@ def parse_sections(data: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
     fields = RunConfig.model_fields
     sections: dict[str, Any] = {}
     faults = [
-        Fault(key, f"unknown section{hint(key, fields)}") for key in data if key not in fields
+        Fault(key, f"unknown section{hint_for_key(key, ())}") for key in data if key not in fields
     ]
     for name, field in fields.items():
         if name not in data:
@@ -62,9 +61,9 @@ def parse_sections(data: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
             adapter = TypeAdapter(field.rebuild_annotation())
             sections[name] = adapter.validate_python(data[name])
         except ValidationError as error:
-            faults += [_describe(name, field, detail) for detail in error.errors()]
+            faults += [_describe(name, detail) for detail in error.errors()]
     names = _names_as_written(data.get("source"))
-    return sections, faults + cross_check(sections | {"source_names": names})
+    return sections, faults + cross_check(sections | {"source_names": names, "written": data})
 
 
 def _apply_override(data: dict[str, Any], text: str) -> Fault | None:
@@ -93,7 +92,7 @@ def _apply_override(data: dict[str, Any], text: str) -> Fault | None:
     return None
 
 
-def _describe(section: str, field: FieldInfo, detail: Any) -> Fault:
+def _describe(section: str, detail: Any) -> Fault:
     """One pydantic error as a fault in words of the run file."""
     location = [part for part in detail["loc"] if part != "function-before"]
     where = section + "".join(
@@ -101,8 +100,8 @@ def _describe(section: str, field: FieldInfo, detail: Any) -> Fault:
     )
     value, kind, message = detail["input"], detail["type"], detail["msg"]
     if kind == "extra_forbidden":
-        legal = _legal_keys(field, location[:-1])
-        return Fault(where, f"unknown key{hint(str(location[-1]), legal)}")
+        table = [section, *(part for part in location[:-1] if isinstance(part, str))]
+        return Fault(where, f"unknown key{hint_for_key(str(location[-1]), table)}")
     if kind == "missing":
         return Fault(where, "is required and missing")
     if kind == "tuple_type" and isinstance(value, dict):
@@ -110,43 +109,21 @@ def _describe(section: str, field: FieldInfo, detail: Any) -> Fault:
     message = _WORDING.get(kind, message)
     for prefix in ("Value error, ", "Input ", "Value ", "String "):
         message = message.removeprefix(prefix)
-    return Fault(where, f"{message} (got {value!r})")
+    return Fault(where, message + _as_given(value, kind))
 
 
-def _legal_keys(field: FieldInfo, location: Sequence[Any]) -> Iterable[str]:
-    """The keys of the table at `location` below a top-level field."""
-    model = _model_in(field.annotation)
-    for part in location:
-        if isinstance(part, str) and model is not None and part in model.model_fields:
-            model = _model_in(model.model_fields[part].annotation)
-    return model.model_fields if model is not None else ()
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The table type inside an annotation such as `tuple[SourceConfig, ...]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        if (model := _model_in(argument)) is not None:
-            return model
-    return None
+def _as_given(value: Any, kind: str) -> str:
+    """What stands there, unless it is a whole table, of which the message says what is wrong, or so
+    long that the message would drown in it."""
+    is_table = isinstance(value, dict) and kind == "value_error"
+    is_long = isinstance(value, dict | list) and len(repr(value)) > _MOST_SHOWN_CHARS
+    return "" if is_table or is_long else f" (got {value!r})"
 
 
 def _names_as_written(sources: Any) -> list[str]:
     tables = sources if isinstance(sources, list) else []
     names = [table.get("name") for table in tables if isinstance(table, dict)]
     return [name for name in names if isinstance(name, str)]
-
-
-def hint(name: str, known: Iterable[str]) -> str:
-    """What to say behind "there is no such name": the nearest one that is known, or all."""
-    names = list(known)
-    spelt = {each.lower(): each for each in names}
-    nearest = difflib.get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)
-    if nearest:
-        return f"; did you mean {spelt[nearest[0]]!r}?"
-    rest = f", ... ({len(names)} in all)" if len(names) > MOST_NAMES else ""
-    return f"; known: {', '.join(names[:MOST_NAMES])}{rest}"
 
 
 def _missing_section(name: str) -> str:

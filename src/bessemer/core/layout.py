@@ -37,3 +37,4 @@ MODEL = "model"  # export: the Hugging Face folder
 PARITY = "parity.json"  # export
 REPORT = "report.html"  # report
 AUDIT = "audit.html"  # in the root folder, by `bessemer audit`
+RUN_RECORD = "run.json"  # in the root folder: what the run was asked for

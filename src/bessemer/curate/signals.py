@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from bessemer.config.curate import CurateConfig, Family
-from bessemer.config.load import hint
+from bessemer.config.names import hint
 from bessemer.core.events import Display
 from bessemer.core.layout import DOCUMENTS, SIGNALS
 from bessemer.core.manifest import StageResult

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from bessemer.core.errors import ConfigError
 from bessemer.core.events import Display, Silent
-from bessemer.line.workspace import Workspace, open_workspace, plan_workspace
+from bessemer.line.workspace import (
+    Workspace,
+    open_workspace,
+    plan_workspace,
+    require_writable,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,11 +40,13 @@ if TYPE_CHECKING:
 
 
 def check(run_file: Path | str, overrides: Sequence[str] = ()) -> Workspace:
-    """The run that a run file asks for, with all its folders; nothing is written.
+    """The run that a run file asks for, with all its folders; nothing is left behind.
 
-    Raises ConfigError with every fault.
+    Raises ConfigError with every fault, and MachineError if the root folder cannot be written to.
     """
-    return plan_workspace(Path(run_file), overrides, keep_digests=False)
+    workspace = plan_workspace(Path(run_file), overrides, keep_digests=False)
+    require_writable(workspace.root)
+    return workspace
 
 
 def plan(run_file: Path | str, overrides: Sequence[str] = (), *, measure: bool = True) -> Estimate:

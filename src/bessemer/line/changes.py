@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bessemer.config.curate import CurateConfig
-from bessemer.config.load import hint
+from bessemer.config.names import hint
 from bessemer.config.run import RunConfig
 from bessemer.core.errors import ConfigError, Fault
 from bessemer.curate.bounds import Rule, rules_for

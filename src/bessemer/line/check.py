@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bessemer.config.curate import CurateConfig, RuleConfig
-from bessemer.config.load import hint, parse_sections, read_toml
+from bessemer.config.load import parse_sections, read_toml
+from bessemer.config.names import hint
 from bessemer.config.run import RunConfig
 from bessemer.config.sources import SourceConfig
 from bessemer.config.tokens import TokenizerConfig

@@ -6,13 +6,13 @@ with bessemer is taken, too: with another one, languages would be others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bessemer.config.curate import CurateConfig, UrlsConfig
 from bessemer.config.duplicates import KnownConfig
-from bessemer.config.load import hint
+from bessemer.config.names import hint
 from bessemer.core.errors import DataError, Fault
 from bessemer.core.fingerprint import digest_file
 from bessemer.curate.duplicates.known_index import HEADER, read_header, signing_of
@@ -84,18 +84,34 @@ def pin_known(sections: dict[str, Any], base: Path) -> list[Fault]:
         if digest in [each.digest for each in pinned]:
             faults.append(Fault(f"{where}.path", f"{known.path} is listed twice"))
         pinned.append(known.model_copy(update={"digest": digest}))
-        faults += [
-            Fault(
-                f"{where}.path",
-                f"{known.path} was made with {_KEYS.get(name, f'curate.fuzzy.{name}')} = "
-                f"{theirs.get(name)!r}, this run has {mine[name]!r}: signatures made in two ways "
-                "cannot be compared",
-            )
-            for name in mine
-            if theirs.get(name) != mine[name]
-        ]
+        if differing := [name for name in mine if theirs.get(name) != mine[name]]:
+            what = _other_signing(known.path, differing, theirs, mine)
+            faults.append(Fault(f"{where}.path", what))
     sections["curate"] = curate.model_copy(update={"known": tuple(pinned)})
     return faults
+
+
+def _other_signing(
+    index: str, differing: Sequence[str], theirs: Mapping[str, Any], mine: Mapping[str, Any]
+) -> str:
+    """That an index was made with other signatures than this run's, and what to do about it."""
+    made = [
+        f"{_KEYS.get(name, f'curate.fuzzy.{name}')} = {theirs.get(name)!r}" for name in differing
+    ]
+    here = [repr(mine[name]) for name in differing]
+    if "unicode" in differing:
+        cure = "run the other anew with these settings and this Python, and index it again"
+    else:
+        cure = "set the same here, or run the other anew with these settings and index it again"
+    return (
+        f"{index} was made with {_listed(made)}, this run has {_listed(here)}: signatures made in "
+        f"two ways cannot be compared; {cure}"
+    )
+
+
+def _listed(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _nearest(code: str, known: Sequence[str]) -> str:

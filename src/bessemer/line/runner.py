@@ -95,9 +95,9 @@ def run_stages(
                 announce(launch, stage.name, "reused" if reused else _TOGETHER)
             if manifest is None:
                 manifest = _run_stage(workspace, stage, engine, launch, anew=first is not None)
-            _say(stage, manifest, reused)
+            _LOG.info("%s %s", stage_column(stage.name), _say(stage, workspace, manifest, reused))
             for warning in stage.warnings(workspace.config, manifest):
-                _LOG.warning("%-10s warning: %s", stage.name, warning)
+                _LOG.warning("%s warning: %s", stage_column(stage.name), warning)
             publish(workspace, stage.name)
             outcomes.append(StageOutcome(stage=stage.name, reused=reused, manifest=manifest))
     return outcomes
@@ -248,13 +248,23 @@ def _run_stage(
     return manifest
 
 
-def _say(stage: Stage, manifest: StageManifest, reused: bool) -> None:
+def stage_column(name: str) -> str:
+    """The name of a stage, as wide as the longest, at the beginning of a line."""
+    return name.ljust(max(len(stage.name) for stage in STAGES))
+
+
+def _say(stage: Stage, workspace: Workspace, manifest: StageManifest, reused: bool) -> str:
+    """What became of a stage: how long it took, what went in, what came out."""
     docs = sum(sums.docs_out for sums in manifest.conservation)
     docs_in = sum(sums.docs_in for sums in manifest.conservation)
     size = sum(sums.bytes_out for sums in manifest.conservation)
     flow = f"{docs:,} of {docs_in:,} documents, {format_bytes(size)}" if docs_in else ""
+    if more := stage.says(manifest):
+        flow = f"{flow}: {more}" if flow else more
+    if not stage.is_on(workspace.config):
+        flow = "off"
     spent = "reused" if reused else format_seconds(manifest.seconds)
-    _LOG.info("%-10s %-9s %s", stage.name, spent, flow)
+    return f"{spent:<9} {flow}"
 
 
 @functools.cache

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from bessemer.config.timetable import Timetable, make_timetable
 from bessemer.core.ids import format_doc_id
 from bessemer.core.layout import MODEL, REPORT
 from bessemer.core.units import format_bytes, format_count, format_flops, format_seconds
-from bessemer.costs.compute import count_parameters, shape_of
-from bessemer.line import show_near
 from bessemer.line.runner import StageOutcome
 from bessemer.line.stages import STAGES
 from bessemer.line.terminal import make_console, make_facts, make_table
@@ -26,47 +23,6 @@ if TYPE_CHECKING:  # it needs torch
     from bessemer.train.parallel.parity import Parity
 
 _MOST_ROWS = 40
-
-
-def check(workspace: Workspace) -> None:
-    """The run in numbers, and what each stage would do."""
-    config, timetable = workspace.config, make_timetable(workspace.config.train)
-    parameters = count_parameters(shape_of(config.model, config.tokenizer.vocab_size))
-    size = sum(file.size_bytes for file in workspace.files)
-    console = make_console()
-    console.print(f"[bold]{config.run.name}[/bold] is sound.")
-    console.print(
-        make_facts(
-            [
-                ("root", str(workspace.root)),
-                ("sources", ", ".join(source.name for source in config.source)),
-                ("files", f"{len(workspace.files):,}, {format_bytes(size)}"),
-                ("model", f"{format_count(parameters.total)} parameters"),
-                (
-                    "training",
-                    f"{timetable.num_steps:,} steps of {_batches(timetable)} tokens = "
-                    f"{timetable.num_tokens:,} tokens",
-                ),
-                ("near-duplicates", show_near.setting_in_words(config.curate.fuzzy)),
-            ]
-        )
-    )
-    if config.curate.fuzzy.enabled:
-        done = workspace.manifest("fuzzy")
-        console.print(
-            show_near.collision_table(config.curate.fuzzy, done.summary if done else None)
-        )
-    table = make_table("stage", "fingerprint", "would be")
-    for stage in STAGES:
-        state = "reused" if workspace.manifest(stage.name) else "run"
-        table.add_row(stage.name, workspace.fingerprints[stage.name], state)
-    console.print(table)
-
-
-def _batches(timetable: Timetable) -> str:
-    """Tokens of the first step, and of the last one if it is another number."""
-    sizes = [timetable.segments[place].batch_tokens for place in (0, -1)]
-    return " to ".join(f"{size:,}" for size in dict.fromkeys(sizes))
 
 
 def estimate(found: Estimate) -> None:
@@ -218,7 +174,7 @@ def status(workspace: Workspace) -> None:
         size = sum(sums.bytes_out for sums in manifest.conservation)
         table.add_row(
             stage.name,
-            "done",
+            "done" if stage.is_on(workspace.config) else "off",
             format_seconds(manifest.seconds),
             f"{docs:,}" if manifest.conservation else "",
             format_bytes(size) if manifest.conservation else "",

@@ -13,9 +13,10 @@ from typing import Any
 from bessemer.config.run import RunConfig
 from bessemer.config.timetable import make_timetable, mixed_tokens
 from bessemer.core.manifest import StageManifest, StageResult
+from bessemer.core.schema import SIDES
 from bessemer.curate.alarms import warn_of_rules
 from bessemer.curate.duplicates.alarms import warn_of_clusters, warn_of_losses
-from bessemer.curate.evals.alarms import warn_of_canaries
+from bessemer.curate.evals.alarms import warn_of_evals
 from bessemer.curate.heldout.alarms import warn_of_split
 from bessemer.line.curate_work import (
     run_decontaminate,
@@ -55,6 +56,10 @@ class Stage:
     on_all_ranks: bool = False  # under torchrun; the others are rank 0's alone
     warnings: Callable[[RunConfig, StageManifest], Sequence[str]] = lambda *_: ()
     """What to warn of, from settings that do not bear on the output, and what the stage said."""
+    is_on: Callable[[RunConfig], bool] = lambda _: True
+    """Whether it does anything, or hands on what it is given."""
+    says: Callable[[StageManifest], str] = lambda _: ""
+    """What to say of a finished stage, beside how many documents it left."""
 
 
 def _plain(section: Any, *keys: str) -> dict[str, Any]:
@@ -140,6 +145,12 @@ def _decontaminate_settings(config: RunConfig) -> dict[str, Any]:
     return _plain(given) | {"eval": sets, "seed": config.run.seed, **_UNICODE}
 
 
+def _sides_in_words(told: StageManifest) -> str:
+    """How many documents are on each side of the split."""
+    train, heldout = (sum(each["docs"] for each in told.summary[side].values()) for side in SIDES)
+    return f"{train:,} to train on, {heldout:,} held out"
+
+
 # Words are cut by the character classes of the running Python's Unicode tables.
 _UNICODE = {"unicode": unicodedata.unidata_version}
 
@@ -204,6 +215,7 @@ STAGES: tuple[Stage, ...] = (
             **_UNICODE,
         },
         work=run_fuzzy,
+        is_on=lambda config: config.curate.fuzzy.enabled,
         warnings=lambda config, told: [
             *_warn_of_losses(config, told),
             *warn_of_clusters(told.summary, config.curate.max_cluster_docs),
@@ -215,6 +227,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("ingest", "rules", "mask", "exact", "fuzzy"),
         settings=lambda config: {**_plain(config.curate.lines), **_UNICODE},
         work=run_lines,
+        is_on=lambda config: config.curate.lines.enabled,
         warnings=_warn_of_losses,
     ),
     Stage(
@@ -223,6 +236,7 @@ STAGES: tuple[Stage, ...] = (
         inputs=("ingest", "rules", "mask", "exact", "fuzzy", "lines"),
         settings=lambda config: {**_plain(config.curate.substrings), **_UNICODE},
         work=run_substrings,
+        is_on=lambda config: config.curate.substrings.enabled,
         warnings=_warn_of_losses,
     ),
     Stage(
@@ -231,7 +245,8 @@ STAGES: tuple[Stage, ...] = (
         inputs=("ingest", "rules", "mask", "exact", "fuzzy", "lines", "substrings"),
         settings=_decontaminate_settings,
         work=run_decontaminate,
-        warnings=lambda _, told: warn_of_canaries(told.summary),
+        is_on=lambda config: bool(config.decontaminate.eval),
+        warnings=lambda _, told: warn_of_evals(told.summary),
     ),
     Stage(
         name="split",
@@ -243,6 +258,7 @@ STAGES: tuple[Stage, ...] = (
             **_UNICODE,
         },
         work=run_split,
+        says=_sides_in_words,
         warnings=lambda _, told: warn_of_split(told),
     ),
     Stage(

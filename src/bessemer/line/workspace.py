@@ -8,6 +8,7 @@ anything runs, a changed setting leads to another folder, and nothing stale is e
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from bessemer.config.run import RunConfig
-from bessemer.core.errors import ConfigError, DataError, Fault
+from bessemer.core.errors import ConfigError, DataError, Fault, MachineError
 from bessemer.core.fingerprint import fingerprint
+from bessemer.core.layout import RUN_RECORD
 from bessemer.core.manifest import StageManifest, read_manifest
 from bessemer.core.schema import SCHEMA_VERSION
-from bessemer.core.storage import read_json, write_json
+from bessemer.core.storage import TEMPORARY, read_json, write_json
 from bessemer.curate.evals.files import EvalSet, list_eval_sets
 from bessemer.curate.instruments import Instruments, instruments_of
 from bessemer.curate.inventory import SourceFile, take_inventory
@@ -32,7 +34,6 @@ from bessemer.line.work import LEDGERS, corpus_of
 if TYPE_CHECKING:
     from bessemer.tokens.corpus import Corpus
 
-RUN_RECORD = "run.json"
 _DIGEST_CACHE = ".cache/digests.json"
 _WEIGHTS_CACHE = ".cache/weights.json"
 
@@ -87,11 +88,14 @@ def plan_workspace(
 ) -> Workspace:
     """Parse, check and inventory a run file; nothing is run. Raises ConfigError.
 
-    `keep_digests` keeps those of the source files in the root folder, for the next start.
+    `keep_digests` keeps those of the source files in the root folder, for the next start. Raises
+    MachineError if that cannot be written to.
     """
     config = load_config(run_file, overrides)
     base = run_file.resolve().parent
     root = (base / config.run.root).resolve()
+    if keep_digests:
+        require_writable(root)
     cache = root / _DIGEST_CACHE
     files = take_inventory(config.source, base, cache, keep=keep_digests)
     config = pin_weights(config, base, root / _WEIGHTS_CACHE, keep=keep_digests)
@@ -109,10 +113,27 @@ def plan_workspace(
     )
 
 
+def require_writable(root: Path) -> None:
+    """MachineError unless the root folder of a run, or the folder that it would be made in, can be
+    written to: a folder is made there, and removed at once."""
+    nearest = root
+    try:
+        while not nearest.exists():
+            nearest = nearest.parent
+        Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=nearest)).rmdir()
+    except OSError as error:
+        raise MachineError(
+            f"cannot write to {nearest} ({error.strerror}), where run.root = {root} would be; set "
+            "run.root to a folder that can be written to"
+        ) from error
+
+
 def open_workspace(target: Path) -> Workspace:
     """The run that `target` names: a run file, or the root folder of a run."""
     if target.is_file():
         return plan_workspace(target, keep_digests=False)
+    if not target.exists():
+        raise ConfigError([Fault(str(target), "no such file or folder")])
     record = target / RUN_RECORD
     if not record.exists():
         raise ConfigError(

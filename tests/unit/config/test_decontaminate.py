@@ -34,7 +34,6 @@ def test_lengths_go_by_the_unit(given: dict[str, Any], lengths: tuple[int, int])
         ({"ngram": "13"}, "valid integer"),
         ({"min_overlap_frac": 0}, "greater than 0"),
         ({"act_on": ["title"]}, "'question', 'choices', 'answer' or 'passage'"),
-        ({"eval": [{"name": "a", "path": "x"}, {"name": "a", "path": "y"}]}, "the name 'a' twice"),
         ({"eval": [{"name": "a/b", "path": "x"}]}, "should match pattern"),
         ({"eval": [{"name": "a", "path": "x", "qestion": "q"}]}, "Extra inputs"),
     ],

@@ -85,8 +85,8 @@ def test_the_length_of_a_passage_goes_with_its_unit(run_file: Path) -> None:
         return parse(run_file, *overrides).curate.substrings.min_length
 
     assert length() == length("curate.substrings={enabled=true}") == 200
-    assert length('curate.substrings.unit="words"') == 50
-    assert length('curate.substrings={unit="words", min_length=13}') == 13
+    assert length('curate.substrings={enabled=true, unit="words"}') == 50
+    assert length('curate.substrings={enabled=true, unit="words", min_length=13}') == 13
 
 
 BAD_OVERRIDES = [

@@ -38,7 +38,7 @@ def identity(run_file: Path) -> str:
 
 def test_the_contents_of_a_set_bear_identity_its_place_does_not(tmp_path: Path) -> None:
     row = {"question": "Which?"}
-    none = identity(write_run(tmp_path / "none", "\n[decontaminate]\nngram = 9\n"))
+    none = identity(write_run(tmp_path / "none", "\n[decontaminate]\neval = []\nngram = 9\n"))
     one = identity(write_run(tmp_path / "one", EVAL.format("a.jsonl"), a=row))
     same = identity(write_run(tmp_path / "same", EVAL.format("b*"), b=row))
     other = identity(write_run(tmp_path / "other", EVAL.format("a.jsonl"), a={"question": "Who?"}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bessemer.core.events import Silent
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.layout import DOCUMENTS
 from bessemer.core.storage import read_table, write_json
+from bessemer.line import show_check
 from bessemer.line.api import audit, index_documents
 from bessemer.line.runner import run_stages
 from bessemer.line.workspace import plan_workspace
@@ -98,13 +100,19 @@ def test_an_index_finds_what_one_run_over_both_finds(dumps: Path) -> None:
         assert (text == original) == (row["stage"] == "exact")
 
 
-def test_indexes_chain_and_the_overlap_is_counted(dumps: Path) -> None:
+def test_indexes_chain_and_the_overlap_is_counted(
+    dumps: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     kept = 38 - len(run(dumps, "later", "b.jsonl", "index-a"))
     assert index_documents(dumps / "later.toml", dumps / "index-b") == kept
     rows = run(dumps, "third", "c.jsonl", "index-a", "index-b")
     told = {str(row["evidence"]).split(" ")[0] for row in rows}
     assert (len(rows), told) == (3, {"first", "later"})
     workspace = plan_workspace(dumps / "third.toml")
+    show_check.check(workspace)
+    assert (
+        f"known documents  first, 40 documents; later, {kept} documents" in capsys.readouterr().out
+    )
     overlaps = [workspace.manifest(stage).summary["known"] for stage in ("exact", "fuzzy")]
     assert overlaps == [{"web": {"first/web": 1, "later/web": 1}}, {"web": {"first/web": 1}}]
     html = audit(dumps / "third.toml").read_text()
@@ -134,15 +142,24 @@ def test_what_cannot_be_compared_is_refused(dumps: Path, tmp_path: Path) -> None
         index_documents(dumps / "first.toml", dumps / "index-a")
     with pytest.raises(DataError, match="is not empty; give a new folder"):
         index_documents(dumps / "first.toml", dumps)
-    for path, why in ((".", "is no finished index"), ("nowhere", "is no finished index")):
-        with pytest.raises(ConfigError, match=f"known\\[0\\].*{why}"):
+    advice = "make one: `bessemer curate index {} --out DIR`"
+    for path, why in (
+        (".", f"is no finished index (no index.json in it); {advice.format('RUN')}"),
+        ("nowhere", "nowhere; give the one that `bessemer curate index` wrote"),
+        ("first", f"not an index of its documents; {advice.format(dumps / 'first')}"),
+    ):
+        with pytest.raises(ConfigError, match=rf"known\[0\]\.path: .*{re.escape(why)}"):
             run(dumps, "wrong", "b.jsonl", path)
     with pytest.raises(ConfigError, match="index-a is listed twice"):
         run(dumps, "wrong", "b.jsonl", "index-a", "index-a")
-    with pytest.raises(
-        ConfigError, match=r"made with curate\.fuzzy\.num_bands = 14, this run has 20"
-    ):
-        run(dumps, "wrong", "b.jsonl", "index-a", more="[curate.fuzzy]\nnum_bands = 20\n")
+    other = "[curate.fuzzy]\nnum_bands = 20\nshingle_size = 3\n"
+    with pytest.raises(ConfigError) as caught:
+        run(dumps, "wrong", "b.jsonl", "index-a", more=other)
+    assert str(caught.value) == (
+        "curate.known[0].path: index-a was made with curate.fuzzy.shingle_size = 5 and "
+        "curate.fuzzy.num_bands = 14, this run has 3 and 20: signatures made in two ways cannot be "
+        "compared; set the same here, or run the other anew with these settings and index it again"
+    )
     shutil.copytree(dumps / "index-a", dumps / "damaged")
     path = next((dumps / "damaged" / "bands").iterdir())
     path.write_bytes(path.read_bytes()[:-1] + b"x")

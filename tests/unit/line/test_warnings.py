@@ -29,7 +29,7 @@ def test_rules_are_warned_of_even_where_they_are_reused(
         return [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
 
     often, never = warnings(0.5, reused=False)
-    assert often.startswith("rules      warning: ")
+    assert often.startswith("rules         warning: ")
     assert "of 'notes' (100%) break the rule 'word_count'" in often
     assert never.endswith("breaks the rule 'digit_frac' of the run file: it does nothing there")
     assert warnings(0.5, reused=True) == [often, never]

@@ -25,6 +25,7 @@ from bessemer.core.errors import DataError, IntegrityError
 from bessemer.core.fingerprint import digest_file
 from bessemer.core.ids import format_doc_id
 from bessemer.core.keyed import Key, derive_key
+from bessemer.core.layout import RUN_RECORD
 from bessemer.core.storage import read_json, read_table
 
 HEADER = "index.json"
@@ -75,7 +76,7 @@ def read_header(folder: Path) -> Mapping[str, Any]:
     """What an index says of itself; DataError if `folder` holds none that is finished."""
     path = folder / HEADER
     if not path.is_file():
-        raise DataError(f"{folder} is no finished index (no {HEADER} in it)")
+        raise DataError(_why_no_index(folder))
     try:
         header = read_json(path)
     except IntegrityError as error:
@@ -83,6 +84,16 @@ def read_header(folder: Path) -> Mapping[str, Any]:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise DataError(f"{path} is no index of format {FORMAT}; make it again")
     return header
+
+
+def _why_no_index(folder: Path) -> str:
+    if not folder.exists():
+        return f"no folder {folder}; give the one that `bessemer curate index` wrote"
+    if (folder / RUN_RECORD).is_file():
+        what, run = "is the root folder of a run, not an index of its documents", str(folder)
+    else:
+        what, run = f"is no finished index (no {HEADER} in it)", "RUN"
+    return f"{folder} {what}; make one: `bessemer curate index {run} --out DIR`"
 
 
 def open_indexes(folders: Sequence[Path]) -> list[KnownShard]:

@@ -29,6 +29,7 @@ from bessemer.curate.evals.matches import Shares, Stretches, match
 from bessemer.curate.evals.needles import Needles, load_needles, matching_of
 from bessemer.curate.evals.runs import Matching
 from bessemer.curate.evals.tables import BEST, write_tables_of_items
+from bessemer.curate.evals.untested import count_untestable
 from bessemer.curate.ledger import (
     count_shard,
     decision,
@@ -95,6 +96,7 @@ def decontaminate(
         conservation=sum_shards(sources, results),
         summary={
             "benchmarks": benchmarks,
+            "untestable": count_untestable(needles),
             "docs": _docs_by_source(sources, [result["docs"] for result in results]),
             **measured,
         },

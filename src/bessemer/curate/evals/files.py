@@ -123,6 +123,11 @@ def _read_jsonl(opened: OpenFile) -> Iterator[dict[str, Any]]:
             continue
         try:
             row = json.loads(line.removeprefix(codecs.BOM_UTF8).decode())
+        except UnicodeDecodeError as error:
+            what = f"not UTF-8 (byte 0x{error.object[error.start]:02x})"
+            raise DataError(
+                f"{path}, line {number}: {what}; convert the file, as in: iconv -f LATIN1 -t UTF-8"
+            ) from error
         except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{path}, line {number}: not JSON: {error}; it must have an object a line"

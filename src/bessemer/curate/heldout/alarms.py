@@ -1,4 +1,5 @@
-"""What of a split asks for a look: a source without held-out text, or one that lost most of it.
+"""What of a split asks for a look: a source of which nothing is held out, too much, or not what was
+drawn.
 
 Input: what the stage `split` says in its summary.
 """
@@ -25,6 +26,13 @@ def warn_of_split(told: StageManifest) -> list[str]:
             warnings.append(
                 f"nothing of {sums.source!r} is held out: its {sums.docs_in:,} documents are too "
                 "few, or too much alike (split.min_shared_words is for passages)"
+            )
+        elif 2 * kept > sums.docs_in:
+            left = sums.docs_out - kept
+            warnings.append(
+                f"{kept:,} of {sums.docs_in:,} documents of {sums.source!r} are held out, more "
+                f"than half of them, and {left:,} {'is' if left == 1 else 'are'} trained on; ask "
+                "for less in split.heldout_frac or split.sources"
             )
         elif lost > kept:
             warnings.append(

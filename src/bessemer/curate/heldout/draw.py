@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bessemer.config.split import HeldoutConfig
+from bessemer.core.errors import DataError
 from bessemer.core.keyed import Key, uniform
 from bessemer.curate.ledger import content_hashes, read_survivors
 from bessemer.engine.shuffle import gather, write_part
@@ -65,11 +66,12 @@ def draw_shard(
     return {"docs": len(table)}
 
 
-def bound_source(draws: Sequence[Path], size: Mapping[str, Any]) -> dict[str, Any]:
+def bound_source(source: str, draws: Sequence[Path], size: Mapping[str, Any]) -> dict[str, Any]:
     """Find the bound of one source from the draws of its shards; `size` is a HeldoutConfig's.
 
     In memory are a shard's draws, and for a fixed size those of the documents that make it.
-    The highest draw is never below it: training needs a document, too.
+    The highest draw is never below it: training needs a document, too. Raises DataError if a fixed
+    size is more than there is of the source.
     """
     wanted = HeldoutConfig.model_validate(size)
     num_docs, highest = 0, 0.0
@@ -80,7 +82,7 @@ def bound_source(draws: Sequence[Path], size: Mapping[str, Any]) -> dict[str, An
             highest = max(highest, table["draw"][-1].as_py())
     drawn_below = wanted.heldout_frac
     if drawn_below is None:
-        drawn_below = _bound_of_size(draws, wanted)
+        drawn_below = _bound_of_size(source, draws, wanted)
     drawn_below = min(drawn_below, highest) if num_docs else drawn_below
     spares: pa.Table | None = None
     drawn_bytes = 0
@@ -97,15 +99,26 @@ def bound_source(draws: Sequence[Path], size: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def _bound_of_size(draws: Sequence[Path], wanted: HeldoutConfig) -> float:
-    """What is just above the draw that makes the size full; 1 if nothing does."""
+def _bound_of_size(source: str, draws: Sequence[Path], wanted: HeldoutConfig) -> float:
+    """What is just above the draw that makes the size full."""
     lowest: pa.Table | None = None
     for path in draws:
         lowest = _lowest(lowest, gather([path], 0))
         lowest = lowest.slice(0, _num_until_full(lowest, wanted))
-    if lowest is None or _amount(lowest, wanted).sum() < _size(wanted):
-        return 1.0
+    there = 0 if lowest is None else int(_amount(lowest, wanted).sum())
+    if lowest is None or there < _size(wanted):
+        raise DataError(_too_little(source, there, wanted))
     return float(np.nextafter(lowest["draw"][-1].as_py(), 1.0))
+
+
+def _too_little(source: str, there: int, wanted: HeldoutConfig) -> str:
+    is_docs = wanted.heldout_docs is not None
+    key, unit = ("heldout_docs", "document") if is_docs else ("heldout_bytes", "byte")
+    rest = f"{there:,} {unit if there == 1 else f'{unit}s'}"
+    return (
+        f"split.sources.{source}.{key} = {_size(wanted):,}, but after the stages before the split "
+        f"the source has {rest}; ask for less, or for a share of it by heldout_frac"
+    )
 
 
 def _num_until_full(table: pa.Table, wanted: HeldoutConfig) -> int:

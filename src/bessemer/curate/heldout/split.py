@@ -60,7 +60,8 @@ def split(
 ) -> StageResult:
     """Write, shard by shard, the documents that training sees and those that are held out.
 
-    Raises IntegrityError if a document that is held out is like one that is trained on.
+    Raises DataError if more is to be held out than there is of a source, and IntegrityError if a
+    document that is held out is like one that is trained on.
     """
     plan = _Plan(
         ingest=ingest,
@@ -150,6 +151,7 @@ def _draw(plan: _Plan, sources: Sequence[str], config: SplitConfig) -> dict[str,
     of_all = HeldoutConfig(heldout_frac=config.heldout_frac)
     own = {
         name: {
+            "source": name,
             "draws": plan.paths("draws", name),
             "size": config.sources.get(name, of_all).model_dump(),
         }

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from bessemer.config.decontaminate import EvalConfig
-from bessemer.curate.evals.alarms import warn_of_canaries
+from bessemer.curate.evals.alarms import warn_of_evals
 from bessemer.curate.evals.canaries import measure_canaries
 from bessemer.curate.evals.disguises import (
     ANSWER,
@@ -222,24 +222,30 @@ def test_disguises_hang_on_their_key_and_item_alone() -> None:
 
 def test_what_the_measure_finds_wrong_is_warned_of() -> None:
     fine = {"planted": 5, "found": 5}
-    benchmark = {"items": 10, "untestable": 2}
+    benchmark = {"items": 10}
+    fit = {"missing": 0, "first_missing": None, "short": 5}
     canaries = dict.fromkeys(CANARIES, fine)
     controls = {kind: fine | {"found": 0} for kind in CONTROLS}
     summary = {
         "benchmarks": {"e": benchmark},
+        "untestable": {"e": fit},
         "canaries": {"e": canaries},
         "controls": {"e": controls},
     }
-    assert warn_of_canaries(summary) == []
-    assert warn_of_canaries({}) == []
+    assert warn_of_evals(summary) == []
+    assert warn_of_evals({}) == []
     bad = {
-        "benchmarks": {"e": benchmark | {"untestable": 6}},
+        "benchmarks": {"e": benchmark},
+        "untestable": {"e": {"missing": 1, "first_missing": "q7", "short": 6}},
         "canaries": {"e": canaries | {VERBATIM: {"planted": 5, "found": 4}}},
         "controls": {"e": controls | {OTHERS: {"planted": 5, "found": 2}}},
     }
-    first, second, third = warn_of_canaries(bad)
+    first, second, third, fourth = warn_of_evals(bad)
     assert first == (
         "e: of 5 items planted word by word 4 were found; what is called clean may not be"
     )
     assert second.startswith("e: 2 of 15 controls, which hold no item, were taken for one")
-    assert third.startswith("e: 6 of 10 items are too short or too common")
+    assert third.startswith(
+        "e: 1 of 10 items has no question, choices or answer (the first: 'q7') and cannot be called"
+    )
+    assert fourth.startswith("e: 6 of 10 items are too short or too common")

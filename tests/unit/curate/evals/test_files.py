@@ -69,7 +69,7 @@ def test_files_of_a_benchmark_come_by_path(tmp_path: Path) -> None:
     ("name", "data", "fields", "told"),
     [
         ("e.jsonl", b'{"question": "x"}\n{"quest', {}, r"e\.jsonl, line 2: not JSON"),
-        ("e.jsonl", b'{"question": "caf\xe9"}\n', {}, "e.jsonl, line 1: not JSON"),
+        ("e.jsonl", b'{"question": "caf\xe9"}\n', {}, r"line 1: not UTF-8 \(byte 0xe9\); .*iconv"),
         ("e.jsonl", b"[1]\n", {}, "line 1: a JSON object was expected"),
         ("e.json", b"[\n{}]", {}, "line 1: not JSON.*must have an object a line"),
         ("e.jsonl", b"\n", {}, "has no rows"),

@@ -29,6 +29,13 @@ def test_a_source_without_heldout_text_is_warned_of() -> None:
     assert warning.startswith("nothing of 'web' is held out: its 90 documents")
 
 
+def test_a_source_of_which_more_than_half_is_held_out_is_warned_of() -> None:
+    [warning] = warn_of_split(told(("web", 314, 1, 312), ("books", 90, 4, 45)))
+    assert warning.startswith(
+        "312 of 314 documents of 'web' are held out, more than half of them, and 1 is trained on"
+    )
+
+
 def test_a_source_that_lost_most_of_what_was_drawn_is_warned_of() -> None:
     [warning] = warn_of_split(told(("web", 900, 30, 20), ("books", 90, 4, 4)))
     assert warning.startswith("of 50 documents of 'web' that were drawn, 30 are like something")

@@ -32,6 +32,7 @@ from tests.unit.curate.heldout.splits import (
 
 from bessemer.config.duplicates import FuzzyConfig
 from bessemer.config.split import HeldoutConfig, SplitConfig
+from bessemer.core.errors import DataError
 from bessemer.core.keyed import derive_key
 from bessemer.core.schema import SPLIT
 from bessemer.core.storage import read_table
@@ -243,6 +244,30 @@ def test_a_fixed_size_is_made_of_the_lowest_draws(
     assert [draw_of(row["text"], 0) < told for row in ranked] == [True] * num + [False] * (
         120 - num
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "more", "told"),
+    [
+        ("heldout_docs", 0, None),  # all but one, which is trained on
+        ("heldout_docs", 1, r"split\.sources\.web\.heldout_docs = 6, but .* has 5 documents; ask"),
+        ("heldout_bytes", 0, None),
+        ("heldout_bytes", 1, r"split\.sources\.web\.heldout_bytes = {}, but .* has {} bytes; ask"),
+    ],
+)
+def test_more_than_there_is_cannot_be_held_out(
+    ingest_texts: IngestTexts, tmp_path: Path, key: str, more: int, told: str | None
+) -> None:
+    rows = alone(5)
+    num_bytes = sum(len(row["text"].encode()) for row in rows)
+    wanted = (5 if key == "heldout_docs" else num_bytes) + more
+    settings = {"sources": {"web": {key: wanted}}}
+    if told is None:
+        found, _, _ = split_alone(ingest_texts, tmp_path, rows, **settings)
+        assert sorted(row["split"] for row in found) == ["heldout"] * 4 + ["train"]
+    else:
+        with pytest.raises(DataError, match=told.format(f"{wanted:,}", f"{num_bytes:,}")):
+            split_alone(ingest_texts, tmp_path, rows, **settings)
 
 
 def test_the_smallest_corpora_have_both_sides(ingest_texts: IngestTexts, tmp_path: Path) -> None:
