@@ -13,8 +13,8 @@ _COUNTS = """
     SELECT source,
            count(*) FILTER (action <> 'drop') AS docs,
            coalesce(sum(len(spans)) FILTER (action <> 'drop'), 0)::BIGINT AS passages,
-           coalesce(sum(value) FILTER (action <> 'drop'), 0)::BIGINT AS repeated_bytes,
-           coalesce(sum(num_bytes) FILTER (action = 'edit'), 0)::BIGINT AS cut_bytes,
+           coalesce(sum(CASE action WHEN 'edit' THEN num_bytes WHEN 'note' THEN value END), 0)
+               ::BIGINT AS num_bytes,
            count(*) FILTER (action = 'drop') AS dropped_docs,
            coalesce(sum(num_bytes) FILTER (action = 'drop'), 0)::BIGINT AS dropped_bytes
     FROM ledger WHERE stage = 'substrings' GROUP BY source ORDER BY source
@@ -36,8 +36,7 @@ class PassageCounts:
     source: str
     docs: int  # that have any, and stay
     passages: int  # in these
-    repeated_bytes: int  # of these
-    cut_bytes: int  # of these; whole words go, so fewer than are repeated
+    num_bytes: int  # of these, as the ledger has it
     dropped_docs: int  # of which hardly a text would be left
     dropped_bytes: int
 
