@@ -50,7 +50,8 @@ def beginning(text: str, max_chars: int, max_lines: int = 12) -> tuple[str, bool
         words = _UP_TO_BLANK.match(shown, 0, max_chars + 1)
         whole = words[0].rstrip() if words else ""
         shown = whole if 2 * len(whole) >= max_chars else shown[:max_chars]
-    return shown, len(shown) < len(text.rstrip())
+    is_cut = len(shown) < len(text.rstrip())
+    return shown.rstrip() if is_cut else shown, is_cut
 
 
 def ending(text: str, max_chars: int) -> str:

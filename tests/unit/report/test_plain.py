@@ -53,6 +53,7 @@ def test_a_beginning_ends_with_a_word_and_has_few_lines() -> None:
     assert beginning("a bcdefghijk", 8) == ("a bcdefg", True)  # or hardly a word would be shown
     assert beginning("中文没有空格", 4) == ("中文没有", True)
     assert beginning("one\ntwo\nthree", 99, 2) == ("one\ntwo", True)
+    assert beginning("one\n\nthree", 99, 2) == ("one", True)
     assert beginning("one\ntwo\n", 99, 2) == ("one\ntwo", False)
 
 
