@@ -17,9 +17,7 @@ _LOOK = "`bessemer audit` shows them"
 
 
 def tell_losses(
-    conservation: Sequence[Conservation],
-    max_source_loss_frac: float,
-    fewest_docs: int = FEWEST_DOCS,
+    conservation: Sequence[Conservation], max_source_loss_frac: float, fewest_docs: int
 ) -> list[str]:
     """A sentence on each source, of so many documents at least, that lost a larger share of them
     than that to one stage."""
@@ -45,7 +43,8 @@ def tell_clusters(summary: Mapping[str, Any], max_cluster_docs: int) -> list[str
 
 def warn_of_losses(conservation: Sequence[Conservation], max_source_loss_frac: float) -> list[str]:
     """What a person is warned of: sources that lose much of themselves."""
-    return [f"{told} {_LOOK}" for told in tell_losses(conservation, max_source_loss_frac)]
+    losses = tell_losses(conservation, max_source_loss_frac, FEWEST_DOCS)
+    return [f"{told} {_LOOK}" for told in losses]
 
 
 def warn_of_clusters(summary: Mapping[str, Any], max_cluster_docs: int) -> list[str]:
