@@ -101,6 +101,7 @@ PAIR = pa.schema(  # documents that were compared; of all, some of each band of 
         ("right", pa.int64()),
         ("similarity", pa.float64()),
         ("is_duplicate", pa.bool_()),
+        ("known", pa.string()),  # `left` in words, if it is a document of another run
     ]
 )
 

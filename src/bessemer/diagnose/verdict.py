@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bessemer.core.units import format_count
 from bessemer.diagnose.gap import Gap
 
 UNSTABLE, OVERFITTING, DATA_LIMITED = "unstable", "overfitting", "data-limited"
@@ -186,8 +187,8 @@ def _find_room(curves: Sequence[Curve], num_parameters: int, tokens_seen: int) -
         Finding(
             kind=UNDERFITTING,
             evidence=f"held-out loss still fell over the last fifth of training "
-            f"({', '.join(falling)}), at {ratio:.1f} tokens per parameter (compute-optimal is "
-            f"about {COMPUTE_OPTIMAL_TOKENS:g}, arXiv 2203.15556)",
+            f"({', '.join(falling)}), at {format_count(ratio)} tokens per parameter "
+            f"(compute-optimal is about {COMPUTE_OPTIMAL_TOKENS:g}, arXiv 2203.15556)",
             advice="raise train.total_tokens: this model can still learn",
         )
     ]

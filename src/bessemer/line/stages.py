@@ -205,7 +205,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="fuzzy",
-        version=2,
+        version=3,
         inputs=("ingest", "signals", "rules", "mask", "exact"),
         settings=lambda config: {
             "seed": config.run.seed,
@@ -320,7 +320,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="diagnose",
-        version=1,
+        version=2,
         inputs=("tokenizer", "encode", "pack", "mix", "baselines", "train"),
         settings=lambda config: {"seed": config.run.seed, **_plain(config.diagnose)},
         work=run_diagnose,

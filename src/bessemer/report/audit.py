@@ -22,13 +22,15 @@ from bessemer.curate.duplicates.pair_sample import NUM_BANDS
 from bessemer.report.facts import Piece
 from bessemer.report.plain import beginning, condensed
 from bessemer.report.tables import Tables, open_tables
-from bessemer.report.words import compare
+from bessemer.report.words import COMPARED_CHARS, compare
 
-_COMPARED_CHARS = 200_000  # of either side
 _SHOWN_CHARS = 420
 _MEMBERS = 200  # of a cluster, whose addresses are compared
 
-_DROPPED = "SELECT DISTINCT doc_id FROM ledger WHERE stage = 'fuzzy' AND list_contains(?, doc_id)"
+_DROPPED = """
+    SELECT doc_id, evidence_doc_id, evidence FROM ledger
+    WHERE stage = 'fuzzy' AND list_contains(?, doc_id)
+"""
 _OVERLAPS = """
     SELECT ledger.source AS loser, ranges.source AS keeper, count(*) AS docs
     FROM ledger JOIN ranges ON evidence_doc_id BETWEEN first_doc_id AND last_doc_id
@@ -51,6 +53,7 @@ class Side:
     url: str
     num_bytes: int
     is_dropped: bool
+    keeper: str  # what it was dropped for, if that is another than the one beside it
     pieces: tuple[Piece, ...]
 
 
@@ -60,8 +63,9 @@ class Pair:
 
     similarity: float
     is_duplicate: bool
-    skipped_words: int  # equal words before what is shown
-    left: Side
+    where: str  # where they part, e.g. "after 12 equal words"
+    left: Side | None  # None: of another run, whose text is not here
+    known: str  # the name of that one
     right: Side
 
 
@@ -73,7 +77,8 @@ class Band:
     high: float
     num_compared: int
     num_duplicates: int
-    pairs: tuple[Pair, ...]  # some of them, drawn by a keyed hash
+    is_open: bool  # the bound lies in it or at its upper end
+    pairs: tuple[Pair, ...]  # some of them, drawn by a keyed hash; those with known documents last
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,8 +90,9 @@ class Cluster:
     kept_docs: int | None  # None: not all were looked at
     sources: tuple[str, ...]
     seen_docs: int  # of which sources and addresses are told
-    address: str  # how their addresses begin, as far as all are alike
+    address: str  # how their addresses begin, as far as all are alike; empty: no further than hosts
     text: str  # the beginning of the document that is kept
+    is_cut: bool  # it goes on after `text`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +117,11 @@ class Audit:
     keepers: tuple[str, ...]  # sources, and those of other runs, that documents were lost to
     bands: tuple[Band, ...]  # the most similar first
     clusters: tuple[Cluster, ...]  # the largest first
+
+    @property
+    def has_known(self) -> bool:
+        """Whether pairs with documents of other runs are among those that are shown."""
+        return any(pair.known for band in self.bands for pair in band.pairs)
 
 
 def collect_audit(
@@ -143,7 +154,7 @@ def collect_audit(
                 )
             ),
             keepers=tuple(dict.fromkeys([*names, *sorted(row["keeper"] for row in overlaps)])),
-            bands=_bands(tables, read_table(folders["fuzzy"] / PAIRS).to_pylist(), summary),
+            bands=_bands(tables, read_table(folders["fuzzy"] / PAIRS).to_pylist(), summary, bound),
             clusters=_clusters(tables, folders["fuzzy"] / CLUSTERS, summary["largest_clusters"]),
         )
 
@@ -164,18 +175,21 @@ def _loss(
 
 
 def _bands(
-    tables: Tables, pairs: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]
+    tables: Tables,
+    pairs: Sequence[Mapping[str, Any]],
+    summary: Mapping[str, Any],
+    bound: float,
 ) -> tuple[Band, ...]:
-    ids = {pair[side] for pair in pairs for side in ("left", "right")}
-    documents = tables.read_documents(dict.fromkeys(sorted(ids), _COMPARED_CHARS))
-    dropped = {row["doc_id"] for row in tables.rows(_DROPPED, sorted(ids))}
+    ids = {pair[side] for pair in pairs for side in ("left", "right") if pair[side] >= 0}
+    documents = tables.read_documents(dict.fromkeys(sorted(ids), COMPARED_CHARS))
+    keepers = {row["doc_id"]: _keeper(row) for row in tables.rows(_DROPPED, sorted(ids))}
     counts = summary["bands"]
     bands = []
     for number in reversed(range(NUM_BANDS)):
         low, high = number / NUM_BANDS, (number + 1) / NUM_BANDS
         mine = [
             pair
-            for pair in pairs
+            for pair in sorted(pairs, key=lambda pair: pair["known"] is not None)
             if low <= pair["similarity"] and (pair["similarity"] < high or number == NUM_BANDS - 1)
         ]
         if counts and counts["compared"][number]:
@@ -185,33 +199,56 @@ def _bands(
                     high=high,
                     num_compared=counts["compared"][number],
                     num_duplicates=counts["verified"][number],
-                    pairs=tuple(_pair(pair, documents, dropped) for pair in mine),
+                    is_open=low <= bound <= high,
+                    pairs=tuple(_pair(pair, documents, keepers) for pair in mine),
                 )
             )
     return tuple(bands)
 
 
+def _keeper(row: Mapping[str, Any]) -> str:
+    """What the ledger calls the document for which another was dropped."""
+    of_this_run = row["evidence_doc_id"] is not None
+    return format_doc_id(row["evidence_doc_id"]) if of_this_run else str(row["evidence"])
+
+
 def _pair(
-    pair: Mapping[str, Any], documents: Mapping[int, Mapping[str, Any]], dropped: set[int]
+    pair: Mapping[str, Any],
+    documents: Mapping[int, Mapping[str, Any]],
+    keepers: Mapping[int, str],
 ) -> Pair:
-    left, right = documents[pair["left"]], documents[pair["right"]]
+    right = documents[pair["right"]]
+    about: dict[str, Any] = {"similarity": pair["similarity"], "is_duplicate": pair["is_duplicate"]}
+    if pair["known"] is not None:
+        text, is_cut = beginning(condensed(right["text"]), _SHOWN_CHARS)
+        pieces = (Piece(text=f"{text} …" if is_cut else text, differs=False),)
+        shown = _side(right, pieces, keepers, pair["known"])
+        return Pair(**about, where="", left=None, known=pair["known"], right=shown)
+    left = documents[pair["left"]]
     found = compare(left["text"], right["text"])
     return Pair(
-        similarity=pair["similarity"],
-        is_duplicate=pair["is_duplicate"],
-        skipped_words=found.skipped_words,
-        left=_side(left, found.left, dropped),
-        right=_side(right, found.right, dropped),
+        **about,
+        where=found.where,
+        left=_side(left, found.left, keepers, format_doc_id(right["doc_id"])),
+        known="",
+        right=_side(right, found.right, keepers, format_doc_id(left["doc_id"])),
     )
 
 
-def _side(document: Mapping[str, Any], pieces: tuple[Piece, ...], dropped: set[int]) -> Side:
+def _side(
+    document: Mapping[str, Any],
+    pieces: tuple[Piece, ...],
+    keepers: Mapping[int, str],
+    other: str,
+) -> Side:
+    keeper = keepers.get(document["doc_id"])
     return Side(
         doc_id=format_doc_id(document["doc_id"]),
         source=document["source"],
         url=document["url"] or "",
         num_bytes=document["num_bytes"],
-        is_dropped=document["doc_id"] in dropped,
+        is_dropped=keeper is not None,
+        keeper="" if keeper in (None, other) else str(keeper),
         pieces=pieces,
     )
 
@@ -227,8 +264,7 @@ def _clusters(
         members = [row for row in rows if row["cluster_id"] == cluster["cluster_id"]]
         texts = [documents[row["doc_id"]] for row in members]
         urls = [text["url"] or "" for text in texts]
-        address = os.path.commonprefix(urls)  # noqa: RUF071  (characters, not folders)
-        shown, _ = beginning(condensed(texts[0]["text"]), _SHOWN_CHARS)
+        shown, is_cut = beginning(condensed(texts[0]["text"]), _SHOWN_CHARS)
         clusters.append(
             Cluster(
                 cluster_id=format_doc_id(cluster["cluster_id"]),
@@ -238,8 +274,19 @@ def _clusters(
                 else None,
                 seen_docs=len(members),
                 sources=tuple(sorted({text["source"] for text in texts})),
-                address=address,
+                address=common_address(urls),
                 text=shown,
+                is_cut=is_cut,
             )
         )
     return tuple(clusters)
+
+
+def common_address(urls: Sequence[str]) -> str:
+    """How all addresses begin, if that says more than where they come from: "https://x.org/docs/".
+
+    Of pages of one site, or of none, it is empty.
+    """
+    found = os.path.commonprefix(urls)  # noqa: RUF071  (characters, not folders)
+    _, _, path = found.split("://", 1)[-1].partition("/")
+    return found if path else ""

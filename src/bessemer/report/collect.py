@@ -51,6 +51,7 @@ from bessemer.report.facts import (
 from bessemer.report.leaks import make_benchmarks
 from bessemer.report.lineage import tell_stage
 from bessemer.report.losses import count_losses, make_balances, make_gates
+from bessemer.report.passages import tell_passages
 from bessemer.report.repeats import tell_repeats
 from bessemer.report.rules import count_rules
 from bessemer.report.samples import draw_samples, fit_samples
@@ -106,6 +107,7 @@ def collect(job: ReportJob, scratch: Path) -> Report:
         )
         samples_per_rule = fit_samples(losses, job.samples_per_rule)
         samples = draw_samples(tables, losses, samples_per_rule)
+        passages = tell_passages(tables, manifests.get("substrings"))
     max_rule_frac = CurateConfig.model_validate(job.config.get("curate", {})).max_rule_frac
     rules = count_rules(folders, shards, manifests["rules"].summary, max_rule_frac)
     histograms, num_hidden = make_histograms(folders, shards, rules)
@@ -124,6 +126,7 @@ def collect(job: ReportJob, scratch: Path) -> Report:
         histograms=histograms,
         num_hidden_histograms=num_hidden,
         repeats=tell_repeats(manifests["lines"]),
+        passages=passages,
         collisions=_collisions(job.config, manifests["fuzzy"].summary),
         benchmarks=make_benchmarks(_summary(manifests, "decontaminate")),
         mix=_mix(folders["mix"]),

@@ -12,6 +12,7 @@ from enum import Enum
 
 from bessemer.core.manifest import Conservation
 from bessemer.report.lineage import StageRow
+from bessemer.report.passages import Passages
 from bessemer.report.repeats import Repeats
 
 MARKUP, UNACCOUNTED = "markup", "unaccounted"  # actions beside drop, edit and quarantine
@@ -95,7 +96,7 @@ class Kept:
     url: str
     num_bytes: int
     is_equal: bool  # equal content hash
-    skipped_words: int  # equal words before what is shown
+    where: str  # where it parts from the other, e.g. "after 12 equal words"
     pieces: tuple[Piece, ...]
 
 
@@ -414,6 +415,7 @@ class Report:
     histograms: tuple[Histogram, ...]
     num_hidden_histograms: int
     repeats: Repeats | None  # lines; None: they were not compared
+    passages: Passages | None  # the same of passages
     collisions: Collisions | None  # None if no near-duplicates were looked for
     benchmarks: tuple[Benchmark, ...]
     mix: tuple[MixRow, ...]

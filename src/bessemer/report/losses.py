@@ -151,7 +151,8 @@ def _with_rest(sums: Conservation, stage: str, losses: Sequence[Loss]) -> list[L
     if sums.bytes_markup > 0:
         complete.insert(0, _plain(sums.source, stage, MARKUP, 0, sums.bytes_markup))
     docs = sums.docs_in - sums.docs_out - sum(lost_docs(loss) for loss in complete)
-    num_bytes = sums.bytes_in - sums.bytes_out - sum(loss.num_bytes for loss in complete)
+    num_bytes = sums.bytes_in + sums.bytes_inserted - sums.bytes_out
+    num_bytes -= sum(loss.num_bytes for loss in complete)
     if docs > 0 or num_bytes > 0:
         complete.append(_plain(sums.source, stage, UNACCOUNTED, max(docs, 0), max(num_bytes, 0)))
     return complete

@@ -22,7 +22,7 @@ from bessemer.report.charts.lines import curve_chart, format_value, heldout_char
 from bessemer.report.charts.spread import gap_chart
 from bessemer.report.facts import MARKUP, UNACCOUNTED, Curve, Heldout, Loss, Reason, Report, Source
 from bessemer.report.losses import lost_docs
-from bessemer.report.sentences import name_rule
+from bessemer.report.sentences import name_reason
 
 NUM_SOURCE_COLORS, NUM_RULE_COLORS = 6, 6
 _OWN_COLORS = {"exact_duplicate": "l-exact", "near_duplicate": "l-near", "contained": "l-near"}
@@ -110,7 +110,7 @@ def draw(report: Report) -> Pictures:
     reason_colors = color_reasons(
         [loss for source in report.sources for gate in source.gates for loss in gate.losses]
     )
-    names = {reason: name_rule(reason.rule) for reason in reason_colors}
+    names = {reason: name_reason(reason) for reason in reason_colors}
     rows = _label_rows(report.sources)
     last = {row.source: row.bits_per_byte[-1] for row in report.heldout}
     baselines = {row.source: row.baselines for row in report.heldout}

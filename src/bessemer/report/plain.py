@@ -20,6 +20,7 @@ _PICTURES = 0x2400  # U+2400 to U+241F picture U+0000 to U+001F
 _DELETE, _PICTURE_OF_DELETE = "\x7f", "\u2421"
 _FIRST_LINES = re.compile(r"\A(?:[^\S\n]*\n)+")
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*\n")
+_UP_TO_BLANK = re.compile(r"(?s).*\s")
 _MARKS = re.compile(
     r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff\ufe20-\ufe2f]{3})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
@@ -39,9 +40,18 @@ def condensed(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", _FIRST_LINES.sub("", text))
 
 
-def beginning(text: str, max_chars: int) -> tuple[str, bool]:
-    """The first `max_chars` characters, and whether something was cut off."""
-    return text[:max_chars], len(text) > max_chars
+def beginning(text: str, max_chars: int, max_lines: int = 12) -> tuple[str, bool]:
+    """The first words, of so many characters and lines at most, and whether something was cut off.
+
+    A word is cut only if it is longer than half of what may be shown, as in scripts without blanks.
+    """
+    shown = "\n".join(text.split("\n", max_lines)[:max_lines])
+    if len(shown) > max_chars:
+        words = _UP_TO_BLANK.match(shown, 0, max_chars + 1)
+        whole = words[0].rstrip() if words else ""
+        shown = whole if 2 * len(whole) >= max_chars else shown[:max_chars]
+    is_cut = len(shown) < len(text.rstrip())
+    return shown.rstrip() if is_cut else shown, is_cut
 
 
 def ending(text: str, max_chars: int) -> str:

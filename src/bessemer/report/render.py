@@ -24,7 +24,7 @@ from bessemer.core.storage import write_text
 from bessemer.core.units import format_bytes, format_count, format_flops, format_seconds
 from bessemer.report import sentences
 from bessemer.report.audit import Audit
-from bessemer.report.charts.bars import cell_bar
+from bessemer.report.charts.bars import cell_bar, part_bar
 from bessemer.report.charts.lines import BASELINE_NAMES
 from bessemer.report.collect import ReportJob, collect
 from bessemer.report.facts import Report
@@ -87,13 +87,17 @@ def _environment() -> Environment:
         "percent": lambda share: f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}",
         "signed": lambda value: f"{value:+.3f}".replace("-", "−"),
         "rule_name": sentences.name_rule,
+        "reason_name": sentences.name_reason,
         "bound": sentences.tell_bound,
         "tail": ending,
         "json": lambda value: json.dumps(value, separators=(",", ":")),
         "bar": cell_bar,
+        "counted": sentences.tell_count,
+        "similarity": sentences.tell_similarity,
     }
     environment.globals |= {
         "tell": sentences,
+        "part_bar": part_bar,
         "baseline_names": BASELINE_NAMES,
     }
     return environment

@@ -39,6 +39,7 @@ class Repeats:
     unit: str  # line | paragraph
     max_docs: int
     is_cut: bool  # False: all was counted only
+    keeps_first: bool  # copy of each, or none
     sources: tuple[LineCounts, ...]
     most_frequent: tuple[RepeatedLine, ...]
 
@@ -52,6 +53,7 @@ def tell_repeats(manifest: StageManifest) -> Repeats | None:
         unit=settings["unit"],
         max_docs=settings["max_docs"],
         is_cut=settings["action"] == "cut",
+        keeps_first=settings["keep"] == "first",
         sources=tuple(
             LineCounts(source=source, **counts) for source, counts in summary["sources"].items()
         ),

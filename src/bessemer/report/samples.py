@@ -18,12 +18,11 @@ from bessemer.core.schema import DROP, EDIT
 from bessemer.report.facts import Kept, Loss, Piece, Reason, Sample
 from bessemer.report.plain import beginning, condensed
 from bessemer.report.tables import Tables
-from bessemer.report.words import compare
+from bessemer.report.words import COMPARED_CHARS, compare
 
 SAMPLE_CHARS = 420
 MAX_SAMPLES = 600  # on one page, about: each takes a kilobyte of it
 _READ_CHARS = 4 * SAMPLE_CHARS  # blank lines are condensed before the beginning is taken
-_COMPARED_CHARS = 200_000  # of either side of a near-duplicate
 
 _TOUCHED = f"""
     source = ? AND stage = ? AND rule = ? AND action = ? AND bound IS NOT DISTINCT FROM ?
@@ -79,7 +78,7 @@ def _read_documents(tables: Tables, rows: Sequence[Mapping[str, Any]]) -> dict[i
     num_chars: dict[int, int] = {}
     for row in rows:
         is_compared = row["evidence_doc_id"] is not None and row["value"] is not None
-        wanted = _COMPARED_CHARS if is_compared else _READ_CHARS
+        wanted = COMPARED_CHARS if is_compared else _READ_CHARS
         for doc_id in (row["doc_id"], row["evidence_doc_id"]):
             if doc_id is not None:
                 num_chars[doc_id] = max(wanted, num_chars.get(doc_id, 0))
@@ -103,7 +102,7 @@ def _sample(
             url=keeper["url"] or "",
             num_bytes=keeper["num_bytes"],
             is_equal=is_equal,
-            skipped_words=found.skipped_words if found else 0,
+            where=found.where if found else "",
             pieces=found.right if found else (),
         )
     # What an edit cut is its evidence; the text that stayed is not in question.

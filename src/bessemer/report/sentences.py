@@ -14,6 +14,7 @@ from bessemer.report.facts import (
     LeakCheck,
     Loss,
     MixRow,
+    Reason,
     Report,
     RuleRow,
     RuleTable,
@@ -21,18 +22,18 @@ from bessemer.report.facts import (
 
 FRESH_EPOCHS = 4.0  # up to here a repetition is nearly as good as fresh text (arXiv 2305.16264)
 
-_RULE_NAMES = {
+RULE_NAMES = {
     "exact_duplicate": "exact duplicate",
     "near_duplicate": "near-duplicate",
-    "repeated_lines": "lines of other documents",
-    "repeated_lines_frac": "mostly lines of other documents",
+    "repeated_lines": "repeated lines",
+    "repeated_lines_frac": "mostly repeated lines",
     "contained": "contained in another",
-    "same_text_in_train": "drawn, its text is trained on",
-    "near_duplicate_in_train": "drawn, a near-duplicate is trained on",
-    "version_in_train": "drawn, another version is trained on",
-    "passage_in_train": "drawn, a passage is trained on",
-    "repeated_text": "passages of other documents",
-    "repeated_text_frac": "mostly passages of other documents",
+    "same_text_in_train": "its text is in train",
+    "near_duplicate_in_train": "near-duplicate in train",
+    "version_in_train": "other version in train",
+    "passage_in_train": "passage in train",
+    "repeated_text": "repeated passages",
+    "repeated_text_frac": "mostly repeated text",
     MARKUP: "mark-up",
     UNACCOUNTED: "not accounted for",
 }
@@ -40,7 +41,14 @@ _RULE_NAMES = {
 
 def name_rule(rule: str) -> str:
     """A rule's name for people."""
-    return _RULE_NAMES.get(rule, rule.replace("_", " "))
+    return RULE_NAMES.get(rule, rule.replace("_", " "))
+
+
+def name_reason(reason: Reason) -> str:
+    """A reason's name for people; that of an evaluation set is no rule's."""
+    if reason.stage == "decontaminate":
+        return f"evaluation items: {reason.rule}"
+    return name_rule(reason.rule)
 
 
 def tell_bound(loss: Loss) -> str:
@@ -54,14 +62,15 @@ def tell_bound(loss: Loss) -> str:
         return f"Jaccard similarity of at least {format_number(bound)} to a document that is kept"
     if reason.rule == "contained" and bound is not None:
         return f"at least {bound:.0%} of its shingles stand in a document that is kept"
-    if reason.rule == "passage_in_train" and bound is not None:
-        return f"{format_number(bound)} words in a row that are trained on"
+    if reason.stage == "split":
+        passage = f"; {format_number(bound)} words in a row are trained on" if bound else ""
+        return f"drawn to be held out{passage}"
     if reason.rule == "exact_duplicate":
         return "the same bytes as a document that is kept"
     if reason.rule in ("repeated_lines_frac", "repeated_text_frac") and bound is not None:
         return f"more than {bound:.0%} of the text would be cut"
     if reason.stage == "decontaminate" and bound is not None:
-        return f"at least {bound:.0%} of the n-grams of a part of an item"
+        return f"at least {bound:.0%} of the n-grams of a part of an evaluation item"
     if reason.action == MARKUP:
         return "tags, container framing, encoding: never text"
     if bound is None:
@@ -79,7 +88,8 @@ def tell_collisions(found: Collisions) -> str:
         f"{found.rows_per_band} MinHash values, made of runs of {found.shingle_size} {found.unit}. "
         f"So a pair of similarity 0.7 is found with odds of {by_similarity[0.7]:.0%}, one of 0.8 "
         f"with {by_similarity[0.8]:.0%}, one of 0.9 with {by_similarity[0.9]:.0%}. "
-        f"{found.num_candidates:,} pairs were compared, and {found.num_verified:,} are duplicates."
+        f"{tell_count(found.num_candidates, 'pair')} compared, {found.num_verified:,} of them "
+        "duplicates."
     )
     if found.verify == "containment":
         told += (
@@ -144,6 +154,16 @@ def format_number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:.3g}"
 
 
+def tell_similarity(value: float) -> str:
+    """A similarity with three digits; of two texts that differ, never that of equal ones."""
+    return "> 0.999" if 0.9995 <= value < 1 else f"{value:.3f}"
+
+
+def tell_count(count: int, noun: str) -> str:
+    """A number and its noun, which takes an s: 1 document, 2,000 documents."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def tell_run(report: Report) -> str:
     """The run in a few sentences, for a reader with twenty seconds."""
     gates = [source.gates[0] for source in report.sources if source.gates]
@@ -153,17 +173,17 @@ def tell_run(report: Report) -> str:
     training = report.training
     share = f" ({kept / docs_in:.0%})" if docs_in else ""
     told = (
-        f"Of {docs_in:,} documents ({format_bytes(stored)} as stored), {kept:,}{share} were kept: "
+        f"Of {tell_count(docs_in, 'document')} ({format_bytes(stored)} as stored), {kept:,}{share} "
+        f"{'was' if kept == 1 else 'were'} kept: "
         f"{format_bytes(size)} of clean text. A decoder of {format_count(training.num_parameters)} "
         f"parameters read {format_count(training.tokens_seen)} tokens of it in "
-        f"{training.steps:,} steps."
+        f"{tell_count(training.steps, 'step')}."
     )
     if training.noticed_steps:
         told += (
-            f" The guard noticed {training.noticed_steps:,} "
-            f"{'step' if training.noticed_steps == 1 else 'steps'} with a loss, gradient or update "
-            f"out of bounds and intervened in {training.interventions:,}: metrics/guard.jsonl has "
-            "the evidence."
+            f" The guard noticed {tell_count(training.noticed_steps, 'step')} with a loss, "
+            f"gradient or update out of bounds and intervened in {training.interventions:,}: "
+            "metrics/guard.jsonl has the evidence."
         )
     if report.heldout:
         needs = ", ".join(f"{row.bits_per_byte[-1]:.2f} ({row.source})" for row in report.heldout)

@@ -88,7 +88,9 @@ def test_a_loss_that_still_falls_is_underfitting_unless_tokens_are_plenty() -> N
     found = verdict(curves=[falling], tokens_seen=300)
     assert found.word == "underfitting"
     assert "web by 10.0%" in found.findings[0].evidence
-    assert "3.0 tokens per parameter" in found.findings[0].evidence
+    assert "at 3 tokens per parameter" in found.findings[0].evidence
+    few = verdict(curves=[falling], tokens_seen=3)  # as many digits as the figures of the report
+    assert "at 0.03 tokens per parameter" in few.findings[0].evidence
     assert verdict(curves=[falling], tokens_seen=2000).word == "healthy"
 
 

@@ -100,6 +100,35 @@ def test_an_index_finds_what_one_run_over_both_finds(dumps: Path) -> None:
         assert (text == original) == (row["stage"] == "exact")
 
 
+def test_the_audit_shows_what_is_like_known_documents(dumps: Path) -> None:
+    rows = run(dumps, "later", "b.jsonl", "index-a")
+    near = {int(str(row["doc_id"])): row for row in rows if row["stage"] == "fuzzy"}
+    workspace = plan_workspace(dumps / "later.toml")
+    pairs = read_table(workspace.folder("fuzzy") / "pairs.parquet").to_pylist()
+    shown = {pair["right"]: pair for pair in pairs if pair["known"] is not None}
+    like_known = {doc_id for doc_id, row in near.items() if row["evidence_doc_id"] is None}
+    assert set(shown) == like_known  # fewer than are drawn of a band
+    assert len(shown) > 5
+    assert all(pair["left"] < 0 and pair["is_duplicate"] for pair in shown.values())
+    for doc_id, pair in shown.items():
+        assert (pair["known"], pair["similarity"]) == (
+            near[doc_id]["evidence"],
+            near[doc_id]["value"],
+        )
+    summary = workspace.manifest("fuzzy").summary
+    assert [cluster["docs"] for cluster in summary["largest_clusters"]] == [2]
+    html = audit(dumps / "later.toml").read_text()
+    texts = texts_of(dumps, "later")
+    for doc_id, pair in shown.items():
+        card = html.split(f"like <code>{pair['known']}</code>")[1].split("</article>")[0]
+        assert f"<b>dropped</b> <code>0:{doc_id}</code>" in card
+        assert texts[doc_id][:200] in card
+    assert html.count("An index holds no texts.") == 1
+    assert html.count(" documents, 1 kept</span>") == 1  # one cluster, of two documents of dump b
+    run(dumps, "alone-later", "b.jsonl")
+    assert "An index holds no texts." not in audit(dumps / "alone-later.toml").read_text()
+
+
 def test_indexes_chain_and_the_overlap_is_counted(
     dumps: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,7 +42,7 @@ INPUTS = {
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "ingest": {"files": [1, 2, 3]},
-    "lines": {"unit": "line", "max_docs": 1, "action": "cut"},
+    "lines": {"unit": "line", "max_docs": 1, "action": "cut", "keep": "first"},
 }
 
 

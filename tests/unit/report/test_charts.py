@@ -6,12 +6,20 @@ from xml.etree import ElementTree
 import pytest
 from markupsafe import Markup
 
-from bessemer.report.charts.bars import cell_bar, epoch_bar, language_bars, share_flow, yardstick
+from bessemer.curate.presets import PRESETS
+from bessemer.report.charts.bars import (
+    cell_bar,
+    epoch_bar,
+    language_bars,
+    part_bar,
+    share_flow,
+    yardstick,
+)
 from bessemer.report.charts.funnel import bytes_funnel, docs_funnel
 from bessemer.report.charts.histogram import histogram_chart
 from bessemer.report.charts.lines import curve_chart, heldout_chart
 from bessemer.report.charts.spread import gap_chart
-from bessemer.report.charts.svg import element, picture, text
+from bessemer.report.charts.svg import element, fit, picture, text, text_width
 from bessemer.report.curves import make_curves
 from bessemer.report.facts import (
     Amount,
@@ -25,6 +33,7 @@ from bessemer.report.facts import (
     Reason,
     Source,
 )
+from bessemer.report.sentences import RULE_NAMES, name_reason
 
 from .runs import step_row
 
@@ -114,6 +123,36 @@ def test_many_reasons_are_summed_up_in_the_last_label() -> None:
     assert [re.sub(r".*(−)", r"\1", line) for line in labels] == [
         "−9 rule_0", "−8 rule_1", "−7 rule_2", "−6 rule_3", "−15 5 more",
     ]  # fmt: skip
+
+
+def test_names_of_reasons_are_not_cut_in_the_funnel() -> None:
+    rules = {rule for preset in PRESETS.values() for rule in preset} | set(RULE_NAMES)
+    reasons = [Reason(stage="rules", rule=rule, action="drop") for rule in sorted(rules)]
+    reasons.append(Reason(stage="decontaminate", rule="mine", action="drop"))
+    for reason in reasons:
+        name = name_reason(reason)
+        item = Loss(reason=reason, source="web", docs=1, num_bytes=98_765, broken_docs=1)
+        svg = bytes_funnel(
+            source(item, docs_in=10**6), {reason: "l-1"}, {reason: name}, {"rules": 1}
+        )
+        assert any(line.endswith(f"−98.8 kB {name}") for line in words(svg)), name
+
+
+def test_the_last_row_of_the_funnel_is_what_was_kept() -> None:
+    stages = [
+        node.text
+        for node in parse(docs_funnel(source(), {}, {}, {})).iter("text")
+        if node.get("class") == "stage"
+    ]
+    assert stages == ["rules", "kept"]
+
+
+def test_words_are_cut_to_the_room_that_they_have() -> None:
+    assert fit("short", 100) == "short"
+    cut = fit("mostly repeated lines and more", 100)
+    assert cut.endswith("…")
+    assert text_width(cut) <= 100 < text_width("mostly repeated lines and more")
+    assert text_width("iiii") < text_width("aaaa") < text_width("mmmm") < text_width("中中中中中")
 
 
 def test_a_source_without_documents_has_a_funnel() -> None:
@@ -206,6 +245,13 @@ def test_the_side_that_a_bound_drops_is_shaded() -> None:
     drawn = histogram_chart(histogram(is_log=False, high=100.0, bounds=((25.0, False),)))
     (side,) = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"[^>]*beyond', drawn)
     assert side == ("108", "306")
+
+
+def test_parts_of_a_bar_follow_each_other() -> None:
+    boxes = parse(part_bar([(0.25, "l-near"), (0.5, "s-6")])).findall("rect")
+    assert [(box.get("class"), box.get("x"), box.get("width")) for box in boxes] == [
+        ("track", "0", "100"), ("segment l-near", "0", "25"), ("segment s-6", "25", "50"),
+    ]  # fmt: skip
 
 
 def test_bars() -> None:

@@ -78,7 +78,7 @@ def test_the_page_tells_it(tmp_path: Path, points: list[dict[str, float]]) -> No
     run = Run(sources={"web": [Doc(text="one"), Doc(text="two")]}, collisions=summary)
     page = render(collect(write_run(tmp_path / "run", run), tmp_path / "scratch"))
     assert "0.7 is found with odds of 56%, one of 0.8 with 92%, one of 0.9 with 100%" in page
-    assert "5 pairs were compared, and 3 are duplicates" in page
+    assert "5 pairs compared, 3 of them duplicates." in page
     assert ("no texts long enough to measure it on" in page) is (not points)
     assert ('<td class="n">75.0%</td>' in page) is bool(points)
 

@@ -35,6 +35,15 @@ def summary(found: int = 20, wrong: int = 0) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def test_one_item_in_one_document_is_said_so(tmp_path: Path) -> None:
+    leaks = summary()
+    told = leaks["benchmarks"]["<b>forge</b>"]
+    told |= {"items": 4, "clean": 3, "dirty": 1, "untestable": 0, "sources": {"web": 1}}
+    leaks["docs"] = {"web": {"<b>forge</b>": 1}}
+    assert "web: 1 item (25%) in 1 document" in page_of(tmp_path, leaks)
+    assert "1 items" not in page_of(tmp_path / "again", leaks)
+
+
 def page_of(tmp_path: Path, leaks: dict[str, Any] | None) -> str:
     job = write_run(tmp_path / "run", Run(sources={"web": DOCS}, leaks=leaks))
     return Page(render(collect(job, tmp_path / "scratch"))).text
@@ -48,8 +57,7 @@ def test_benchmarks_are_told_as_the_stage_says(tmp_path: Path) -> None:
         "web: 18 items (22%) in 1,500 documents",
         "books: 4 items (5.0%) in 4 documents",
         "20 of 20 100%",
-        "control: words shuffled",
-        "0 of 20 0%",
+        f"benchmarkprecision{''.join(CONTROLS)} <b>forge</b>100%",  # a table of their own
     ):
         assert said in text, said
     assert "Not every item" not in text

@@ -41,8 +41,20 @@ def test_visible_twice_is_visible_once() -> None:
 def test_beginning_and_ending() -> None:
     assert beginning("abcdef", 4) == ("abcd", True)
     assert beginning("abcd", 4) == ("abcd", False)
+    assert beginning("", 4) == ("", False)
     assert ending("abcdef", 4) == "…def"
     assert ending("abcd", 4) == "abcd"
+
+
+def test_a_beginning_ends_with_a_word_and_has_few_lines() -> None:
+    assert beginning("one two three", 9) == ("one two", True)
+    assert beginning("one two three", 7) == ("one two", True)
+    assert beginning("one two three", 13) == ("one two three", False)
+    assert beginning("a bcdefghijk", 8) == ("a bcdefg", True)  # or hardly a word would be shown
+    assert beginning("中文没有空格", 4) == ("中文没有", True)
+    assert beginning("one\ntwo\nthree", 99, 2) == ("one\ntwo", True)
+    assert beginning("one\n\nthree", 99, 2) == ("one", True)
+    assert beginning("one\ntwo\n", 99, 2) == ("one\ntwo", False)
 
 
 def test_condensed_keeps_one_blank_line_and_every_indentation() -> None:

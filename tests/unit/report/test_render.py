@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -130,6 +131,52 @@ def test_what_the_guard_noticed_is_told(tmp_path: Path) -> None:
     told = make(tmp_path, noticed, "noisy")
     assert "The guard noticed 1 step with a loss" in told
     assert "intervened in 1:" in told
+
+
+def test_the_columns_of_the_accounts_add_up(tmp_path: Path) -> None:
+    job = write_run(tmp_path / "run", RUN)
+    path = job.folders["encode"] / "manifest.json"
+    manifest = json.loads(path.read_text())
+    sums = manifest["conservation"][0]  # masks: longer than what they stand for
+    sums |= {"bytes_edited": 60, "bytes_inserted": 1123, "bytes_out": sums["bytes_out"] + 1063}
+    path.write_text(json.dumps(manifest))
+    html = render(collect(job, tmp_path / "out"))
+    assert "✓ Nothing is lost." in html
+    table = html[html.index('class="accounts-table"') :].split("</table>")[0]
+    head, body = table.split("</thead>")
+    names = re.findall(r"<th[^>]*>([^<]*)</th>", head.split("</tr>")[1])
+    signs = [{"=": 1, "+": 1, "−": -1}.get(name[:1], 0) for name in names[2:]]
+    inserted = []
+    for row in body.split("</tr>"):
+        cells = re.findall(r"<td[^>]*>(.*?)</td>", row)[1:]  # without the source
+        if len(cells) != len(signs):
+            continue  # the two sides
+        numbers = [int(re.sub(r"<.*|,|·", "", cell) or 0) for cell in cells]
+        for begin in [place for place, name in enumerate(names[2:]) if name == "in"]:
+            end = signs.index(0, begin + 1)
+            terms = zip(signs[begin + 1 : end], numbers[begin + 1 : end], strict=True)
+            assert numbers[begin] == sum(sign * number for sign, number in terms), row
+        inserted.append(numbers[names.index("− put in") - 2])
+    assert sorted(inserted)[-2:] == [0, 1123]
+    assert len(inserted) == 2 * 9  # sources, and stages with accounts
+
+
+def test_what_was_dropped_is_open_first(tmp_path: Path) -> None:
+    docs = [Doc(text="body", cut="HEADER "), *WEB]
+    html = make(tmp_path, Run(sources={"web": docs, "only edits": [docs[0]]}))
+    opened = re.findall(r'<details class="rule" open>.*?<b>([^<]*)</b>', html, re.DOTALL)
+    assert opened == ["word count"]
+
+
+def test_numbers_agree_with_their_nouns(tmp_path: Path) -> None:
+    docs = [Doc(text="kept"), Doc(text="held", fate="heldout"), Doc(text="short", fate="rules")]
+    text = Page(make(tmp_path, Run(sources={"web": docs}), "few")).text
+    assert "1 doc " in text
+    one = Page(make(tmp_path, Run(sources={"web": docs[:1]}), "one")).text
+    assert "Of 1 document (4 B as stored), 1 (100%) was kept" in one
+    for page in (text, one):
+        found = re.search(r"(?<![\d.,:])1 (documents|docs|pairs|items|lines|rules|steps)\b", page)
+        assert found is None, page[found.start() - 40 : found.end()]
 
 
 def test_a_loss_in_the_accounts_is_shown(tmp_path: Path) -> None:

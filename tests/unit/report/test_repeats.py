@@ -39,6 +39,7 @@ def test_counts_and_the_most_frequent_lines_are_shown(tmp_path: Path) -> None:
         unit="line",
         max_docs=1,
         is_cut=True,
+        keeps_first=True,
         sources=(LineCounts(source="web", **COUNTS),),
         most_frequent=(
             RepeatedLine(text="<b>Home</b> - About", docs=4321, copies=5432, doc_id="0:2"),
@@ -47,6 +48,7 @@ def test_counts_and_the_most_frequent_lines_are_shown(tmp_path: Path) -> None:
     page = Page(render(report)).text
     assert "Lines of several documents" in page
     assert "it stands in more than 1 document;" in page
+    assert "The first copy of each line is kept" in page
     cells = "".join(f"{count:,}" for count in COUNTS.values())
     assert f"web{cells}" in page
     assert "4,3215,432<b>Home</b> - About0:2" in page  # as text: nothing of it became an element

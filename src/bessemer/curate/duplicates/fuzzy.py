@@ -21,7 +21,7 @@ import pyarrow as pa
 from bessemer.config.duplicates import FuzzyConfig
 from bessemer.core.layout import CLUSTERS, DOCUMENTS, PAIRS
 from bessemer.core.manifest import StageResult
-from bessemer.core.schema import CLUSTER, PAIR
+from bessemer.core.schema import CLUSTER
 from bessemer.core.storage import concat_tables, write_table, write_tables
 from bessemer.curate.duplicates.keepers import order_sources
 from bessemer.curate.duplicates.known_index import KnownShard, signing_key
@@ -36,7 +36,7 @@ from bessemer.curate.duplicates.near_verify import (
     place_pairs,
     verify_part,
 )
-from bessemer.curate.duplicates.pair_sample import draw_pairs
+from bessemer.curate.duplicates.pair_sample import COMPARED, draw_pairs, name_pairs
 from bessemer.curate.ledger import list_shards
 from bessemer.curate.whole_corpus import (
     count_documents,
@@ -93,7 +93,8 @@ def fuzzy(
         found = _find(ingest, ledgers, config, signing, known, parts, engine, part_bytes)
     write_tables(folder / CLUSTERS, rows_of_runs(found.clusters, ingest), CLUSTER)
     samples = [gather([path], 0) for path in found.samples]
-    write_table(folder / PAIRS, draw_pairs(concat_tables(samples, PAIR)))
+    drawn = draw_pairs(concat_tables(samples, COMPARED))
+    write_table(folder / PAIRS, name_pairs(drawn, known))
     told = {"stage": STAGE, "rule": RULES[config.verify], "bound": config.min_similarity}
     told |= {"runs": found.drops, "known": known}
     written = write_ledger(ingest, ledgers, sources, folder, engine, **told)

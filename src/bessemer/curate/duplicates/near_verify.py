@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from bessemer.config.duplicates import FuzzyConfig
 from bessemer.core.keyed import derive_key, hash_indices
-from bessemer.core.schema import CLUSTER, PAIR
+from bessemer.core.schema import CLUSTER
 from bessemer.core.storage import concat_tables
 from bessemer.curate.duplicates.clusters import (
     KEPT,
@@ -30,7 +30,12 @@ from bessemer.curate.duplicates.clusters import (
 from bessemer.curate.duplicates.distinct import distinct
 from bessemer.curate.duplicates.keepers import RANKED, order_best_first
 from bessemer.curate.duplicates.near_signatures import shingle_sets
-from bessemer.curate.duplicates.pair_sample import NUM_BANDS, count_bands, draw_pairs
+from bessemer.curate.duplicates.pair_sample import (
+    COMPARED,
+    NUM_BANDS,
+    count_bands,
+    draw_pairs,
+)
 from bessemer.curate.ledger import read_survivors
 from bessemer.engine.shuffle import (
     gather,
@@ -110,7 +115,7 @@ def verify_part(
     sample: Path,
 ) -> dict[str, Any]:
     """Compare the pairs of one part; write whom it drops for whom, its clusters (CLUSTER), and some
-    of its pairs for people to look at (PAIR)."""
+    of its pairs for people to look at (COMPARED)."""
     table = gather(documents, part)
     order = np.argsort(table["doc_id"].to_numpy())
     doc_ids, num_shingles = (table[name].to_numpy()[order] for name in ("doc_id", "num_shingles"))
@@ -132,17 +137,17 @@ def verify_part(
         taken = take_rows(sets, rows)["shingles"].combine_chunks()
         similarity = measure(taken.offsets.to_numpy(), taken.values.to_numpy(), *np.split(place, 2))
         is_similar = similarity >= config.min_similarity
-        is_own = doc_ids[left] >= 0  # of known documents there is nothing to show
         if config.verify == "containment":  # a known excerpt does not drop what contains it
+            is_own = doc_ids[left] >= 0
             is_similar &= is_own | (num_shingles[left] >= num_shingles[right])
         ends = {"left": doc_ids[left], "right": doc_ids[right]}
         told = pa.table(ends | {"similarity": similarity, "is_duplicate": is_similar})
-        drawn.append(draw_pairs(told.filter(is_own)))
+        drawn.append(draw_pairs(told))
         compared += count_bands(similarity)
         verified += count_bands(similarity[is_similar])
         kept_ends.append(np.stack(list(ends.values()), axis=1)[is_similar])
         values.append(similarity[is_similar])
-    write_part(sample, draw_pairs(concat_tables(drawn, PAIR)))
+    write_part(sample, draw_pairs(concat_tables(drawn, COMPARED)))
     similar, similarity = np.concatenate(kept_ends), np.concatenate(values)
     ranked = table.select(RANKED.names).filter(np.isin(doc_ids, similar))
     order = order_best_first(ranked, containers_first=config.verify == "containment")
@@ -215,8 +220,12 @@ def _decide(
 
 
 def largest_clusters(clusters: pa.Table) -> list[dict[str, int]]:
-    """The clusters with most documents, the largest first: `cluster_id` and `docs`."""
-    one_each = clusters.filter(pc.equal(clusters["doc_id"], clusters["cluster_id"]))
+    """The clusters with most documents, the largest first: `cluster_id` and `docs`.
+
+    A document that is alone in its cluster is like known documents only, and none is told of it.
+    """
+    is_first = pc.equal(clusters["doc_id"], clusters["cluster_id"])
+    one_each = clusters.filter(pc.and_(is_first, pc.greater(clusters["cluster_docs"], 1)))
     by_size = one_each.sort_by([("cluster_docs", "descending"), ("cluster_id", "ascending")])
     return [
         {"cluster_id": row["cluster_id"], "docs": row["cluster_docs"]}

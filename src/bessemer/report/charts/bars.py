@@ -29,6 +29,23 @@ def cell_bar(share: float, class_: str = "bar", title: str = "") -> Markup:
     )
 
 
+def part_bar(parts: Sequence[tuple[float, str]]) -> Markup:
+    """A bar for a table cell in parts, each a share of the cell's width with its colour class."""
+    marks = [rect(0, 0, _CELL_WIDTH, 10, "track")]
+    begin = 0.0
+    for share, class_ in parts:
+        marks.append(rect(begin, 0, share * _CELL_WIDTH, 10, f"segment {class_}"))
+        begin += share * _CELL_WIDTH
+    return element(
+        "svg",
+        *marks,
+        viewBox=f"0 0 {_CELL_WIDTH:.0f} 10",
+        preserveAspectRatio="none",
+        class_="cellbar",
+        aria_hidden="true",
+    )
+
+
 def yardstick(
     source: str, model: float | None, baselines: Mapping[str, float], most: float
 ) -> Markup:

@@ -17,8 +17,9 @@ from bessemer.report.facts import Gate, Reason, Source
 from bessemer.report.losses import lost_docs
 
 WIDTH = 352.0
-_BAND = 158.0  # width of what the first stage got
-_LABELS = 180.0  # where labels begin
+_BAND = 142.0  # width of what the first stage got
+_LABELS = 158.0  # where labels begin
+_OVERHANG = 12.0  # of labels, into the gap between pictures
 _TITLE, _BAR, _LINE, _GAP = 17.0, 16.0, 16.0, 8.0
 _LEAST = 1.5  # a loss is never thinner than this, however small
 _MOST_LABELS = 5
@@ -156,7 +157,7 @@ def _labels(bar: float, streams: Sequence[Stream], show: Callable[[float], str])
         at = bar + 12 + index * _LINE
         number = f"−{show(stream.amount)}"
         begin = _LABELS + 13
-        words = fit(stream.name, WIDTH - begin - text_width(number) - 4)
+        words = fit(stream.name, WIDTH + _OVERHANG - begin - text_width(number) - 4)
         marks += [
             rect(_LABELS, at - 9, 8, 9, stream.color, rx=2),
             element(
@@ -187,11 +188,11 @@ def _pour(x: float, y: float, width: float, color: str) -> Markup:
 def _sides(
     y: float, sides: tuple[int, int], scale: float, show: Callable[[float], str]
 ) -> tuple[list[Markup], float]:
-    """The two sides of the split, below the last stage."""
+    """What was kept, on the two sides of the split, below the last stage."""
     train, heldout = sides
     bar = y + _TITLE
     marks = [
-        text(5, y + _TITLE - 5, "split", class_="stage"),
+        text(5, y + _TITLE - 5, "kept", class_="stage"),
         text(_BAND, y + _TITLE - 5, show(train + heldout), class_="tick", anchor="end"),
         rect(0, bar, train * scale, _BAR, "kept", f"train: {show(train)}"),
         rect(train * scale, bar, heldout * scale, _BAR, "heldout", f"held-out: {show(heldout)}"),

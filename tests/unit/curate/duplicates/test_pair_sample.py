@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from bessemer.core.schema import PAIR
 from bessemer.curate.duplicates.pair_sample import (
+    COMPARED,
     NUM_BANDS,
     PAIRS_PER_BAND,
     count_bands,
     draw_pairs,
+    name_pairs,
 )
 
 
@@ -31,7 +33,7 @@ def make_pairs(seed: int, count: int) -> pa.Table:
             "similarity": random.integers(0, 101, count) / 100,  # edges of bands among them
             "is_duplicate": random.random(count) < 0.5,
         },
-        schema=PAIR,
+        schema=COMPARED,
     )
 
 
@@ -55,6 +57,16 @@ def test_the_draw_of_parts_is_the_draw_of_all(seed: int, part_of: list[int]) -> 
     assert draw_pairs(pa.concat_tables(draws)).equals(draw_pairs(pairs))
 
 
+def test_pairs_with_known_documents_are_drawn_beside_those_of_own_ones() -> None:
+    own, known = make_pairs(1, 400), make_pairs(2, 400)
+    known = known.set_column(0, "left", pa.array(np.arange(-400, 0)))
+    drawn = draw_pairs(pa.concat_tables([own, known]))
+    is_known = np.array(drawn["left"]) < 0
+    assert drawn.filter(~is_known).equals(draw_pairs(own))
+    assert drawn.filter(is_known).equals(draw_pairs(known))
+
+
 def test_no_pairs_give_none() -> None:
-    assert draw_pairs(PAIR.empty_table()).equals(PAIR.empty_table())
+    assert draw_pairs(COMPARED.empty_table()).equals(COMPARED.empty_table())
+    assert name_pairs(COMPARED.empty_table(), []).equals(PAIR.empty_table())
     assert count_bands(np.empty(0)) == [0] * NUM_BANDS
