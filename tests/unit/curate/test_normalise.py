@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bessemer.config.curate import NormaliseConfig
 from bessemer.curate.edits import MAX_SPANS, Edit
 from bessemer.curate.licence_header import cut_licence_header
+from bessemer.curate.line_ends import unify_line_ends
 from bessemer.curate.navigation import cut_navigation
 from bessemer.curate.normalise import (
     STEPS,
@@ -22,7 +23,6 @@ from bessemer.curate.normalise import (
     cut_control_characters,
     mend_mojibake,
     steps_for,
-    unify_line_ends,
 )
 
 
