@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from signals_from_code import rules_page, signals_page
 
+from bessemer.config.names import model_in
 from bessemer.config.run import RunConfig
 from bessemer.curate.pii import FINDERS
 from bessemer.line.stages import STAGES
@@ -30,7 +30,7 @@ def run_file_page() -> str:
 
 def _table_section(name: str, field: FieldInfo) -> list[str]:
     is_list = get_origin(field.annotation) is tuple
-    table = _model_in(field.annotation)
+    table = model_in(field.annotation)
     assert table is not None, name
     title = f"[[{name}]]" if is_list else f"[{name}]"
     need = "required" if field.is_required() else "optional"
@@ -38,7 +38,7 @@ def _table_section(name: str, field: FieldInfo) -> list[str]:
     lines = [f"## `{title}`", "", f"{doc} ({need})", ""]
     rows, children = [], []
     for key, child in table.model_fields.items():
-        if _model_in(child.annotation) is not None:
+        if model_in(child.annotation) is not None:
             by_name = ".NAME" if get_origin(child.annotation) is dict else ""
             children.append((f"{name}.{key}{by_name}", child))
             continue
@@ -51,15 +51,6 @@ def _table_section(name: str, field: FieldInfo) -> list[str]:
     for child_name, child in children:
         lines += _table_section(child_name, child)
     return lines
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        if (found := _model_in(argument)) is not None:
-            return found
-    return None
 
 
 _TYPES = {int: "whole number", float: "number", bool: "true or false", str: "text"}

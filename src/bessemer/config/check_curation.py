@@ -14,6 +14,7 @@ from bessemer.config.decontaminate import DecontaminateConfig
 from bessemer.config.sources import SourceConfig
 from bessemer.config.split import SplitConfig
 from bessemer.core.errors import Fault
+from bessemer.core.units import format_list
 
 _SWITCHED_ON = ("lines", "substrings")  # tables of [curate] that are for stages off by default
 
@@ -92,8 +93,7 @@ def _without_evals(written: Mapping[str, Any], _: DecontaminateConfig) -> Iterat
 
 
 def _are_given(keys: list[str]) -> str:
-    *others, last = keys
-    return f"{', '.join(others)} and {last} are given" if others else f"{last} is given"
+    return f"{format_list(keys)} {'is' if len(keys) == 1 else 'are'} given"
 
 
 def _folded(curate: CurateConfig) -> Iterator[Fault]:

@@ -62,7 +62,7 @@ _Table = tuple[str, ...]
 def _tables(model: type[BaseModel], where: _Table = ()) -> Iterator[tuple[_Table, Iterable[str]]]:
     """Every table of the run file, with its keys."""
     for name, field in model.model_fields.items():
-        inner = _model_in(field.annotation)
+        inner = model_in(field.annotation)
         if inner is not None:
             origin = get_origin(field.annotation)
             below = (*where, f"{name}[]" if origin is tuple else name, *[_ANY] * (origin is dict))
@@ -86,15 +86,15 @@ def _keys_of(table: Sequence[str]) -> list[str]:
     model: type[BaseModel] | None = RunConfig
     for name in table:
         if model is not None and name in model.model_fields:
-            model = _model_in(model.model_fields[name].annotation)
+            model = model_in(model.model_fields[name].annotation)
     return list(model.model_fields) if model is not None else []
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
     """The table type inside an annotation such as `tuple[SourceConfig, ...]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for argument in get_args(annotation):
-        if (model := _model_in(argument)) is not None:
+        if (model := model_in(argument)) is not None:
             return model
     return None

@@ -7,6 +7,7 @@ and KiB, MiB, GiB, TiB (powers of 1024). All are exact.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 
 TOKEN_UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
@@ -74,6 +75,17 @@ def format_seconds(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600} h {whole % 3600 // 60} m"
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def format_counted(count: int, noun: str) -> str:
+    """A number and its noun, which takes an s: 1 document, 2,000 documents."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def format_list(words: Sequence[str]) -> str:
+    """Words, one at least, as people list them: a, b and c."""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _scaled(count: float, suffixes: tuple[str, ...], gap: str) -> str:

@@ -100,25 +100,25 @@ def compile_kernels(
 ) -> None:
     """Compile once, into the cache on disk, what several workers would each compile again.
 
-    Where the first family is in the cache, so are the others, and this process loads them; else all
-    workers compile, each some of them.
+    Where the quickest family is in the cache, so are the others, and this process loads them; else
+    all workers compile, each some of them.
     """
+    if not families:
+        return
     # Families that are measured in one pass have their kernels in common.
     apart = {FAMILIES[family].measure: family for family in reversed(families)}.values()
-    slowest_first = sorted(apart, key=lambda family: -_COMPILE_S.get(family, 0))
-    if not slowest_first:
-        return
+    *others, quickest = sorted(apart, key=lambda family: -_COMPILE_S.get(family, 0))
     with (
         engine.display.bar("kernels", total=1) as bar,
         install_recorder("numba:compile") as compiled,
     ):
-        compile_family(slowest_first[-1], instruments)
+        compile_family(quickest, instruments)
         bar.advance()
     if compiled.buffer:
         common = {"instruments": instruments}
-        own: dict[str, dict[str, Any]] = {each: {"family": each} for each in slowest_first[:-1]}
+        own: dict[str, dict[str, Any]] = {each: {"family": each} for each in others}
         engine.map("kernels", folder, tasks_of("compile", compile_family, common, own))
-    for family in slowest_first:
+    for family in others:
         compile_family(family, instruments)
 
 

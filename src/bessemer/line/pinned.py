@@ -15,6 +15,7 @@ from bessemer.config.duplicates import KnownConfig
 from bessemer.config.names import hint
 from bessemer.core.errors import DataError, Fault
 from bessemer.core.fingerprint import digest_file
+from bessemer.core.units import format_list
 from bessemer.curate.duplicates.known_index import HEADER, read_header, signing_of
 from bessemer.curate.language import load_language_model, shipped_model
 from bessemer.curate.quality_model import load_model
@@ -104,14 +105,9 @@ def _other_signing(
     else:
         cure = "set the same here, or run the other anew with these settings and index it again"
     return (
-        f"{index} was made with {_listed(made)}, this run has {_listed(here)}: signatures made in "
-        f"two ways cannot be compared; {cure}"
+        f"{index} was made with {format_list(made)}, this run has {format_list(here)}: "
+        f"signatures made in two ways cannot be compared; {cure}"
     )
-
-
-def _listed(words: Sequence[str]) -> str:
-    *others, last = words
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _nearest(code: str, known: Sequence[str]) -> str:

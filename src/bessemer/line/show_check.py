@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bessemer.config.timetable import Timetable, make_timetable
-from bessemer.core.units import format_bytes, format_count
+from bessemer.core.units import format_bytes, format_count, format_counted
 from bessemer.costs.compute import count_parameters, shape_of
 from bessemer.curate.duplicates.known_index import read_header
 from bessemer.curate.evals.files import EvalSet, read_items
@@ -64,7 +64,8 @@ def _known(workspace: Workspace) -> list[tuple[str, str]]:
     told = []
     for folder in workspace.known:
         header = read_header(folder)
-        told.append(f"{header['name']}, {_count(sum(s['docs'] for s in header['shards']))}")
+        num_docs = sum(shard["docs"] for shard in header["shards"])
+        told.append(f"{header['name']}, {format_counted(num_docs, 'document')}")
     return [("known documents", "; ".join(told))] if told else []
 
 
@@ -77,12 +78,8 @@ def _evals(workspace: Workspace) -> list[tuple[str, str]]:
 
 def _items(number: int, eval_set: EvalSet) -> str:
     items = read_items(number, eval_set)
-    told = f"{eval_set.name}, {_count(len(items), 'item')}"
+    told = f"{eval_set.name}, {format_counted(len(items), 'item')}"
     if missing := without_text(items):
         first = f"the first: {missing[0].item_id!r}"
         told += f" ({len(missing):,} without question, choices or answer, {first})"
     return told
-
-
-def _count(number: int, noun: str = "document") -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

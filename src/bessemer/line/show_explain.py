@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from bessemer.core.ids import format_doc_id
 from bessemer.core.schema import EDIT, NOTE
+from bessemer.core.units import format_counted
 from bessemer.line.dropped import DroppedSample
 from bessemer.line.explain import Explanation
 from bessemer.line.terminal import make_console, make_facts, make_table
@@ -67,9 +68,9 @@ def dropped(found: DroppedSample) -> None:
     if not found.num_docs:
         console.print(f"{found.stage} {verb} no document")
         return
-    noun = "document" if found.num_docs == 1 else "documents"
+    counted = format_counted(found.num_docs, "document")
     some = "" if len(found.sample) == found.num_docs else f"; {len(found.sample):,} of them"
-    console.print(f"{found.stage} {verb} {found.num_docs:,} {noun}{some}:")
+    console.print(f"{found.stage} {verb} {counted}{some}:")
     table = make_table(
         *("document", "rule", "value", "bound", "evidence", "address"), right=("value", "bound")
     )

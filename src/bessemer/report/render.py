@@ -21,7 +21,13 @@ from markupsafe import Markup
 from bessemer.core.layout import REPORT
 from bessemer.core.manifest import StageResult
 from bessemer.core.storage import write_text
-from bessemer.core.units import format_bytes, format_count, format_flops, format_seconds
+from bessemer.core.units import (
+    format_bytes,
+    format_count,
+    format_counted,
+    format_flops,
+    format_seconds,
+)
 from bessemer.report import sentences
 from bessemer.report.audit import Audit
 from bessemer.report.charts.bars import cell_bar, part_bar
@@ -92,7 +98,7 @@ def _environment() -> Environment:
         "tail": ending,
         "json": lambda value: json.dumps(value, separators=(",", ":")),
         "bar": cell_bar,
-        "counted": sentences.tell_count,
+        "counted": format_counted,
         "similarity": sentences.tell_similarity,
     }
     environment.globals |= {

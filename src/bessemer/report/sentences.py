@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bessemer.core.units import format_bytes, format_count
+from bessemer.core.units import format_bytes, format_count, format_counted
 from bessemer.report.facts import (
     MARKUP,
     UNACCOUNTED,
@@ -88,7 +88,7 @@ def tell_collisions(found: Collisions) -> str:
         f"{found.rows_per_band} MinHash values, made of runs of {found.shingle_size} {found.unit}. "
         f"So a pair of similarity 0.7 is found with odds of {by_similarity[0.7]:.0%}, one of 0.8 "
         f"with {by_similarity[0.8]:.0%}, one of 0.9 with {by_similarity[0.9]:.0%}. "
-        f"{tell_count(found.num_candidates, 'pair')} compared, {found.num_verified:,} of them "
+        f"{format_counted(found.num_candidates, 'pair')} compared, {found.num_verified:,} of them "
         "duplicates."
     )
     if found.verify == "containment":
@@ -159,11 +159,6 @@ def tell_similarity(value: float) -> str:
     return "> 0.999" if 0.9995 <= value < 1 else f"{value:.3f}"
 
 
-def tell_count(count: int, noun: str) -> str:
-    """A number and its noun, which takes an s: 1 document, 2,000 documents."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def tell_run(report: Report) -> str:
     """The run in a few sentences, for a reader with twenty seconds."""
     gates = [source.gates[0] for source in report.sources if source.gates]
@@ -173,15 +168,15 @@ def tell_run(report: Report) -> str:
     training = report.training
     share = f" ({kept / docs_in:.0%})" if docs_in else ""
     told = (
-        f"Of {tell_count(docs_in, 'document')} ({format_bytes(stored)} as stored), {kept:,}{share} "
-        f"{'was' if kept == 1 else 'were'} kept: "
+        f"Of {format_counted(docs_in, 'document')} ({format_bytes(stored)} as stored), "
+        f"{kept:,}{share} {'was' if kept == 1 else 'were'} kept: "
         f"{format_bytes(size)} of clean text. A decoder of {format_count(training.num_parameters)} "
         f"parameters read {format_count(training.tokens_seen)} tokens of it in "
-        f"{tell_count(training.steps, 'step')}."
+        f"{format_counted(training.steps, 'step')}."
     )
     if training.noticed_steps:
         told += (
-            f" The guard noticed {tell_count(training.noticed_steps, 'step')} with a loss, "
+            f" The guard noticed {format_counted(training.noticed_steps, 'step')} with a loss, "
             f"gradient or update out of bounds and intervened in {training.interventions:,}: "
             "metrics/guard.jsonl has the evidence."
         )

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from bessemer.core.units import format_counted
 from bessemer.report.facts import Piece
 from bessemer.report.plain import condensed
-from bessemer.report.sentences import tell_count
 
 COMPARED_CHARS = 200_000
 """Of either text, so many characters are read to be compared."""
@@ -38,7 +38,7 @@ class Comparison:
         if self.is_same:
             far = "" if self.is_whole else f" in the first {COMPARED_CHARS:,} characters"
             return f"equal but for white space{far}"
-        words = tell_count(self.skipped_words, "equal word")
+        words = format_counted(self.skipped_words, "equal word")
         return f"after {words}" if self.skipped_words else ""
 
 

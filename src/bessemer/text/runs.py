@@ -36,6 +36,7 @@ from bessemer.text.buffers import (
 )
 from bessemer.text.characters import class_table, fold_table
 from bessemer.text.hashing import SEED, STEP, extend, finish
+from bessemer.text.shingles import require_positive
 from bessemer.text.words import empty_words, find_words, max_words
 
 Bits = npt.NDArray[np.uint64]
@@ -87,8 +88,7 @@ def may_hold(bits: Bits, hashes: Hashes) -> Bools:
 def _over_documents(
     array: pa.Array | pa.ChunkedArray, words_per_run: int, shorter_words: int
 ) -> tuple[Offsets, Hashes]:
-    if words_per_run < 1:
-        raise ValueError(f"words_per_run is {words_per_run}; it must be at least 1")
+    require_positive("words_per_run", words_per_run)
     text_offsets, data = utf8_buffers(array)
     longest_bytes = longest_document_bytes(text_offsets)
     offsets, hashes = _hash_documents(

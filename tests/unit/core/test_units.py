@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from bessemer.core.units import (
     format_bytes,
     format_count,
+    format_counted,
     format_flops,
+    format_list,
     format_seconds,
     parse_bytes,
     parse_tokens,
@@ -111,3 +113,17 @@ def test_durations_are_written_for_people(seconds: float, text: str) -> None:
 @given(st.integers(1, 10**15))
 def test_a_written_size_is_read_back_to_three_digits(count: int) -> None:
     assert abs(parse_bytes(format_bytes(count)) - count) <= 0.005 * count
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(0, "0 pairs"), (1, "1 pair"), (2, "2 pairs"), (12345, "12,345 pairs")]
+)
+def test_a_noun_agrees_with_its_number(count: int, told: str) -> None:
+    assert format_counted(count, "pair") == told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
+def test_words_are_listed_as_people_do(words: list[str], told: str) -> None:
+    assert format_list(words) == told

@@ -8,16 +8,8 @@ from bessemer.report.facts import Loss, Reason
 from bessemer.report.sentences import (
     name_reason,
     tell_bound,
-    tell_count,
     tell_similarity,
 )
-
-
-@pytest.mark.parametrize(
-    ("count", "told"), [(0, "0 pairs"), (1, "1 pair"), (2, "2 pairs"), (12345, "12,345 pairs")]
-)
-def test_a_noun_agrees_with_its_number(count: int, told: str) -> None:
-    assert tell_count(count, "pair") == told
 
 
 @pytest.mark.parametrize(

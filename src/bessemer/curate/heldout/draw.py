@@ -21,6 +21,7 @@ import pyarrow as pa
 from bessemer.config.split import HeldoutConfig
 from bessemer.core.errors import DataError
 from bessemer.core.keyed import Key, uniform
+from bessemer.core.units import format_counted
 from bessemer.curate.ledger import content_hashes, read_survivors
 from bessemer.engine.shuffle import gather, write_part
 
@@ -114,10 +115,10 @@ def _bound_of_size(source: str, draws: Sequence[Path], wanted: HeldoutConfig) ->
 def _too_little(source: str, there: int, wanted: HeldoutConfig) -> str:
     is_docs = wanted.heldout_docs is not None
     key, unit = ("heldout_docs", "document") if is_docs else ("heldout_bytes", "byte")
-    rest = f"{there:,} {unit if there == 1 else f'{unit}s'}"
     return (
         f"split.sources.{source}.{key} = {_size(wanted):,}, but after the stages before the split "
-        f"the source has {rest}; ask for less, or for a share of it by heldout_frac"
+        f"the source has {format_counted(there, unit)}; ask for less, or for a share of it by "
+        "heldout_frac"
     )
 
 
