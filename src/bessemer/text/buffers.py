@@ -8,14 +8,18 @@ Invariants: a null is an empty text; order and number of documents are those of 
 outputs are read-only, because they may be the caller's own memory.
 """
 
-from typing import TypeAlias, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
+from numba.core.types import Type, int8, int16, int32, int64
+from numba.core.types.misc import unliteral
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 Scalar = TypeVar("Scalar", bound=np.generic)
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -29,10 +33,30 @@ MAX_DOCUMENT_BYTES = 2**31 - 1
 """Longest document the kernels take, in bytes: word positions and lengths are then proven to fit
 the int32 scratch arrays. Two gigabytes of text is a corpus that lost its document boundaries."""
 
-# Decorates kernels that allocate nothing. numba counts references to arrays by atomic operations,
-# and where kernels call each other it cannot leave them out: datatrove's words took ten times as
-# long. Without its runtime nothing is counted, and a kernel that allocates does not compile.
-kernel = njit(cache=True, nogil=True, _nrt=False)
+
+def kernel(function: Function) -> Function:
+    """Compile a function that other kernels call and that allocates nothing.
+
+    numba counts references to arrays by atomic operations, and where kernels call each other it
+    cannot leave them out: datatrove's words took ten times as long. Without its runtime nothing is
+    counted, and a kernel that allocates does not compile.
+
+    numba also compiles a function anew for each type of argument, and takes the constant 0, an
+    element of an int32 array and any other integer for three types: here all of them are int64.
+    """
+    dispatcher = njit(cache=True, nogil=True, _nrt=False)(function)
+    resolve = dispatcher.get_call_template
+
+    def resolve_wide(args: Iterable[Type], kws: dict[str, Type]) -> Any:
+        return resolve(tuple(map(_wide, args)), kws)
+
+    dispatcher.get_call_template = resolve_wide
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def _wide(argument: Type) -> Type:
+    plain = unliteral(argument)
+    return int64 if plain in (int8, int16, int32) else plain
 
 
 def utf8_buffers(array: pa.Array | pa.ChunkedArray) -> tuple[Offsets, Bytes]:

@@ -232,7 +232,7 @@ def _row_of(keys: Hashes, ids: Counts, word: Bytes) -> int:
     state = SEED
     for byte in word:
         state = extend(state, np.uint64(byte))
-    return find_word(keys, ids, finish(state))  # type: ignore[no-any-return]
+    return find_word(keys, ids, finish(state))
 
 
 def _read_pruned(reader: _Reader, words: _Words, num_buckets: int) -> Counts:

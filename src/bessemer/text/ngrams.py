@@ -95,7 +95,7 @@ def buckets_of(hashes: Hashes, bucket_bits: int) -> npt.NDArray[np.int64]:
 
 @kernel
 def _pair(first: np.uint64, second: np.uint64) -> np.uint64:
-    return finish(extend(extend(SEED, first), second))  # type: ignore[no-any-return]
+    return finish(extend(extend(SEED, first), second))
 
 
 @kernel

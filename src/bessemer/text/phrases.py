@@ -65,7 +65,7 @@ def lower(code: Integer) -> Integer:
 
 @kernel
 def phrases_at(
-    data: Bytes, begin: int, end: int, behind: int, pair: int, phrases: Phrases
+    data: Bytes, begin: int, end: int, behind: int, pair: Integer, phrases: Phrases
 ) -> Integer:
     """Return the kinds of the phrases of which the pair that ends before byte `behind` is a part.
 

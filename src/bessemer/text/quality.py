@@ -9,16 +9,12 @@ two, rounded once to float32 (so bounds are compared in float32, and counts are 
 A quotient with an empty denominator is 0; an empty or null document has 0 everywhere.
 """
 
-import functools
-
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from bessemer.text.buffers import Counts, Hashes, kernel, read_only
-from bessemer.text.gopher import STOP_WORDS
+from bessemer.text.buffers import Counts, Hashes, kernel
 from bessemer.text.shares import share
-from bessemer.text.words import Words, word_spans
+from bessemer.text.words import Words
 
 BULLETS = "•‣*-●◦"
 """Rae et al. 2021 name the bullet point; the other signs are the union of those that datatrove,
@@ -131,12 +127,6 @@ def quality_of(count: npt.NDArray[np.void]) -> dict[str, npt.NDArray[np.float32]
         "control_frac": share(count["controls"], chars),
     }
     return {name: values.astype(np.float32) for name, values in signals.items()}
-
-
-@functools.cache
-def stop_word_hashes() -> Hashes:
-    """Return the hashes of STOP_WORDS (uint64)."""
-    return read_only(word_spans(pa.array(STOP_WORDS))[3])
 
 
 @kernel

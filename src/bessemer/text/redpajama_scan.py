@@ -14,12 +14,11 @@ import numpy.typing as npt
 from numba import njit
 
 from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, kernel, read_only
-from bessemer.text.characters import NEWLINE, NUM_CODE_POINTS, contains, decode
+from bessemer.text.characters import ASSIGNED, NEWLINE, NUM_CODE_POINTS, contains, decode
 from bessemer.text.hashing import SEED, extend, finish
 from bessemer.text.stop_words import ENGLISH_STOP_WORDS
 from bessemer.text.string_classes import (
     ALNUM,
-    ASSIGNED,
     BLANK,
     LOWER,
     NUMERIC,

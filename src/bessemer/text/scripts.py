@@ -12,7 +12,6 @@ once to float32. A quotient with an empty denominator is 0. Time is linear in by
 """
 
 import functools
-import unicodedata
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +25,8 @@ from bessemer.text.buffers import (
     read_only,
     utf8_buffers,
 )
-from bessemer.text.characters import NUM_CODE_POINTS, SPACE, class_table, decode
+from bessemer.text.characters import SPACE, by_category, class_table, decode
 from bessemer.text.shares import share
-from bessemer.text.string_classes import ASSIGNED
 
 LETTERS_OF_SCRIPTS: dict[str, tuple[tuple[int, int], ...]] = {
     "latin": (
@@ -152,21 +150,15 @@ def script_signals(array: pa.Array | pa.ChunkedArray) -> dict[str, npt.NDArray[n
 def kind_table() -> Bytes:
     """Return the kind of every code point (uint8): one of those above, or a letter's."""
     kinds = {"P": _PUNCT, "S": _SYMBOL, "L": _LETTER + 2 * SCRIPTS.index("other")}
-    table = np.full(NUM_CODE_POINTS, _UNASSIGNED, np.uint8)
-    is_upper = np.zeros(NUM_CODE_POINTS, np.bool_)
-    for codes in ASSIGNED:
-        categories = list(map(unicodedata.category, map(chr, codes)))
-        kind_of = {category: kinds.get(category[0], _PLAIN) for category in set(categories)}
-        kind_of |= {"Cf": _FORMAT, "Co": _UNASSIGNED, "Cn": _UNASSIGNED}
-        block = slice(codes.start, codes.stop)
-        table[block] = np.fromiter(map(kind_of.__getitem__, categories), np.uint8)
-        is_upper[block] = np.fromiter(map(("Lu", "Lt").__contains__, categories), np.bool_)
+    others = {"Cf": _FORMAT, "Co": _UNASSIGNED, "Cn": _UNASSIGNED}
+    table = by_category(lambda category: others.get(category, kinds.get(category[0], _PLAIN)))
+    is_upper = by_category(lambda category: category in ("Lu", "Lt"))
     is_letter = table >= _LETTER
     for index, ranges in enumerate(LETTERS_OF_SCRIPTS.values()):
         for first, last in ranges:
             block = slice(first, last + 1)
             table[block][is_letter[block]] = _LETTER + 2 * index
-    table += is_upper.astype(np.uint8)
+    table += is_upper
     for span in EMOJI.split():
         begin, _, end = span.partition("-")
         table[int(begin, 16) : int(end or begin, 16) + 1] = _EMOJI

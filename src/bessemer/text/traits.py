@@ -53,7 +53,7 @@ def _traits(data: Bytes, table: Bytes) -> Integer:
             position += width
             is_composed = False
             for first, last in COMPOSED:
-                is_composed |= first <= code <= last
+                is_composed |= bool(first <= code <= last)
             seen |= 0 if is_composed else COMPOSABLE
         else:
             seen |= trait

@@ -21,9 +21,10 @@ from bessemer.text.buffers import (
     utf8_buffers,
 )
 from bessemer.text.characters import class_table, fold_table
+from bessemer.text.gopher import stop_word_hashes
 from bessemer.text.lines import empty_lines
 from bessemer.text.ngram_places import compare_words, compared_over
-from bessemer.text.quality import QUALITY_COUNTS, count_words, quality_of, stop_word_hashes
+from bessemer.text.quality import QUALITY_COUNTS, count_words, quality_of
 from bessemer.text.quality_lines import LineTables, count_lines, line_tables
 from bessemer.text.repetition import (
     MAX_NGRAM_WORDS,

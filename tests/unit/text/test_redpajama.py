@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bessemer.text.characters import ASSIGNED
 from bessemer.text.redpajama import REDPAJAMA_SIGNALS, redpajama_signals
 from bessemer.text.redpajama_scan import BULLETS, TERMINALS
 from bessemer.text.stop_words import ENGLISH_STOP_WORDS
-from bessemer.text.string_classes import ASSIGNED
 
 from . import twins
 from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts, raw_array

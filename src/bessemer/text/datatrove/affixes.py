@@ -6,7 +6,7 @@ which class is in `tables`.
 
 from __future__ import annotations
 
-from bessemer.text.buffers import Codes, kernel
+from bessemer.text.buffers import Codes, Integer, kernel
 from bessemer.text.datatrove.decoded import Text, is_any
 from bessemer.text.datatrove.exceptions import is_unit
 from bessemer.text.datatrove.tables import (
@@ -59,7 +59,7 @@ def prefix_chars(text: Text, first: int, last: int) -> int:
 
 
 @kernel
-def suffix_chars(text: Text, first: int, last: int, seen: int, tables: Tables) -> int:
+def suffix_chars(text: Text, first: int, last: int, seen: Integer, tables: Tables) -> int:
     """Characters of the longest suffix of what lies from `first` to `last`, 0 if there is none."""
     if last <= first:
         return 0

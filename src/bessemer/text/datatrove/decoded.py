@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, kernel
+from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, kernel
 from bessemer.text.characters import decode
 from bessemer.text.datatrove.rolling import append, cut
 from bessemer.text.datatrove.tables import Tables
@@ -56,7 +56,7 @@ def read_text(data: Bytes, begin: int, end: int, tables: Tables, out: Text) -> t
 
 
 @kernel
-def put(out: Text, num_chars: int, code: int, tables: Tables) -> int:
+def put(out: Text, num_chars: int, code: Integer, tables: Tables) -> int:
     """Append one character; return the number of characters then. `newlines` are left alone."""
     out.codes[num_chars] = code
     out.kinds[num_chars] = tables.classes[code]

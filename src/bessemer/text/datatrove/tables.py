@@ -7,7 +7,6 @@ of the running Python, and handed to the kernels as read-only arrays.
 from __future__ import annotations
 
 import functools
-import unicodedata
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from bessemer.text import characters
 from bessemer.text.buffers import Bools, Bytes, Codes, Hashes, read_only
-from bessemer.text.characters import NUM_CODE_POINTS, class_table
+from bessemer.text.characters import NUM_CODE_POINTS, by_category, class_table
 from bessemer.text.datatrove.rolling import hash_text, powers
 from bessemer.text.gopher import STOP_WORDS
 
@@ -134,9 +133,7 @@ def _classes(listed: dict[str, list[str]]) -> Codes:
     ):
         table |= (ours & our_bits != 0) * np.uint32(bit)
     table[0x1C:0x20] |= np.uint32(SPACE)  # to Python, not to Unicode
-    categories = map(unicodedata.category, map(chr, range(NUM_CODE_POINTS)))
-    is_punct = np.fromiter((category[0] == "P" for category in categories), np.bool_)
-    table |= is_punct * np.uint32(PUNCT)
+    table |= by_category(lambda category: category[0] == "P") * np.uint32(PUNCT)
     table[ord("0") : ord("9") + 1] |= np.uint32(DIGIT)
     for begin, end in ((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A), (0xA1, 0xFFFF)):
         table[begin : end + 1] |= np.uint32(HOST)

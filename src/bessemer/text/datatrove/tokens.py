@@ -146,7 +146,7 @@ def _split(
     text: Text,
     first: int,
     last: int,
-    seen: int,
+    seen: Integer,
     tables: Tables,
     suffixes: Counts,
     out: Tokens,

@@ -27,8 +27,8 @@ from bessemer.text.dclm.gopher import (
 )
 from bessemer.text.dclm.sentences import abbreviation_hashes, count_sentences
 from bessemer.text.dclm.words import Breaks, find_words, word_breaks
-from bessemer.text.dolma.gopher import count_equal_lines, stop_word_hashes
-from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
+from bessemer.text.dolma.gopher import count_equal_lines
+from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS, stop_word_hashes
 from bessemer.text.ngram_places import empty_compared
 from bessemer.text.shares import share
 from bessemer.text.string_classes import string_classes

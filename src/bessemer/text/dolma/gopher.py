@@ -8,15 +8,13 @@ measure is a count or a quotient of two counts here, and a median.
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import numpy.typing as npt
 
-from bessemer.text.buffers import Bytes, Counts, Hashes, Integer, kernel, read_only
+from bessemer.text.buffers import Bytes, Counts, Hashes, Integer, kernel
 from bessemer.text.characters import decode
-from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS, STOP_WORDS
-from bessemer.text.hashing import SEED, extend, finish, first_equal, hash_ascii
+from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS
+from bessemer.text.hashing import SEED, extend, finish, first_equal
 from bessemer.text.ngram_places import (
     Compared,
     all_places,
@@ -42,12 +40,6 @@ GOPHER_COUNTS = np.dtype(
         )
     ]
 )  # fmt: skip
-
-
-@functools.cache
-def stop_word_hashes() -> Hashes:
-    """The hashes of STOP_WORDS, as the kernels make them of a word."""
-    return read_only(np.array([hash_ascii(word.encode()) for word in STOP_WORDS], np.uint64))
 
 
 @kernel

@@ -29,10 +29,9 @@ from bessemer.text.dolma.gopher import (
     count_equal_lines,
     count_ngrams,
     count_words_and_lines,
-    stop_word_hashes,
     twice_median,
 )
-from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS
+from bessemer.text.gopher import DUPLICATE_NGRAM_WORDS, TOP_NGRAM_WORDS, stop_word_hashes
 from bessemer.text.ngram_places import empty_compared
 from bessemer.text.shares import share
 from bessemer.text.string_classes import string_classes
