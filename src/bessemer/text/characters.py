@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bessemer.text.buffers import Bytes, Codes, Integer, kernel, read_only
+from bessemer.text.buffers import Bytes, Codes, Integer, inline_kernel, kernel, read_only
 
 NUM_CODE_POINTS = 0x110000
 REPLACEMENT = 0xFFFD
@@ -134,7 +134,7 @@ def fold_table() -> Codes:
     return read_only(table)
 
 
-@kernel
+@inline_kernel
 def decode(data: Bytes, position: Integer, end: Integer) -> tuple[Integer, int]:
     """Return the code point that begins at byte `position`, and its length in bytes.
 

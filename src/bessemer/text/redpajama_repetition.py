@@ -44,7 +44,7 @@ _LAST_NGRAM_WORDS = max(DUPLICATE_NGRAM_WORDS)
 def count_repetition(words: Compared, num_places: int, out: npt.NDArray[Any]) -> None:
     """Write the characters of each name (int64); `num_places` are left of `compare_words`."""
     for n in range(_FIRST_NGRAM_WORDS, _LAST_NGRAM_WORDS + 1):
-        compare_ngrams(words, num_places, n)
+        num_places = compare_ngrams(words, num_places, n)
         top_chars, repeated_chars, num_kept = _keep_repeated(words, num_places, n)
         is_top = n < _FIRST_DUPLICATE_WORDS
         out[n - _FIRST_NGRAM_WORDS] = top_chars if is_top else repeated_chars

@@ -147,7 +147,7 @@ def count_repeated_ngrams(
         word_chars += words.num_chars[word]
     out["word_chars"] = word_chars
     for n in range(_MIN_NGRAM_WORDS, MAX_NGRAM_WORDS + 1):
-        compare_ngrams(words, num_places, n)
+        num_places = compare_ngrams(words, num_places, n)
         if n < _MIN_DUPLICATE_WORDS:
             top = _most_frequent(words, num_places, n)
             out_ngram_chars[n] = _chars_of_top(words, num_places, n, top) if top >= 0 else 0

@@ -200,7 +200,7 @@ def count_ngrams(words: Compared, num_words: int, out_chars: npt.NDArray[np.int6
     out_chars[:] = 0
     num_places = all_places(words, num_words)
     for n in range(2, min(num_words, _MAX_NGRAM_WORDS) + 1):
-        compare_ngrams(words, num_places, n)
+        num_places = compare_ngrams(words, num_places, n)
         if n < 5:
             best, most = most_frequent(words, num_places)
             out_chars[n] = (num_chars_of(words, best, n) + n - 1) * most

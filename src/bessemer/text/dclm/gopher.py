@@ -141,7 +141,7 @@ def count_ngrams(words: Compared, num_words: int, out_chars: npt.NDArray[np.int6
     """
     num_places = all_places(words, num_words)
     for n in range(2, min(num_words, _MAX_NGRAM_WORDS) + 1):
-        compare_ngrams(words, num_places, n)
+        num_places = compare_ngrams(words, num_places, n)
         if n < _FIRST_DUPLICATE_WORDS:
             most, longest = 2, 0
             for i in range(num_places):

@@ -171,7 +171,7 @@ def count_ngrams(
     for n in range(2, min(num_words, _MAX_NGRAM_WORDS) + 1):
         later_chars -= words.num_chars[n - 2]
         all_chars += later_chars - num_chars_of(words, num_words - n + 1, n - 1)
-        compare_ngrams(words, num_places, n)
+        num_places = compare_ngrams(words, num_places, n)
         if n < _FIRST_DUPLICATE_WORDS:
             best, most = most_frequent(words, num_places)
             out_repeated[n] = num_chars_of(words, best, n) * most
