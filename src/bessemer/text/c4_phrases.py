@@ -23,9 +23,10 @@ _POLICIES = (
     "use cookies",
 )  # fmt: skip
 _OPEN, _CLOSE, _CURLY = 0x5B, 0x5D, 0x7B
-# What the phrases begin with: two letters each, and what re.IGNORECASE takes for "us".
-_JA, _LO, _TE, _PR, _CO, _US = 0x6A61, 0x6C6F, 0x7465, 0x7072, 0x636F, 0x7573
-_US_LONG = 0x7500 ^ 0x17F  # with a long s
+_J, _K, _M, _V, _KELVIN = 0x6A, 0x6B, 0x6D, 0x76, 0x212A
+# Each phrase has one of four letters that are rare: one character in twenty is looked at.
+_FIRST_LOOKED_AT = np.uint64(0x40)
+_LOOKED_AT = np.uint64(sum(1 << ord(char) - 0x40 for char in "JKMVjkmv[{"))
 
 
 def _codes(text: str) -> Codes:
@@ -44,50 +45,55 @@ def find_phrases(codes: Codes, begin: int, end: int, ignores_case: bool) -> int:
     `ignores_case` is that of re.IGNORECASE, else case is that of str.lower.
     """
     found = 0
-    for place in range(begin, end - 1):
-        # The bit that makes capitals small makes [ a curly bracket.
-        first = codes[place] | np.uint32(0x20)
-        if first == _CURLY:
-            found |= HAS_CURLY if codes[place] == _CURLY else HAS_BRACKET
-        # A pair of letters is rarer than one, so the processor guesses right that it is none. No
-        # sign but a letter and its capital give a small letter; what follows is read as it is.
-        pair = first << np.uint32(8) ^ (codes[place + 1] | np.uint32(0x20))
-        if pair in (_US, _US_LONG):
-            for phrase in (_USES, _USE_OF, _USE):
-                if _reads(codes, place, end, phrase, ignores_case):
-                    found |= HAS_POLICY
-        elif pair == _JA:
-            if _reads(codes, place, end, _JAVASCRIPT, ignores_case):
+    for place in range(begin, end):
+        code = np.int64(codes[place])
+        offset = np.uint64(code) - _FIRST_LOOKED_AT
+        is_looked_at = offset < 64 and _LOOKED_AT >> (offset & np.uint64(63)) & np.uint64(1)
+        if not is_looked_at and code != _KELVIN:
+            continue
+        letter = lower(code)
+        if code == _CURLY:
+            found |= HAS_CURLY
+        elif code == _OPEN:
+            found |= HAS_BRACKET
+        elif letter == _J:
+            if _reads(codes, begin, place, end, _JAVASCRIPT, ignores_case):
                 found |= HAS_JAVASCRIPT
-        elif pair == _LO:
-            if _reads(codes, place, end, _LOREM, False):
+        elif letter == _M:
+            if _reads(codes, begin, place - 4, end, _LOREM, False):
                 found |= HAS_LOREM
+            elif _reads(codes, begin, place - 3, end, _TERMS, ignores_case):
+                found |= HAS_POLICY
+        elif letter == _V:
+            if _reads(codes, begin, place - 3, end, _PRIVACY, ignores_case):
+                found |= HAS_POLICY
         elif (
-            (pair == _TE and _reads(codes, place, end, _TERMS, ignores_case))
-            or (pair == _PR and _reads(codes, place, end, _PRIVACY, ignores_case))
-            or (pair == _CO and _reads(codes, place, end, _COOKIE_POLICY, ignores_case))
+            _reads(codes, begin, place - 3, end, _COOKIE_POLICY, ignores_case)
+            or _reads(codes, begin, place - 7, end, _USE, ignores_case)
+            or _reads(codes, begin, place - 8, end, _USES, ignores_case)
+            or _reads(codes, begin, place - 10, end, _USE_OF, ignores_case)
         ):
             found |= HAS_POLICY
-    if begin < end:  # the last sign, which is in no pair
-        found |= HAS_CURLY if codes[end - 1] == _CURLY else 0
-        found |= HAS_BRACKET if codes[end - 1] == _OPEN else 0
     return found
 
 
 @kernel
-def _reads(codes: Codes, place: int, end: int, phrase: Codes, ignores_case: bool) -> bool:
-    """Whether a phrase of small letters stands there, in letters of either case.
+def _reads(
+    codes: Codes, begin: int, place: int, end: int, phrase: Codes, ignores_case: bool
+) -> bool:
+    """Whether a phrase of small letters stands there, in letters of either case, and between
+    `begin` and `end`.
 
     str.lower makes a small letter of ASCII's capitals and of the sign of the kelvin;
     re.IGNORECASE takes three signs more for i and s.
     """
-    if end - place < len(phrase):
+    if place < begin or end - place < len(phrase):
         return False
     for i in range(len(phrase)):
         code: Integer = lower(np.int64(codes[place + i]))
         if code > 0x7F:
-            if code == 0x212A:
-                code = 0x6B
+            if code == _KELVIN:
+                code = _K
             elif ignores_case and code in (0x130, 0x131):
                 code = 0x69
             elif ignores_case and code == 0x17F:

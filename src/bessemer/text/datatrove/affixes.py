@@ -6,7 +6,7 @@ which class is in `tables`.
 
 from __future__ import annotations
 
-from bessemer.text.buffers import Codes, Integer, kernel
+from bessemer.text.buffers import Codes, Integer, inline_kernel, kernel
 from bessemer.text.datatrove.decoded import Text, is_any
 from bessemer.text.datatrove.exceptions import is_unit
 from bessemer.text.datatrove.tables import (
@@ -39,7 +39,7 @@ def _num_dots(codes: Codes, first: int, last: int) -> int:
     return place - first
 
 
-@kernel
+@inline_kernel
 def prefix_chars(text: Text, first: int, last: int) -> int:
     """Characters of the prefix at `first`, 0 if there is none."""
     codes = text.codes
@@ -58,7 +58,7 @@ def prefix_chars(text: Text, first: int, last: int) -> int:
     return 0
 
 
-@kernel
+@inline_kernel
 def suffix_chars(text: Text, first: int, last: int, seen: Integer, tables: Tables) -> int:
     """Characters of the longest suffix of what lies from `first` to `last`, 0 if there is none."""
     if last <= first:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from bessemer.text.buffers import Hashes, kernel
+from bessemer.text.buffers import Hashes, inline_kernel, kernel
 from bessemer.text.datatrove.decoded import Text, hash_between
 from bessemer.text.datatrove.tables import FILTER_BITS, MAX_EXCEPTION_CHARS, Tables
 
 _FILTER_SHIFT = np.uint64(64 - FILTER_BITS)
 
 
-@kernel
+@inline_kernel
 def find_exception(text: Text, first: int, last: int, tables: Tables) -> int:
     """The slot of the exception that these characters spell, or -1."""
     if last <= first or last - first > MAX_EXCEPTION_CHARS:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, Integer, kernel
+from bessemer.text.buffers import Bytes, Counts, Integer, inline_kernel, kernel
 from bessemer.text.datatrove.addresses import is_url
 from bessemer.text.datatrove.affixes import infix_chars, prefix_chars, suffix_chars
 from bessemer.text.datatrove.decoded import Text, is_any
@@ -118,7 +118,7 @@ def _append(out: Tokens, num_tokens: int, first: int, last: int) -> int:
     return num_tokens + 1
 
 
-@kernel
+@inline_kernel
 def _mark(text: Text, first: int, last: int) -> int:
     """The marks of the token of characters `first` to `last`."""
     seen: Integer = 0
@@ -141,7 +141,7 @@ def _mark(text: Text, first: int, last: int) -> int:
     return marks
 
 
-@kernel
+@inline_kernel
 def _split(
     text: Text,
     first: int,
