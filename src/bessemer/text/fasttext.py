@@ -22,13 +22,26 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, Hashes, Offsets, kernel, utf8_buffers
+from bessemer.text.buffers import (
+    Bytes,
+    Hashes,
+    Offsets,
+    kernel,
+    longest_document_bytes,
+    utf8_buffers,
+)
 from bessemer.text.characters import NEWLINE
-from bessemer.text.fasttext_file import IS_LABEL, FastText, Floats, Ngrams, find_word
-from bessemer.text.fasttext_labels import empty_judging, most_likely
-from bessemer.text.hashing import SEED, extend, finish
+from bessemer.text.eight_bytes import (
+    before_first,
+    count_ones,
+    eight_at,
+    mark_spaces,
+)
+from bessemer.text.fasttext_file import FastText, Floats, Ngrams, hash_eight
+from bessemer.text.fasttext_labels import Doubles, Judging, empty_judging, most_likely
+from bessemer.text.fasttext_words import WordSums, empty_sums, sum_of_word
+from bessemer.text.hashing import SEED
 
 LONG_LINE_BYTES = 120
 """Text is wrapped at 72 to 80 characters, seldom at 100; in bytes of scripts that take two or three
@@ -40,10 +53,6 @@ MIN_PARAGRAPH_BYTES = 100
 MIN_CERTAINTY = 0.5
 """A paragraph is of another language only if that is likelier than all others together."""
 
-_CACHE_WORDS = 2**17
-_LABEL_BEGINS = np.frombuffer(b"__label__", np.uint8)
-_FNV_SEED, _FNV_PRIME = 2166136261, 16777619  # FNV-1a of 32 bits (Fowler, Noll, Vo)
-
 
 class Found(NamedTuple):
     """What was found of every document."""
@@ -54,26 +63,29 @@ class Found(NamedTuple):
     other_bytes: Offsets  # of those, in paragraphs that are certainly of another label
 
 
-class _Cache(NamedTuple):
-    """Sums of rows by word: each word has one slot, and the last one that came keeps it."""
+class _Scratch(NamedTuple):
+    """Of one paragraph and one document."""
 
-    keys: Hashes
-    counts: Counts  # rows that were summed
-    sums_SD: Floats
+    paragraph_D: Doubles
+    document_D: Doubles
+    bytes_of_label: Offsets
+    judging: Judging
 
 
 def classify(array: pa.Array | pa.ChunkedArray, model: FastText) -> Found:
     """Classify every document and its paragraphs.
 
-    Time is linear in bytes. Memory is that of 131,072 sums of rows at most, whatever the texts: 8
-    MiB of 16 dimensions, 128 MiB of 256; it is touched only as words fill it.
+    Time is linear in bytes. Memory is that of 32,768 sums of rows, 2 MiB of 16 dimensions, 32 MiB
+    of 256, and of the longest word, whatever the texts.
     """
     offsets, data = utf8_buffers(array)
     num_documents, dims = len(offsets) - 1, model.input_RD.shape[1]
-    cache = _Cache(
-        np.zeros(_CACHE_WORDS, np.uint64),
-        np.zeros(_CACHE_WORDS, np.int32),
-        np.zeros((_CACHE_WORDS, dims), np.float32),
+    num_labels, num_nodes = len(model.labels), len(model.children_N2)
+    scratch = _Scratch(
+        np.zeros(dims, np.float64),
+        np.zeros(dims, np.float64),
+        np.zeros(num_labels, np.int64),
+        empty_judging(dims, num_labels, num_nodes),
     )
     found = Found(
         np.full(num_documents, -1, np.int32),
@@ -82,14 +94,15 @@ def classify(array: pa.Array | pa.ChunkedArray, model: FastText) -> Found:
         np.zeros(num_documents, np.int64),
     )
     _classify(
-        *(offsets, data, model.input_RD, model.output_DN, model.children_N2, model.is_softmax),
-        *(model.word_keys, model.word_ids, model.ngrams, model.end_row),
-        *(len(model.labels), cache, found),
+        *(offsets, data),
+        *(model.input_RD, model.output_DN, model.children_N2, model.is_softmax),
+        *(model.word_keys, model.word_ids, model.ngrams, model.end_row, num_labels),
+        *(empty_sums(longest_document_bytes(offsets), dims, model.ngrams.longest), scratch, found),
     )
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _classify(
     offsets: Offsets,
     data: Bytes,
@@ -98,22 +111,19 @@ def _classify(
     children_N2: npt.NDArray[np.int32],
     is_softmax: bool,
     word_keys: Hashes,
-    word_ids: Counts,
+    word_ids: npt.NDArray[np.int32],
     ngrams: Ngrams,
     end_row: int,
     num_labels: int,
-    cache: _Cache,
+    sums: WordSums,
+    scratch: _Scratch,
     out: Found,
 ) -> None:
     dims = input_RD.shape[1]
-    keys, counts, sums_SD = cache
-    paragraph_D, document_D = np.zeros(dims, np.float64), np.zeros(dims, np.float64)
-    judging = empty_judging(dims, num_labels, len(children_N2))
-    bytes_of_label = np.zeros(num_labels, np.int64)
+    paragraph_D, document_D, bytes_of_label, judging = scratch
     for document in range(len(offsets) - 1):
         position, end = offsets[document], offsets[document + 1]
         document_D[:] = 0
-        paragraph_D[:] = 0
         bytes_of_label[:] = 0
         document_rows = paragraph_rows = paragraph_bytes = judged_bytes = certain_bytes = 0
         while position < end:
@@ -124,21 +134,20 @@ def _classify(
                     position += 1
                     continue
                 begin = position
-                state = SEED
-                while position < end and not _is_space(data[position]):
-                    state = extend(state, np.uint64(data[position]))
-                    position += 1
-                key = finish(state)
-                slot = np.int64(key & np.uint64(len(keys) - 1))
-                if keys[slot] != key:
-                    keys[slot] = key
-                    counts[slot] = _sum_rows(
-                        *(data, begin, position, key, input_RD, word_keys, word_ids, ngrams),
-                        sums_SD[slot],
-                    )
-                paragraph_rows += counts[slot]
+                key = SEED
+                marks = np.uint64(0)
+                while marks == 0:
+                    eight = eight_at(data, position, end)
+                    marks = mark_spaces(eight)
+                    inside = before_first(marks)
+                    key = hash_eight(key, eight & inside)
+                    position += count_ones(inside) >> 3
+                slot = sum_of_word(
+                    *(data, begin, position, key, input_RD, word_keys, word_ids, ngrams, sums)
+                )
+                paragraph_rows += sums.counts[slot]
                 for dim in range(dims):
-                    paragraph_D[dim] += sums_SD[slot, dim]
+                    paragraph_D[dim] += sums.sums_SD[slot, dim]
                 paragraph_bytes += position - begin
                 has_words = True
             is_wrapped = position - line_begin <= LONG_LINE_BYTES
@@ -147,8 +156,8 @@ def _classify(
                 continue
             if paragraph_rows > 0 and paragraph_bytes >= MIN_PARAGRAPH_BYTES:
                 label, chance = most_likely(
-                    *(paragraph_D, paragraph_rows, input_RD, end_row, output_DN),
-                    *(children_N2, is_softmax, num_labels, judging),
+                    *(paragraph_D, paragraph_rows, input_RD, end_row, output_DN, children_N2),
+                    *(is_softmax, num_labels, MIN_CERTAINTY, judging),
                 )
                 judged_bytes += paragraph_bytes
                 if chance >= MIN_CERTAINTY:
@@ -161,8 +170,8 @@ def _classify(
             paragraph_rows = paragraph_bytes = 0
         if document_rows > 0:
             label, chance = most_likely(
-                *(document_D, document_rows, input_RD, end_row, output_DN),
-                *(children_N2, is_softmax, num_labels, judging),
+                *(document_D, document_rows, input_RD, end_row, output_DN, children_N2),
+                *(is_softmax, num_labels, 0.0, judging),
             )
             out.labels[document] = label
             out.scores[document] = chance
@@ -174,66 +183,3 @@ def _classify(
 def _is_space(byte: np.uint8) -> bool:
     """Whether fastText parts words at this byte: white space of ASCII, and zero."""
     return byte == 0x20 or 0x09 <= byte <= 0x0D or byte == 0  # type: ignore[return-value]
-
-
-@kernel
-def _sum_rows(
-    data: Bytes,
-    begin: int,
-    end: int,
-    key: np.uint64,
-    input_RD: Floats,
-    word_keys: Hashes,
-    word_ids: Counts,
-    ngrams: Ngrams,
-    out_D: Floats,
-) -> int:
-    """Write the sum of a word's rows: its own, and those of its n-grams; return their number.
-
-    The word stands between "<" and ">"; neither of these alone is an n-gram. The hash takes bytes
-    as signed, as fastText does (`Dictionary::hash`, `Dictionary::computeSubwords`). One function
-    without calls, since calls with arrays take longer than what is done between them.
-    """
-    dims = input_RD.shape[1]
-    num_words, num_buckets, shortest, longest, row_of_bucket, kept_bits = ngrams
-    own = find_word(word_keys, word_ids, key)
-    num_rows = 1 if own >= 0 else 0
-    for dim in range(dims):
-        out_D[dim] = input_RD[own, dim] if own >= 0 else np.float32(0)
-    is_label = own == IS_LABEL
-    if own < 0 and end - begin >= len(_LABEL_BEGINS):
-        begins_so = True
-        for i in range(len(_LABEL_BEGINS)):
-            begins_so &= data[begin + i] == _LABEL_BEGINS[i]
-        is_label |= begins_so
-    if is_label or num_buckets == 0:
-        return num_rows
-    is_pruned = len(row_of_bucket) > 0
-    size = end - begin + 2
-    for first in range(size):
-        inside = 0 < first < size - 1
-        if inside and data[begin + first - 1] & 0xC0 == 0x80:
-            continue  # not the first byte of a character
-        state = np.uint32(_FNV_SEED)
-        last = first
-        for num_chars in range(1, longest + 1):
-            if last >= size:
-                break
-            is_open = True
-            while is_open:
-                byte = np.uint8(0x3C if last == 0 else 0x3E)
-                if 0 < last < size - 1:
-                    byte = data[begin + last - 1]
-                state = np.uint32((state ^ np.uint32(np.int8(byte))) * np.uint32(_FNV_PRIME))
-                last += 1
-                is_open = last < size - 1 and data[begin + last - 1] & 0xC0 == 0x80
-            if num_chars < shortest or (num_chars == 1 and (first == 0 or last == size)):
-                continue
-            bucket = np.int64(state % np.uint32(num_buckets))
-            if is_pruned and not kept_bits[bucket >> 3] >> (bucket & 7) & 1:
-                continue
-            row = np.int64(row_of_bucket[bucket]) if is_pruned else num_words + bucket
-            for dim in range(dims):
-                out_D[dim] += input_RD[row, dim]
-            num_rows += 1
-    return num_rows

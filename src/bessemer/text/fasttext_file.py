@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bessemer.text.buffers import Bytes, Counts, Hashes, Offsets, kernel
-from bessemer.text.hashing import SEED, extend, finish, num_slots
+from bessemer.text.buffers import Bools, Bytes, Counts, Hashes, Offsets, kernel
+from bessemer.text.eight_bytes import eight_at
+from bessemer.text.hashing import SEED, finish, num_slots
 
 _MAGIC = 793712314
 _SUPERVISED = 3
@@ -42,12 +43,14 @@ class Ngrams(NamedTuple):
     """Which n-grams of characters a word has, and where their rows are."""
 
     num_words: int  # the rows before the first n-gram
-    num_buckets: int
+    num_buckets: np.uint64
+    reciprocal: np.uint64  # for `bucket_of`
     shortest: int  # characters, of a word between "<" and ">"
     longest: int  # 0: no n-grams
-    row_of_bucket: Counts  # int32, -1 if pruned; empty if none is
-    # uint8, a bit per bucket, lowest first: most are pruned, and this fits a processor's cache
-    kept_bits: Bytes
+    # Buckets that were not pruned have rows in their order. 64 in a number, and how many are left
+    # before these, take a twentieth of a list of rows: most are pruned, and this fits a cache.
+    kept_bits: Hashes  # uint64, from the lowest bit on
+    num_before: Counts  # int32
 
 
 class FastText(NamedTuple):
@@ -100,6 +103,11 @@ def read_fasttext(path: Path) -> FastText:
     num_rows = max(num_rows, int(row_of_bucket.max(initial=-1)) + 1, 1)
     if len(input_RD) < num_rows or input_RD.shape[1] != dims:
         raise ValueError(f"its input matrix is of shape {input_RD.shape}")
+    is_kept = np.ones(num_buckets if has_ngrams else 0, np.bool_)
+    if words.num_pruned >= 0:
+        is_kept = row_of_bucket >= 0
+        input_RD = np.concatenate([input_RD[: words.num_words], input_RD[row_of_bucket[is_kept]]])
+    kept_bits, num_before = _bits(is_kept)
     is_output_quantised = bool(reader.values("<B")[0]) and is_quantised
     output_LD = _read_matrix(reader, is_output_quantised)
     num_labels = len(words.labels)
@@ -119,14 +127,34 @@ def read_fasttext(path: Path) -> FastText:
         word_ids=words.ids,
         ngrams=Ngrams(
             num_words=words.num_words,
-            num_buckets=num_buckets if has_ngrams else 0,
+            num_buckets=np.uint64(num_buckets),
+            reciprocal=np.uint64((2**32 - 1) // max(1, num_buckets)),
             shortest=shortest,
             longest=longest if has_ngrams else 0,
-            row_of_bucket=row_of_bucket,
-            kept_bits=np.packbits(row_of_bucket >= 0, bitorder="little"),
+            kept_bits=kept_bits,
+            num_before=num_before,
         ),
         end_row=_row_of(words.keys, words.ids, _END_OF_LINE),
     )
+
+
+@kernel
+def hash_eight(state: np.uint64, eight: np.uint64) -> np.uint64:
+    """Return the state of a word's hash after eight more of its bytes.
+
+    Behind its last byte are zeros, one at least: a word of eight bytes takes two turns.
+    """
+    return finish(state ^ eight)
+
+
+@kernel
+def bucket_of(state: np.uint32, num_buckets: np.uint64, reciprocal: np.uint64) -> np.uint64:
+    """Return `state % num_buckets` without dividing; `reciprocal` is (2**32 - 1) // num_buckets.
+
+    The quotient is at most one too small, for `state` times what the reciprocal lacks is below 1.
+    """
+    rest = state - (state * reciprocal >> np.uint64(32)) * num_buckets
+    return rest - num_buckets if rest >= num_buckets else rest
 
 
 @kernel
@@ -205,13 +233,11 @@ def _hash_entries(
     mask = np.uint64(slots - 1)
     for entry in range(num_words + num_labels):
         start = at
-        state = SEED
         while at < len(data) and data[at] != 0:
-            state = extend(state, np.uint64(data[at]))
             at += 1
         if at + 10 > len(data) or data[at + 9] != (entry >= num_words):
             return keys, ids, starts, counts, -1
-        key = finish(state)
+        key = _hash_word(data, start, at)
         if entry >= num_words:
             count = np.int64(0)
             for byte in range(8):
@@ -229,10 +255,15 @@ def _hash_entries(
 
 @njit(cache=True, nogil=True)
 def _row_of(keys: Hashes, ids: Counts, word: Bytes) -> int:
+    return find_word(keys, ids, _hash_word(word, 0, len(word)))
+
+
+@kernel
+def _hash_word(data: Bytes, begin: int, end: int) -> np.uint64:
     state = SEED
-    for byte in word:
-        state = extend(state, np.uint64(byte))
-    return find_word(keys, ids, finish(state))
+    for position in range(begin, end + 1, 8):
+        state = hash_eight(state, eight_at(data, position, end))
+    return state
 
 
 def _read_pruned(reader: _Reader, words: _Words, num_buckets: int) -> Counts:
@@ -245,6 +276,14 @@ def _read_pruned(reader: _Reader, words: _Words, num_buckets: int) -> Counts:
     rows = np.full(num_buckets, -1, np.int32)
     rows[pairs[:, 0]] = pairs[:, 1] + words.num_words
     return rows
+
+
+def _bits(is_kept: Bools) -> tuple[Hashes, Counts]:
+    """Sixty-four in a number, from the lowest bit on, and how many are true before each number."""
+    padded = np.pad(is_kept, (0, -len(is_kept) % 64))
+    num_kept = padded.reshape(-1, 64).sum(axis=1)
+    before = (np.cumsum(num_kept) - num_kept).astype(np.int32)
+    return np.packbits(padded, bitorder="little").view(np.uint64), before
 
 
 def _read_matrix(reader: _Reader, is_quantised: bool) -> Floats:

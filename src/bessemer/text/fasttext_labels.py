@@ -59,11 +59,13 @@ def most_likely(
     children_N2: npt.NDArray[np.int32],
     is_softmax: bool,
     num_labels: int,
+    least_chance: float,
     scratch: Judging,
 ) -> tuple[int, float]:
     """Return the likeliest label of a text whose rows sum up to `sum_D`, and its probability.
 
-    The end of the line counts as a word. Of equally likely labels it is the first.
+    The end of the line counts as a word. Of equally likely labels it is the first. If none is as
+    likely as `least_chance`, it may be any, with a probability below that.
     """
     num_all = num_rows + (end_row >= 0)
     for dim in range(len(sum_D)):
@@ -72,7 +74,7 @@ def most_likely(
             total += input_RD[end_row, dim]
         scratch.mean_D[dim] = total / num_all
     if len(children_N2) > 0:
-        best, chance = _walk_tree(output_DN, children_N2, num_labels, scratch)
+        best, chance = _walk_tree(output_DN, children_N2, num_labels, least_chance, scratch)
     else:
         best, chance = _compare_all(output_DN, is_softmax, num_labels, scratch)
     return best, chance
@@ -80,7 +82,11 @@ def most_likely(
 
 @kernel
 def _walk_tree(
-    output_DN: Floats, children_N2: npt.NDArray[np.int32], num_labels: int, scratch: Judging
+    output_DN: Floats,
+    children_N2: npt.NDArray[np.int32],
+    num_labels: int,
+    least_chance: float,
+    scratch: Judging,
 ) -> tuple[int, float]:
     """Follow the likelier branch first; a node's chance is its parent's times the branch's."""
     mean_D, _, chances_LN, open_N = scratch
@@ -92,7 +98,7 @@ def _walk_tree(
         num_open -= 1
         place = open_N[num_open]
         chance = chances_LN[place]
-        if chance * _SLACK < best_chance:
+        if chance * _SLACK < max(best_chance, least_chance):
             continue
         if place < num_labels:
             if chance > best_chance or (chance == best_chance and place < best):
