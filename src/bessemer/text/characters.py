@@ -142,27 +142,23 @@ def decode(data: Bytes, position: Integer, end: Integer) -> tuple[Integer, int]:
     well-formed sequence (The Unicode Standard, table 3-7) is U+FFFD of length one: Arrow promises
     valid UTF-8 but does not check it.
     """
-    lead = np.int64(data[position])
+    first = np.uint64(position)  # an unsigned index is not asked whether it counts from behind
+    lead = np.int64(data[first])
     if lead < 0x80:
         return lead, 1
-    second = np.int64(data[position + 1]) if position + 1 < end else 0
-    third = np.int64(data[position + 2]) if position + 2 < end else 0
-    fourth = np.int64(data[position + 3]) if position + 3 < end else 0
-    code: Integer = REPLACEMENT
-    width = 1
-    if second & 0xC0 == 0x80:
-        if 0xC2 <= lead <= 0xDF:
-            code, width = (lead & 0x1F) << 6 | (second & 0x3F), 2
-        elif third & 0xC0 == 0x80:
-            wide = (second & 0x3F) << 6 | (third & 0x3F)
-            if 0xE0 <= lead <= 0xEF:
-                wide |= (lead & 0x0F) << 12
-                if wide >= 0x800 and not 0xD800 <= wide <= 0xDFFF:
-                    code, width = wide, 3
-            elif 0xF0 <= lead <= 0xF4 and fourth & 0xC0 == 0x80:
-                wide = (lead & 0x07) << 18 | wide << 6 | (fourth & 0x3F)
-                if 0x10000 <= wide < NUM_CODE_POINTS:
-                    code, width = wide, 4
+    width = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+    if not 0xC2 <= lead <= 0xF4 or position + width > end:
+        return REPLACEMENT, 1
+    code = lead & 0x7F >> width
+    for i in range(1, width):
+        byte = np.int64(data[first + np.uint64(i)])
+        if byte & 0xC0 != 0x80:
+            return REPLACEMENT, 1
+        code = code << 6 | byte & 0x3F
+    if width == 3 and (code < 0x800 or 0xD800 <= code <= 0xDFFF):
+        return REPLACEMENT, 1
+    if width == 4 and not 0x10000 <= code < NUM_CODE_POINTS:
+        return REPLACEMENT, 1
     return code, width
 
 
