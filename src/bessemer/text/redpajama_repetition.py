@@ -14,6 +14,7 @@ order looks only at the places the one before left over.
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from bessemer.text.buffers import kernel
@@ -45,36 +46,57 @@ def count_repetition(words: Compared, num_places: int, out: npt.NDArray[Any]) ->
     """Write the characters of each name (int64); `num_places` are left of `compare_words`."""
     for n in range(_FIRST_NGRAM_WORDS, _LAST_NGRAM_WORDS + 1):
         num_places = compare_ngrams(words, num_places, n)
-        top_chars, repeated_chars, num_kept = _keep_repeated(words, num_places, n)
-        is_top = n < _FIRST_DUPLICATE_WORDS
-        out[n - _FIRST_NGRAM_WORDS] = top_chars if is_top else repeated_chars
+        if n < _FIRST_DUPLICATE_WORDS:
+            num_chars, num_kept = _keep_most_frequent(words, num_places, n)
+        else:
+            num_chars, num_kept = _keep_covered(words, num_places, n)
+        out[n - _FIRST_NGRAM_WORDS] = num_chars
         num_places = go_on(words, num_kept)
 
 
 @kernel
-def _keep_repeated(words: Compared, num_places: int, n: int) -> tuple[int, int, int]:
-    """Return the characters of the most frequent n-gram times its occurrences, and those of words
-    inside n-grams that occur twice or more, each word once; both 0 if there is none.
+def _keep_most_frequent(words: Compared, num_places: int, n: int) -> tuple[int, int]:
+    """Return the characters of the most frequent n-gram times its occurrences, 0 if none occurs
+    twice.
 
     Beside that it is `bessemer.text.ngram_places.keep_repeated`, whose number it returns last.
+    Whether a short n-gram repeats cannot be foreseen: there is no branch on it.
     """
     positions, first, counts, kept = words.positions, words.first, words.counts, words.kept
     top = -1
     top_count = 1
+    num_kept = 0
+    before = -2
+    for i in range(num_places):
+        place = np.int64(positions[i])
+        count = counts[first[place]]
+        if count > top_count:
+            top, top_count = place, count
+        repeats = count > 1
+        kept[num_kept] = before
+        num_kept += repeats & (place == before + 1)
+        before = place if repeats else before
+    top_chars = num_chars_of(words, top, n) if top >= 0 else 0
+    return top_chars * top_count, num_kept
+
+
+@kernel
+def _keep_covered(words: Compared, num_places: int, n: int) -> tuple[int, int]:
+    """Return the characters of words inside n-grams that occur twice or more, each word once.
+
+    Beside that it is `bessemer.text.ngram_places.keep_repeated`, whose number it returns last.
+    """
+    positions, first, counts, kept = words.positions, words.first, words.counts, words.kept
     repeated_chars = covered_until = num_kept = 0
     before = -2
     for i in range(num_places):
         place = positions[i]
-        count = counts[first[place]]
-        if count == 1:
+        if counts[first[place]] == 1:
             continue
-        if count > top_count:
-            top, top_count = place, count
         begin = max(place, covered_until)
         covered_until = place + n
         repeated_chars += num_chars_of(words, begin, covered_until - begin)
         kept[num_kept] = before
         num_kept += place == before + 1
         before = place
-    top_chars = num_chars_of(words, top, n) if top >= 0 else 0
-    return top_chars * top_count, repeated_chars, num_kept
+    return repeated_chars, num_kept
