@@ -46,7 +46,7 @@ def find_phrases(codes: Codes, begin: int, end: int, ignores_case: bool) -> int:
     """
     found = 0
     for place in range(begin, end):
-        code = np.int64(codes[place])
+        code = np.int64(codes[np.uint64(place)])
         offset = np.uint64(code) - _FIRST_LOOKED_AT
         is_looked_at = offset < 64 and _LOOKED_AT >> (offset & np.uint64(63)) & np.uint64(1)
         if not is_looked_at and code != _KELVIN:

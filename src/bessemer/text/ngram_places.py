@@ -98,8 +98,8 @@ def compare_ngrams(words: Compared, num_places: int, n: int) -> int:
     seen[: 1 << num_bits] = 0
     shift = np.uint64(64 - num_bits)
     for i in range(num_places):
-        place = positions[i]
-        key = extend(keys[place], hashes[place + n - 1])
+        place = np.uint64(positions[i])  # so numba does not ask whether it counts from behind
+        key = extend(keys[place], hashes[place + np.uint64(n - 1)])
         keys[place] = key
         slot = key >> shift
         seen[slot] = seen[slot] << 1 | 1  # 0, 1, and more than that
@@ -107,7 +107,7 @@ def compare_ngrams(words: Compared, num_places: int, n: int) -> int:
     for i in range(num_places):
         place = positions[i]
         positions[num_left] = place
-        num_left += seen[keys[place] >> shift] > 1
+        num_left += seen[keys[np.uint64(place)] >> shift] > 1
     _find_equal(words, num_left)
     return num_left
 
@@ -123,18 +123,18 @@ def _find_equal(words: Compared, num_places: int) -> None:
     slots[:num_used] = EMPTY
     mask = np.uint64(num_used - 1)
     for i in range(num_places):
-        place = positions[i]
+        place = np.uint64(positions[i])
         key = keys[place]
         slot = key & mask
         held = slots[slot]
-        while held != EMPTY and keys[held] != key:
+        while held != EMPTY and keys[np.uint64(held)] != key:
             slot = (slot + np.uint64(1)) & mask
             held = slots[slot]
         if held == EMPTY:
-            slots[slot] = place
+            held = positions[i]
+            slots[slot] = held
             counts[place] = 0
-            held = place
-        counts[held] += 1
+        counts[np.uint64(held)] += 1
         first[place] = held
 
 

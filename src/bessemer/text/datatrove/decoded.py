@@ -17,7 +17,11 @@ _NEWLINE = 0x0A
 
 
 class Text(NamedTuple):
-    """One text, a row per character; longer arrays are scratch behind the last."""
+    """One text, a row per character; longer arrays are scratch behind the last.
+
+    Places are unsigned where a row is read or written: numba asks of others whether they count from
+    behind.
+    """
 
     codes: Codes  # uint32
     kinds: Codes  # uint32, the classes of `tables`
@@ -58,19 +62,21 @@ def read_text(data: Bytes, begin: int, end: int, tables: Tables, out: Text) -> t
 @kernel
 def put(out: Text, num_chars: int, code: Integer, tables: Tables) -> int:
     """Append one character; return the number of characters then. `newlines` are left alone."""
-    out.codes[num_chars] = code
-    out.kinds[num_chars] = tables.classes[code]
-    out.hashes[num_chars + 1] = append(out.hashes[num_chars], np.uint64(code))
+    place = np.uint64(num_chars)
+    out.codes[place] = code
+    out.kinds[place] = tables.classes[np.uint64(code)]
+    out.hashes[place + np.uint64(1)] = append(out.hashes[place], np.uint64(code))
     return num_chars + 1
 
 
 @kernel
 def hash_between(text: Text, first: int, last: int, powers: Hashes) -> np.uint64:
     """The finished hash of characters `first` to `last`."""
-    return np.uint64(finish(cut(text.hashes[last], text.hashes[first], last - first, powers)))
+    whole, before = text.hashes[np.uint64(last)], text.hashes[np.uint64(first)]
+    return np.uint64(finish(cut(whole, before, last - first, powers)))
 
 
 @kernel
 def is_any(text: Text, place: int, bits: int) -> bool:
     """Whether a character is of any of the classes."""
-    return bool(np.int64(text.kinds[place]) & bits)
+    return bool(np.int64(text.kinds[np.uint64(place)]) & bits)

@@ -89,7 +89,7 @@ def find_tokens(
         seen: Integer = 0
         common = np.int64(~0)
         while last < num_chars and is_any(text, last, SPACE) == is_space:
-            kind = np.int64(text.kinds[last])
+            kind = np.int64(text.kinds[np.uint64(last)])
             seen |= kind
             common &= kind
             last += 1
