@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, kernel
+from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, inline_kernel
 from bessemer.text.eight_bytes import count_ones
 from bessemer.text.fasttext_file import IS_LABEL, Floats, Ngrams, bucket_of, find_word
 
@@ -50,7 +50,7 @@ def empty_sums(longest_word_bytes: int, dims: int, longest_ngram: int) -> WordSu
     )
 
 
-@kernel
+@inline_kernel
 def sum_of_word(
     data: Bytes,
     begin: int,
@@ -73,7 +73,7 @@ def sum_of_word(
     return slot
 
 
-@kernel
+@inline_kernel
 def _sum_rows(
     data: Bytes,
     begin: int,

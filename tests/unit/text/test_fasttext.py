@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bessemer.curate.language import shipped_model
 from bessemer.text.fasttext import LONG_LINE_BYTES, MIN_CERTAINTY, MIN_PARAGRAPH_BYTES, classify
-from bessemer.text.fasttext_file import FastText, read_fasttext
+from bessemer.text.fasttext_file import FastText, bucket_of, read_fasttext
 
 from .fasttext_files import LABELS, LOSSES, WORDS, model_bytes, write_model
 from .texts import EDGE_CASES, SETTINGS, TEXTS, layouts
@@ -234,3 +234,23 @@ def test_counts_of_a_vocabulary_are_not_believed(tmp_path: Path) -> None:
         (tmp_path / "m.bin").write_bytes(whole)
         with pytest.raises(ValueError, match="vocabulary"):
             read_fasttext(tmp_path / "m.bin")
+
+
+@pytest.mark.parametrize("num_buckets", [1, 2, 3, 40, 2**20, 2_000_000, 2**28 - 1, 2**28])
+def test_buckets_are_found_without_dividing(num_buckets: int) -> None:
+    draw = np.random.default_rng(num_buckets)
+    near = draw.integers(0, 2**32 // num_buckets, 2000)[:, None] * num_buckets + [-1, 0, 1]
+    for state in [0, 2**32 - 1, *draw.integers(0, 2**32, 2000), *near.ravel() % 2**32]:
+        found = bucket_of(
+            np.uint32(state), np.uint64(num_buckets), np.uint64((2**32 - 1) // num_buckets)
+        )
+        assert found == state % num_buckets
+
+
+def test_words_that_the_model_knows_are_found_whatever_their_length(tmp_path: Path) -> None:
+    words = ["</s>", *("abcdefghijklmnopqrstuvwxyz"[:size] for size in range(1, 27)), "ä" * 4]
+    path = write_model(tmp_path / "m.bin", "softmax", words=words, ngrams=(0, 0))
+    texts = [
+        f"{before}{word}{after}" for word in words for before in ("", "\t") for after in ("", " ")
+    ]
+    assert compare(texts, read_fasttext(path), fasttext.load_model(str(path))) == len(texts) - 4
