@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from bessemer.text.buffers import (
     Bytes,
+    Counts,
     Hashes,
     Offsets,
     kernel,
@@ -94,10 +95,20 @@ def classify(array: pa.Array | pa.ChunkedArray, model: FastText) -> Found:
         np.zeros(num_documents, np.int64),
     )
     _classify(
-        *(offsets, data),
-        *(model.input_RD, model.output_DN, model.children_N2, model.is_softmax),
-        *(model.word_keys, model.word_ids, model.ngrams, model.end_row, num_labels),
-        *(empty_sums(longest_document_bytes(offsets), dims, model.ngrams.longest), scratch, found),
+        offsets,
+        data,
+        model.input_RD,
+        model.output_DN,
+        model.children_N2,
+        model.is_softmax,
+        model.word_keys,
+        model.word_ids,
+        model.ngrams,
+        model.end_row,
+        num_labels,
+        empty_sums(longest_document_bytes(offsets), dims, model.ngrams.longest),
+        scratch,
+        found,
     )
     return found
 
@@ -111,7 +122,7 @@ def _classify(
     children_N2: npt.NDArray[np.int32],
     is_softmax: bool,
     word_keys: Hashes,
-    word_ids: npt.NDArray[np.int32],
+    word_ids: Counts,
     ngrams: Ngrams,
     end_row: int,
     num_labels: int,

@@ -154,7 +154,7 @@ def bucket_of(state: np.uint32, num_buckets: np.uint64, reciprocal: np.uint64) -
     The quotient is at most one too small, for `state` times what the reciprocal lacks is below 1.
     """
     rest = state - (state * reciprocal >> np.uint64(32)) * num_buckets
-    return rest - num_buckets if rest >= num_buckets else rest
+    return np.uint64(rest - num_buckets if rest >= num_buckets else rest)
 
 
 @kernel

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, inline_kernel
+from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, inline_kernel
 from bessemer.text.eight_bytes import count_ones
 from bessemer.text.fasttext_file import IS_LABEL, Floats, Ngrams, bucket_of, find_word
 
@@ -61,14 +61,13 @@ def sum_of_word(
     word_ids: Counts,
     ngrams: Ngrams,
     sums: WordSums,
-) -> int:
+) -> Integer:
     """Return the slot of the word at bytes `begin` to `end` with this hash."""
     slot = np.int64(key & np.uint64(_CACHE_WORDS - 1))
     if sums.keys[slot] != key:
         sums.keys[slot] = key
         sums.counts[slot] = _sum_rows(
-            *(data, begin, end, key, input_RD, word_keys, word_ids, ngrams),
-            *(sums.text, sums.buckets, sums.sums_SD, slot),
+            data, begin, end, key, input_RD, word_keys, word_ids, ngrams, sums, slot
         )
     return slot
 
@@ -83,19 +82,15 @@ def _sum_rows(
     word_keys: Hashes,
     word_ids: Counts,
     ngrams: Ngrams,
-    text: Bytes,
-    buckets: Codes,
-    out_SD: Floats,
-    slot: int,
-) -> int:
-    """Write the sum into a slot; return the number of rows.
-
-    One function without calls, since calls with arrays take longer than what is done between them.
-    """
+    sums: WordSums,
+    slot: Integer,
+) -> Integer:
+    """Write the sum into a slot; return the number of rows."""
+    _, _, out_SD, text, buckets = sums
     dims = input_RD.shape[1]
     num_words, num_buckets, reciprocal, shortest, longest, kept_bits, num_before = ngrams
     own = find_word(word_keys, word_ids, key)
-    num_rows = 1 if own >= 0 else 0
+    num_rows: Integer = 1 if own >= 0 else 0
     for dim in range(dims):
         out_SD[slot, dim] = input_RD[own, dim] if own >= 0 else np.float32(0)
     is_label = own == IS_LABEL
