@@ -11,7 +11,7 @@ from bessemer.text.buffers import Bytes, Integer, inline_kernel
 _LOW_BITS = np.uint64(0x7F7F7F7F7F7F7F7F)
 _MARKS = np.uint64(0x8080808080808080)
 _ONES = 0x0101010101010101
-_ONE, _BYTE_BITS = np.uint64(1), np.uint64(8)
+_ONE = np.uint64(1)
 
 
 @inline_kernel
