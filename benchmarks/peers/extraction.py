@@ -23,12 +23,12 @@ def extractors() -> dict[str, Callable[[bytes], str]]:
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.encoding import bytes_to_str, detect_encoding
 
-    from bessemer.curate.decode import UndecodableError, decode
-    from bessemer.curate.page import read_page
+    from bessemer.curate.decode import UndecodableError
+    from bessemer.curate.pages import read_html
 
     def ours(data: bytes) -> str:
         try:
-            return read_page(decode(data, is_html=True)).text
+            return read_html(data).text
         except UndecodableError:
             return ""
 

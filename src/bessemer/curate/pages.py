@@ -6,6 +6,9 @@ Numba, so that it starts in a fraction of a second.
 
 from __future__ import annotations
 
+import codecs
+from contextlib import suppress
+
 from bessemer.curate.decode import UndecodableError, decode
 from bessemer.curate.page import Page, read_page
 from bessemer.curate.rows import Chapter, RawRow, too_long
@@ -19,7 +22,7 @@ def read_pages(row: RawRow, extractor: str, max_bytes: int | None = None) -> Pag
     if isinstance(row.content, tuple):
         page = Page(text="\n\n".join(filter(None, map(_read_chapter, row.content))))
     else:
-        page = read_page(text_of(row), extractor)
+        page = read_html(row.content, row.charset, extractor)
     refuse_too_long(len(page.text.encode()), max_bytes)
     return page
 
@@ -38,9 +41,23 @@ def refuse_too_long(num_bytes: int, max_bytes: int | None) -> None:
         raise UndecodableError(f"its text has {too_long(num_bytes, max_bytes)}")
 
 
+def read_html(content: bytes | str, charset: str = "", extractor: str = "resiliparse") -> Page:
+    """A page as stored, by its bytes or, if it was text already, by that; raises UndecodableError.
+
+    `charset` is what its container declares.
+    """
+    if isinstance(content, bytes):
+        # Most are in UTF-8, which is seen as they are read: to look for it first takes longer.
+        if b"\0" not in content:
+            with suppress(UnicodeDecodeError):
+                return read_page(content.removeprefix(codecs.BOM_UTF8), extractor)
+        content = decode(content, is_html=True, charset=charset)
+    return read_page(content.encode(), extractor)
+
+
 def _read_chapter(chapter: Chapter) -> str:
     """The text of a page of a book, always by ours: Trafilatura knows the pages of the web."""
     try:
-        return read_page(decode(chapter.page, is_html=True)).text
+        return read_html(chapter.page).text
     except UndecodableError as error:
         raise UndecodableError(f"{chapter.path}: {error}") from None

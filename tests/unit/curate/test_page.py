@@ -18,7 +18,8 @@ PROSE = "<p>The ferry left before the fog had lifted, and for an hour nobody spo
 
 
 def hints(head: str, body: str = PROSE, root: str = "") -> dict[str, str]:
-    return read_page(f"<!DOCTYPE html><html {root}><head>{head}</head><body>{body}</body>").hints
+    page = f"<!DOCTYPE html><html {root}><head>{head}</head><body>{body}</body>"
+    return read_page(page.encode()).hints
 
 
 @pytest.mark.parametrize(
@@ -84,19 +85,20 @@ def test_line_ends_may_be_any(line_end: str) -> None:
         f"<html\nlang=de>\n<title>The\nmill</title>\n<body\nclass=x>\n{PROSE}\n\n<div\n id=nav>x"
         f"</div><pre>\n\none\n\n  two\n</pre>\n<p>A line<br>\nand\nmore of it</p>\n{PROSE}\n"
     )
-    page = read_page(html)
+    page = read_page(html.encode())
     assert "one\n\n  two" in page.text
-    assert read_page(html.replace("\n", line_end)) == page
+    assert read_page(html.replace("\n", line_end).encode()) == page
 
 
 def test_only_our_extractor_needs_marks(monkeypatch: pytest.MonkeyPatch) -> None:
-    marked: list[str] = []
-    monkeypatch.setattr(module, "mark_noise", lambda html: marked.append(html) or html)
+    marked: list[bytes] = []
+    mark = module.mark_noise
+    monkeypatch.setattr(module, "mark_noise", lambda html: marked.append(html) or mark(html))
     monkeypatch.setattr(module, "_by_trafilatura", lambda html: f"of {len(html)}")
-    page = read_page("<title>T</title><p>x</p>", "trafilatura")
+    page = read_page(b"<title>T</title><p>x</p>", "trafilatura")
     assert (page.text, page.hints, marked) == ("of 24", {"title": "T"}, [])
-    read_page("<p>x</p>")
-    assert marked == ["<p>x</p>"]
+    read_page(b"<p>x</p>")
+    assert marked == [b"<p>x</p>"]
 
 
 def test_hints_are_in_the_metadata_and_what_the_archive_says_goes_before(

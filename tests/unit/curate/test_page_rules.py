@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.curate.main_text import main_text
+from bessemer.curate import main_text as module
+from bessemer.curate import page_noise
 from bessemer.curate.page_noise import mark_noise, unmark
+from bessemer.curate.pages import read_html
 
 PROSE = "<p>The ferry left before the fog had lifted, and for an hour nobody spoke.</p>"
 NOTE = "<p>He who wrote this has lived by the sea for most of his forty years.</p>"
+
+
+def main_text(html: str) -> str:
+    return module.main_text(html.encode())
 
 
 def page(body: str) -> str:
@@ -107,4 +115,60 @@ def test_text_that_looks_like_an_attribute_stays_as_it_is() -> None:
 @given(st.text(alphabet=st.sampled_from("<> ='\"/acdilsnv-"), max_size=60))
 def test_marks_can_be_taken_back(noise: str) -> None:
     html = f"<p class=\"nav {noise}\" id=menu{noise} class='footer'>{noise}"
-    assert unmark(mark_noise(html)) == html
+    assert unmark(mark_noise(html.encode()).html.decode()) == html
+
+
+def mark_of(value: str) -> str:
+    """The mark of a value, by its names one by one."""
+    marks = set()
+    for name in value.split():
+        words = {
+            word.lower()
+            for word in re.findall(r"[A-Z]?[a-z\u0080-\uffff]+|[A-Z]+(?![a-z\u0080-\uffff])", name)
+        }
+        if not words & set(map(bytes.decode, page_noise._FRAME)):
+            marks |= (
+                {page_noise._UNSURE}
+                if words & set(map(bytes.decode, page_noise._PERHAPS))
+                else (
+                    {page_noise._SURE}
+                    if words & set(map(bytes.decode, page_noise._NOISE))
+                    else set()
+                )
+            )
+    return min(marks, default="")
+
+
+WORDS = (
+    "nav",
+    "Nav",
+    "NAV",
+    "menu",
+    "Menu",
+    "main",
+    "Page",
+    "navy",
+    "x",
+    "B",
+    "7",
+    "-",
+    "__",
+    " ",
+    "\n",
+    "\u00e4",
+)
+
+
+@given(st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map("".join), max_size=5))
+def test_names_are_read_word_by_word_as_one_by_one(values: list[str]) -> None:
+    html = "".join(f'<p class="{value}">' for value in values)
+    expected = "".join(f'<p class="{mark_of(value)}{value}">' for value in values)
+    assert mark_noise(html.encode()).html.decode() == expected
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
+def test_a_name_may_be_in_any_encoding(encoding: str) -> None:
+    html = page(f"<div class='\u00ff nav'>{NOTE}</div><div class='m\u00fcll'>{PROSE * 9}</div>")
+    text = read_html(html.encode(encoding), "cp1252").text
+    assert text.count("The ferry") == 9
+    assert "He who wrote" not in text
