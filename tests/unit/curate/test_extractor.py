@@ -127,7 +127,7 @@ def test_a_page_that_hangs_is_given_up_and_its_neighbours_are_read(tmp_path: Pat
 
 def test_the_time_of_a_page_is_its_own() -> None:
     """Many pages that take long together do not add up."""
-    slow = page(b"<html><body>" + NEST * 2_500)  # some 0.2 s
+    slow = page(b"<html><body>" + NEST * 5_000)  # some 0.3 s
     with Extractor("web", CurateConfig(max_extract_cpu_s=1.5)) as extractor:
         extractor.extract(slow)
         [child] = children()
@@ -138,7 +138,7 @@ def test_the_time_of_a_page_is_its_own() -> None:
 
 
 def test_time_by_the_clock_does_not_count() -> None:
-    row = page(b"<html><body>" + NEST * 4_000)
+    row = page(b"<html><body>" + NEST * 8_000)
     with Extractor("web", CurateConfig(max_extract_cpu_s=3)) as extractor:
         extractor.extract(page(PAGE))
         [child] = children()
@@ -186,7 +186,7 @@ def killer(extractor: Extractor, times: int, number: int) -> Iterator[list[int]]
 
 
 def test_a_child_killed_from_outside_is_forgiven_once() -> None:
-    row = page(b"<html><body><p>The text.</p>" + NEST * 9_000)  # some 2 s
+    row = page(b"<html><body><p>The text.</p>" + NEST * 9_000)  # some 1 s
     with Extractor("web", CurateConfig(max_extract_cpu_s=60)) as extractor:
         with killer(extractor, 1, signal.SIGKILL) as killed:
             assert extractor.extract(row).text.startswith("The text.")
