@@ -44,7 +44,8 @@ from bessemer.text.buffers import (
 )
 from bessemer.text.ngram_places import compare_words, compared_over
 from bessemer.text.redpajama_repetition import REPETITION_NAMES, count_repetition
-from bessemer.text.redpajama_scan import NormalWords, Tables, scan, scan_tables
+from bessemer.text.redpajama_scan import NormalWords, scan
+from bessemer.text.redpajama_tables import Tables, scan_tables
 from bessemer.text.shares import share
 from bessemer.text.words import max_words
 
@@ -165,10 +166,12 @@ def _count(
 ) -> None:
     limit = max_words(longest_bytes)
     words = NormalWords(np.empty(limit, np.uint64), np.empty(limit, np.int32))
+    bounds = np.empty(longest_bytes + 3, np.int32)
     compared = compared_over(words.hashes, words.num_chars)
     for document in range(len(offsets) - 1):
         row = out[document]
-        num_words = scan(data, offsets[document], offsets[document + 1], tables, words, row)
+        begin, end = offsets[document], offsets[document + 1]
+        num_words = scan(data, begin, end, tables, bounds, words, row)
         num_places = compare_words(compared, num_words)
         row["unique_words"], row["entropy"] = _variety(compared.first, compared.counts, num_words)
         count_repetition(compared, num_places, out_ngram_chars[:, document])

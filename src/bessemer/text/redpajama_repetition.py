@@ -14,7 +14,6 @@ order looks only at the places the one before left over.
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from bessemer.text.buffers import kernel
@@ -64,11 +63,11 @@ def _keep_most_frequent(words: Compared, num_places: int, n: int) -> tuple[int, 
     """
     positions, first, counts, kept = words.positions, words.first, words.counts, words.kept
     top = -1
+    before = -2
     top_count = 1
     num_kept = 0
-    before = -2
     for i in range(num_places):
-        place = np.int64(positions[i])
+        place = positions[i]
         count = counts[first[place]]
         if count > top_count:
             top, top_count = place, count

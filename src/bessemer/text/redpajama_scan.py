@@ -2,48 +2,55 @@
 
 Input: the UTF-8 bytes of one document, and tables over code points. Output: counts in a row, and
 the hash and length of each of RedPajama's words, which `bessemer.text.redpajama` defines.
+
+Most of most texts are runs of ASCII letters and digits with a space between them. Where these are
+is found beforehand (`bessemer.text.ascii_runs`), and up to eight bytes of a run are taken at a
+time. Characters between runs are taken one by one.
 """
 
-import functools
-import string
-import unicodedata
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from numba import njit
 
-from bessemer.text.buffers import Bytes, Codes, Counts, Hashes, Integer, kernel, read_only
-from bessemer.text.characters import ASSIGNED, NEWLINE, NUM_CODE_POINTS, contains, decode
-from bessemer.text.hashing import SEED, extend, finish
-from bessemer.text.stop_words import ENGLISH_STOP_WORDS
-from bessemer.text.string_classes import (
-    ALNUM,
-    BLANK,
-    LOWER,
-    NUMERIC,
-    UPPER,
-    string_classes,
+from bessemer.text.ascii_runs import (
+    are_small_letters,
+    count_piece,
+    find_runs,
+    lower_piece,
+    piece_of_run,
 )
+from bessemer.text.buffers import Bytes, Counts, Hashes, Integer, kernel
+from bessemer.text.characters import NEWLINE, decode
+from bessemer.text.hashing import SEED
+from bessemer.text.packed_words import (
+    NO_WORD,
+    PackedWord,
+    append,
+    append_code,
+    first_five,
+    hash_of,
+    last_five,
+)
+from bessemer.text.redpajama_tables import (
+    ASCII_LETTER,
+    BULLET,
+    CHANGES,
+    GAP,
+    PUNCTUATION,
+    RAW_WORD,
+    SIGNS,
+    TERMINAL,
+    Tables,
+    is_stop_word,
+    raw_kind_of,
+)
+from bessemer.text.string_classes import LOWER, NUMERIC, UPPER
 
-BULLETS = "\u2022\u2023\u25b6\u25c0\u25e6\u25a0\u25a1\u25aa\u25ab\u2013"
-TERMINALS = ".!?\u201d"
-"""RedPajama v2, lines.py: the straight quotation mark is not among them."""
-
-# More bits of a code point's kind, beside those of `string_classes`.
-IN_WORD = 256  # `\w` of re
-PUNCTUATION = 512  # string.punctuation, ASCII
-ASCII_LETTER = 1024
-PLAIN = 2048  # ASCII letters and digits
-
-# A hundred times the stop words: nearly every look finds its word or nothing at once, and where a
-# processor guesses wrong it loses more time than a look takes.
-_STOP_WORD_SLOTS = 2**14
-
-_GAP, _WORD, _SIGNS = range(3)  # white space, or the kind of raw word
-_LAST_FIVE = (1 << 40) - 1
-_LOREM = int.from_bytes(b"lorem", "big")
-_IPSUM = int.from_bytes(b"ipsum", "big")
+_BLANK, _FULL_STOP, _ELLIPSIS = 0x20, 0x2E, 0x2026
+_SMALL_LETTERS = LOWER | ASCII_LETTER
+_NONE = np.uint64(0)
+_LOREM = np.uint64(int.from_bytes(b"lorem", "little"))
+_IPSUM = np.uint64(int.from_bytes(b"ipsum", "little"))
 
 
 class NormalWords(NamedTuple):
@@ -53,218 +60,205 @@ class NormalWords(NamedTuple):
     num_chars: Counts  # int32, code points in NFD
 
 
-class Tables(NamedTuple):
-    """What characters and words are compared with."""
-
-    kinds: npt.NDArray[np.uint16]  # per code point, a sum of bits
-    normal_places: Counts  # int32, per code point: where its NFD of its lower case is, 0 for itself
-    normal_codes: Codes  # uint32: at each place the number of code points, and these
-    stop_words: Hashes  # uint64, open addressing by the lowest bits; 0 is empty
-    bullets: Codes
-    terminals: Codes
-    javascript: Hashes  # uint64, one
-
-
-@functools.cache
-def scan_tables() -> Tables:
-    """Return the tables that `scan` reads, built once."""
-    stop_words = np.zeros(_STOP_WORD_SLOTS, np.uint64)
-    for word in ENGLISH_STOP_WORDS:
-        key = _hash_of(word)
-        slot = int(key) % len(stop_words)
-        while stop_words[slot]:
-            slot = (slot + 1) % len(stop_words)
-        stop_words[slot] = key
-    places, codes = _normal_form()
-    return Tables(
-        _kinds(),
-        places,
-        codes,
-        read_only(stop_words),
-        read_only(np.array(list(map(ord, BULLETS)), np.uint32)),
-        read_only(np.array(list(map(ord, TERMINALS)), np.uint32)),
-        read_only(np.array([_hash_of("javascript")], np.uint64)),
-    )
-
-
-def _kinds() -> npt.NDArray[np.uint16]:
-    kinds = string_classes().astype(np.uint16)
-    kinds[string_classes() & ALNUM != 0] |= IN_WORD
-    kinds[ord("_")] |= IN_WORD
-    for signs, bits in (
-        (string.punctuation, PUNCTUATION),
-        (string.ascii_letters, ASCII_LETTER | PLAIN),
-        (string.digits, PLAIN),
-    ):
-        kinds[list(map(ord, signs))] |= bits
-    return read_only(kinds)
-
-
-def _hash_of(word: str) -> np.uint64:
-    return np.uint64(_hash(np.array(list(map(ord, word)), np.uint32)))
-
-
-@njit(cache=True, nogil=True)
-def _hash(codes: Codes) -> np.uint64:
-    state = SEED
-    for i in range(len(codes)):
-        state = extend(state, np.uint64(codes[i]))
-    return np.uint64(finish(state))
-
-
-def _normal_form() -> tuple[Counts, Codes]:
-    """Return what the lower case of every code point is in NFD: places, and codes at the places."""
-    places = np.zeros(NUM_CODE_POINTS, np.int32)
-    codes = [0]
-    for code, char in enumerate(map(chr, ASSIGNED[0])):  # none of the others changes
-        normal = unicodedata.normalize("NFD", char.lower())
-        if normal != char:
-            places[code] = len(codes)
-            codes += [len(normal), *map(ord, normal)]
-    return read_only(places), read_only(np.array(codes, np.uint32))
-
-
 @kernel
 def scan(
-    data: Bytes, begin: int, end: int, tables: Tables, out_words: NormalWords, out: np.void
+    data: Bytes,
+    begin: int,
+    end: int,
+    tables: Tables,
+    scratch_bounds: Counts,
+    out_words: NormalWords,
+    out: np.void,
 ) -> int:
     """Find the words and count everything but repetition in one pass; return how many words.
 
-    A turn of the outer loop per line. The end of the text ends words as white space does.
+    A turn of the outer loop per run, with the characters before it, and one for those behind the
+    last. There `position == end` is taken for a line feed: the end of the text ends a line.
     """
     hashes, lengths = out_words
     kinds = tables.kinds
-    normal_places = tables.normal_places
-    normal_codes = tables.normal_codes
-    words = all_word_chars = sentences = symbols = raw_words = no_alpha_words = 0
+    words = all_word_chars = sentences = symbols = raw_words = sign_words = no_alpha_words = 0
     all_caps_words = stop_words = chars = curly_brackets = lorem_ipsums = javascript_words = 0
     lines = ellipsis_lines = punct_lines = bullet_lines = 0
     uppercase_frac = numeric_frac = 0.0
-    in_sentence = False
-    ends_lorem = False
+    raw_words_before = 0  # this sentence
     dots = last_dot = 0
+    line_begin = begin
+    line_words = line_word_chars = extra_bytes = 0
+    line_numerics: Integer = 0
+    line_uppers: Integer = 0
+    last_visible: Integer = 0
+    has_visible = False
+    word = word_before = NO_WORD
+    word_chars = 0
+    raw_kind: Integer = GAP  # of the raw word that goes on; a run ends it, unless `\w` follows
+    raw_seen: Integer = 0  # the kinds of its characters, but for ASCII punctuation
     position = begin
-    while position < end:
-        line_chars = 0
-        line_uppers: Integer = 0
-        line_words, line_word_chars = words, all_word_chars
-        line_numerics: Integer = 0
-        first_visible: Integer = 0
-        last_visible: Integer = 0
-        raw_kind = _GAP
-        raw_seen: Integer = 0
-        raw_state = SEED
-        word_chars = 0
-        word_state = SEED
-        tail: Integer = 0
-        begins_ipsum = False
-        code: Integer = 0
-        while code != NEWLINE:
-            code = NEWLINE  # at the end of the text
+    num_runs = find_runs(data, begin, end, scratch_bounds)
+    for run in range(num_runs + 1):
+        run_begin = begin + scratch_bounds[2 * run]
+        while position < run_begin:  # one character between runs
+            code: Integer = NEWLINE
             if position < end:
                 code, width = decode(data, position, end)
                 position += width
-                line_chars += 1
-            kind = np.int64(kinds[code])
-
-            kind_of_raw = _GAP if kind & BLANK else _WORD if kind & IN_WORD else _SIGNS
+                extra_bytes += width - 1
+            else:
+                run_begin = end
+            kind = np.int64(kinds[np.uint64(code)])
+            kind_of_raw = raw_kind_of(kind)
             if kind_of_raw != raw_kind:
-                if raw_kind != _GAP:
-                    raw_words += 1
-                    no_alpha_words += raw_seen & ASCII_LETTER == 0
+                if raw_kind == RAW_WORD or raw_seen:
+                    no_alpha_words += raw_kind == RAW_WORD and raw_seen & ASCII_LETTER == 0
                     all_caps_words += raw_seen & (UPPER | LOWER) == UPPER
-                    if raw_kind == _WORD:
-                        stop_words += _is_stop_word(finish(raw_state), tables.stop_words)
                     raw_seen = 0
-                    raw_state = SEED
-                if kind_of_raw == _WORD:
-                    sentences += not in_sentence
-                    in_sentence = True
+                raw_words += kind_of_raw == RAW_WORD
+                sign_words += kind_of_raw == SIGNS
                 raw_kind = kind_of_raw
-            if kind_of_raw == _GAP:
+            if kind_of_raw == GAP:
                 if word_chars:
-                    word_hash = finish(word_state)
-                    hashes[words] = word_hash
+                    hashes[words] = hash_of(word)
                     lengths[words] = word_chars
                     words += 1
                     all_word_chars += word_chars
-                    lorem_ipsums += begins_ipsum
-                    ends_lorem = word_chars >= 5 and tail & _LAST_FIVE == _LOREM
-                    javascript_words += word_hash == tables.javascript[0]
+                    if first_five(word) == _IPSUM:
+                        lorem_ipsums += last_five(word_before) == _LOREM
+                    word_before = word
+                    word = NO_WORD
                     word_chars = 0
-                    word_state = SEED
-                    begins_ipsum = False
-                continue
-
-            if first_visible == 0:
-                first_visible = code
-            if kind & PLAIN:
-                # Most of most texts: an ASCII letter or digit, and those that follow it.
-                run_start = position
-                while True:
-                    low = code | (kind & UPPER) << 5
-                    raw_seen |= kind
-                    raw_state = extend(raw_state, np.uint64(code))
-                    word_state = extend(word_state, np.uint64(low))
-                    word_chars += 1
-                    tail = tail << 8 | low
-                    line_uppers += kind & UPPER
-                    line_numerics += kind & NUMERIC
-                    if ends_lorem and word_chars == 5:
-                        begins_ipsum = tail & _LAST_FIVE == _IPSUM
-                    last_visible = code
-                    if position == end or data[position] >= 0x80:
-                        break
-                    kind = np.int64(kinds[data[position]])
-                    if not kind & PLAIN:
-                        break
-                    code = np.int64(data[position])
+                if code == NEWLINE and position > line_begin:
+                    lines += 1
+                    line_chars = position - line_begin - extra_bytes
+                    chars += line_chars
+                    uppercase_frac += line_uppers / line_chars
+                    line_words = words - line_words
+                    line_word_chars = all_word_chars - line_word_chars
+                    if line_words:
+                        numeric_frac += line_numerics / (line_word_chars + line_words - 1)
+                    punct_lines += kinds[np.uint64(last_visible)] & TERMINAL != 0
+                    ellipsis_lines += last_visible == _ELLIPSIS or (
+                        last_visible == _FULL_STOP and dots >= 3
+                    )
+                    line_begin = position
+                    line_words, line_word_chars = words, all_word_chars
+                    extra_bytes = line_numerics = line_uppers = last_visible = 0
+                    has_visible = False
+                while position < min(run_begin, end) and data[np.uint64(position)] == _BLANK:
                     position += 1
-                line_chars += position - run_start
                 continue
 
+            bullet_lines += kind & BULLET != 0 and not has_visible
+            has_visible = True
             last_visible = code
-            raw_seen |= kind
-            raw_state = extend(raw_state, np.uint64(code))
-            line_uppers += kind & UPPER
             if code < 0x80:  # ASCII punctuation, or a control character
-                if code == 0x2E:
+                if code == _FULL_STOP:
                     dots = dots + 1 if last_dot == position - 1 else 1
                     last_dot = position
                     symbols += dots % 3 == 0
-                if code == 0x2E or code == 0x21 or code == 0x3F:
-                    in_sentence = False
+                if code == _FULL_STOP or code == 0x21 or code == 0x3F:
+                    sentences += raw_words > raw_words_before
+                    raw_words_before = raw_words
                 symbols += code == 0x23
                 curly_brackets += code == 0x7B or code == 0x7D
                 if kind & PUNCTUATION:
                     continue
             else:
-                symbols += code == 0x2026
-            place = np.int64(normal_places[code])
-            num_codes = np.int64(normal_codes[place]) if place else 1
-            for i in range(num_codes):
-                normal = np.int64(normal_codes[place + 1 + i]) if place else code
-                word_state = extend(word_state, np.uint64(normal))
+                symbols += code == _ELLIPSIS
+                line_uppers += kind & UPPER
+            raw_seen |= kind
+            if kind & CHANGES:
+                place = np.int64(tables.normal_places[code])
+                for i in range(place + 1, place + 1 + tables.normal_codes[place]):
+                    normal = np.int64(tables.normal_codes[i])
+                    word = append_code(word, normal)
+                    word_chars += 1
+                    line_numerics += kinds[normal] & NUMERIC != 0
+            else:
+                word = append_code(word, code)
                 word_chars += 1
-                tail = tail << 8 | min(normal, 0x80)
-                line_numerics += np.int64(kinds[normal]) & NUMERIC
-                if ends_lorem and word_chars == 5:
-                    begins_ipsum = tail & _LAST_FIVE == _IPSUM
-        lines += 1
-        chars += line_chars
-        uppercase_frac += line_uppers / line_chars
-        line_words, line_word_chars = words - line_words, all_word_chars - line_word_chars
-        if line_words:
-            numeric_frac += line_numerics // NUMERIC / (line_word_chars + line_words - 1)
-        ellipsis_lines += last_visible == 0x2026 or (last_visible == 0x2E and dots >= 3)
-        punct_lines += contains(tables.terminals, last_visible)
-        bullet_lines += contains(tables.bullets, first_visible)
+                line_numerics += kind & NUMERIC != 0
+        if run == num_runs:
+            break
+
+        # The run, and what the character behind it says of it.
+        run_end = begin + scratch_bounds[2 * run + 1]
+        code = NEWLINE
+        if run_end < end:
+            code, _ = decode(data, run_end, end)
+        num_bytes = run_end - run_begin
+        has_visible = True
+        last_visible = 0
+        if code == _BLANK and raw_kind == GAP and word_chars == 0 and num_bytes <= 8:
+            # Most of most texts: a word by itself.
+            piece = piece_of_run(data, run_begin, num_bytes)
+            low = lower_piece(piece, num_bytes)
+            word = PackedWord(SEED, _NONE, _NONE, low, num_bytes)
+            key = hash_of(word)
+            if are_small_letters(piece, num_bytes):
+                stop_words += is_stop_word(key, tables.stop_words)
+            else:
+                letters, uppers = count_piece(piece)
+                line_uppers += uppers
+                line_numerics += num_bytes - letters
+                no_alpha_words += letters == 0
+                all_caps_words += bool(0 < letters == uppers)
+            hashes[words] = key
+            lengths[words] = num_bytes
+            words += 1
+            raw_words += 1
+            all_word_chars += num_bytes
+            if first_five(word) == _IPSUM:
+                lorem_ipsums += last_five(word_before) == _LOREM
+            word_before = word
+            word = NO_WORD
+            position = run_end + 1
+            continue
+
+        if raw_kind != RAW_WORD:
+            all_caps_words += raw_seen & (UPPER | LOWER) == UPPER
+            raw_seen = 0
+            raw_words += 1
+        is_raw_word = (
+            raw_kind != RAW_WORD and raw_kind_of(np.int64(kinds[np.uint64(code)])) != RAW_WORD
+        )
+        raw_kind = RAW_WORD
+        begins_word = word_chars == 0
+        word_chars += num_bytes
+        for position in range(run_begin, run_end, 8):
+            num_bytes = min(8, run_end - position)
+            piece = piece_of_run(data, position, num_bytes)
+            word = append(word, lower_piece(piece, num_bytes), num_bytes)
+            if are_small_letters(piece, num_bytes):
+                raw_seen |= _SMALL_LETTERS
+            else:
+                letters, uppers = count_piece(piece)
+                line_uppers += uppers
+                line_numerics += num_bytes - letters
+                raw_seen |= (
+                    ASCII_LETTER * (letters > 0)
+                    | UPPER * (uppers > 0)
+                    | LOWER * (letters > uppers)
+                    | NUMERIC * (letters < num_bytes)
+                )
+        position = run_end
+        if is_raw_word:
+            if raw_seen == _SMALL_LETTERS:
+                key = hash_of(word) if begins_word else _hash_of_run(data, run_begin, run_end)
+                stop_words += is_stop_word(key, tables.stop_words)
+            else:
+                no_alpha_words += raw_seen & ASCII_LETTER == 0
+                all_caps_words += raw_seen & (UPPER | LOWER) == UPPER
+            raw_kind = GAP
+            raw_seen = 0
+    sentences += raw_words > raw_words_before
+    for i in range(words):
+        javascript_words += hashes[i] == tables.javascript[0]
     out["words"] = words
     out["word_chars"] = all_word_chars
     out["sentences"] = sentences
     out["symbols"] = symbols
-    out["raw_words"] = raw_words
-    out["no_alpha_words"] = no_alpha_words
+    out["raw_words"] = raw_words + sign_words
+    out["no_alpha_words"] = no_alpha_words + sign_words
     out["all_caps_words"] = all_caps_words
     out["stop_words"] = stop_words
     out["chars"] = chars
@@ -281,9 +275,10 @@ def scan(
 
 
 @kernel
-def _is_stop_word(key: np.uint64, stop_words: Hashes) -> bool:
-    mask = np.uint64(len(stop_words) - 1)
-    slot = key & mask
-    while (stop_words[slot] != 0) & (stop_words[slot] != key):
-        slot = (slot + np.uint64(1)) & mask
-    return bool(stop_words[slot] == key)
+def _hash_of_run(data: Bytes, begin: int, end: int) -> np.uint64:
+    """Return the hash of small letters as of a word."""
+    word = NO_WORD
+    for position in range(begin, end, 8):
+        num_bytes = min(8, end - position)
+        word = append(word, piece_of_run(data, position, num_bytes), num_bytes)
+    return hash_of(word)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bessemer.text.characters import ASSIGNED
 from bessemer.text.redpajama import REDPAJAMA_SIGNALS, redpajama_signals
-from bessemer.text.redpajama_scan import BULLETS, TERMINALS
+from bessemer.text.redpajama_tables import BULLETS, TERMINALS
 from bessemer.text.stop_words import ENGLISH_STOP_WORDS
 
 from . import twins
@@ -27,6 +27,9 @@ PIECES = st.sampled_from(
         *("Σ", "ς", "İ", "ß", "Å", "\u212b", "가", "각", "\ufb01", "\u037e", "\u1fef", "½", "٣"),
         *("...", "…", ".", "!", "?", "#", "{", "}", "•", "–", "\u25b6", "\u201d", "\n", " "),
         *("\x1c", "\x85", "\u2028", "\u00a0", "\ufeff", "\u200b", "one two ", "one ", "two "),
+        # Letters in a row around eight and sixteen, which are taken together, and around 64.
+        *("whenever ", "Everybody ", "THEMSELVES", "x" * 16, "7" * 17 + " ", "by" * 32, "\x00"),
+        *("lor-em ", "ip.sum ", "lorem ipsumdolor", "adipiscinglorem ", "java-script "),
     ]
 )  # fmt: skip
 MIXED = st.lists(PIECES, max_size=40).map("".join)
