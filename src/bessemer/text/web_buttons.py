@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bessemer.text.buffers import Codes, kernel
-from bessemer.text.characters import NEWLINE
+from bessemer.text.buffers import Bytes, Codes, Offsets, kernel
+from bessemer.text.characters import NEWLINE, decode
 from bessemer.text.phrases import lower
 from bessemer.text.string_classes import ALNUM, BLANK
 
@@ -39,19 +39,41 @@ def count_words(codes: Codes, num_codes: int, classes: Kinds) -> int:
 
 
 @kernel
-def begins_with_hidden_word(codes: Codes, num_codes: int, classes: Kinds) -> bool:
-    """Whether a page has one word more once it is stripped.
+def decode_lines(data: Bytes, bounds: Offsets, num_bounds: int, out: Codes) -> int:
+    """Write the code points of lines that stand in stretches of whole lines, each with a line feed.
+
+    `bounds` are the bytes at which each stretch begins and ends; returns how many code points.
+    """
+    num_codes = 0
+    for i in range(0, num_bounds, 2):
+        position, end = bounds[i], bounds[i + 1]
+        while position < end:
+            code, width = decode(data, position, end)
+            out[num_codes] = code
+            num_codes += 1
+            position += width
+        if data[end - 1] != NEWLINE:
+            out[num_codes] = NEWLINE
+            num_codes += 1
+    return num_codes
+
+
+@kernel
+def begins_with_hidden_word(data: Bytes, begin: int, end: int, classes: Kinds) -> bool:
+    """Whether a page has one word more once it is stripped, by its first line that is not blank.
 
     White space that is not ASCII does not part fastText's tokens, and hides the letter behind it.
     """
-    first = 0
-    while first < num_codes and classes[codes[first]] & BLANK:
-        first += 1
-    return bool(
-        0 < first < num_codes
-        and classes[codes[first]] & ALNUM
-        and not classes[codes[first - 1]] & PARTS_WORDS
-    )
+    parts_words = True
+    position = begin
+    while position < end:
+        code, width = decode(data, position, end)
+        kind = np.int64(classes[code])
+        if not kind & BLANK:
+            return not parts_words and kind & ALNUM != 0
+        parts_words = kind & PARTS_WORDS != 0
+        position += width
+    return False
 
 
 @kernel

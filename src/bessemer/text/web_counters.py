@@ -1,6 +1,6 @@
 """Tells whether a line is a counter: "3 likes", "1.2K views!".
 
-Input: the code points of a line. The rule is DCLM's (baselines/mappers/modifiers.py,
+Input: the UTF-8 bytes of a line. The rule is DCLM's (baselines/mappers/modifiers.py,
 counter_line_modifier): a number, perhaps with k, m or b behind it, white space, one of COUNTED, and
 nothing but signs around.
 """
@@ -9,7 +9,8 @@ import functools
 
 import numpy as np
 
-from bessemer.text.buffers import Codes, Integer, Offsets, kernel, read_only
+from bessemer.text.buffers import Bytes, Integer, Offsets, kernel, read_only
+from bessemer.text.characters import decode
 from bessemer.text.phrases import lower
 from bessemer.text.string_classes import ALNUM, BLANK, DECIMAL
 from bessemer.text.web_buttons import Kinds
@@ -35,46 +36,52 @@ def _letter(char: str) -> int:
 
 
 @kernel
-def is_counter(codes: Codes, first: int, last: int, classes: Kinds, counted: Offsets) -> bool:
-    """Whether the line from code `first` to `last` is a counter.
+def is_counter(data: Bytes, begin: int, end: int, classes: Kinds, counted: Offsets) -> bool:
+    """Whether the line at bytes `begin` to `end` is a counter.
 
     Most lines are told by their first letter or digit.
     """
-    position = first
-    while position < last and not _is_word(codes[position], classes):
-        position += 1
-    if position == last or not classes[codes[position]] & DECIMAL:
+    position, code = _find_word(data, begin, end, classes)
+    if not classes[code] & DECIMAL:
         return False
-    code: Integer = 0
-    while position < last:
-        code = lower(np.int64(codes[position]))
-        if not (classes[codes[position]] & DECIMAL or code == 0x2C or code == 0x2E):
+    while position < end:
+        code, width = decode(data, position, end)
+        if not (classes[code] & DECIMAL or code == 0x2C or code == 0x2E):
             break
+        position += width
+    code = lower(code)
+    if position < end and (code == 0x6B or code == 0x6D or code == 0x62):
         position += 1
-    if position < last and (code == 0x6B or code == 0x6D or code == 0x62):
-        position += 1
-    noun_start = position
-    while noun_start < last and classes[codes[noun_start]] & BLANK:
-        noun_start += 1
-    if noun_start == position:
+    noun_begin = position
+    while noun_begin < end:
+        code, width = decode(data, noun_begin, end)
+        if not classes[code] & BLANK:
+            break
+        noun_begin += width
+    if noun_begin == position:
         return False
     noun: Integer = 0
-    position = noun_start
-    while position < last:
-        code = lower(np.int64(codes[position]))
-        if not 0x61 <= code <= 0x7A or position - noun_start == _MAX_COUNTED_CHARS:
+    position = noun_begin
+    while position < end:
+        code = lower(np.int64(data[position]))
+        if not 0x61 <= code <= 0x7A or position - noun_begin == _MAX_COUNTED_CHARS:
             break
         noun = noun << 5 | (code - 0x60)
         position += 1
     is_counted = False
     for i in range(len(counted)):
         is_counted |= counted[i] == noun
-    while position < last:
-        is_counted &= not _is_word(codes[position], classes)
-        position += 1
-    return is_counted
+    position, _ = _find_word(data, position, end, classes)
+    return is_counted and position == end
 
 
 @kernel
-def _is_word(code: np.uint32, classes: Kinds) -> bool:
-    return bool(classes[code] & ALNUM != 0 or code == 0x5F)
+def _find_word(data: Bytes, begin: int, end: int, classes: Kinds) -> tuple[int, Integer]:
+    """Return where the first letter, number or underscore stands, and which; at `end` a space."""
+    position = begin
+    while position < end:
+        code, width = decode(data, position, end)
+        if classes[code] & ALNUM or code == 0x5F:
+            return position, code
+        position += width
+    return end, 0x20

@@ -30,48 +30,23 @@ from numba import njit
 from bessemer.text.buffers import (
     Bytes,
     Codes,
-    Integer,
     Offsets,
-    kernel,
     longest_document_bytes,
     read_only,
     utf8_buffers,
 )
-from bessemer.text.characters import NEWLINE, decode
-from bessemer.text.phrases import Phrases, make_phrases, pair_of, phrases_at
+from bessemer.text.phrases import Phrases, make_phrases
 from bessemer.text.shares import share
-from bessemer.text.string_classes import ALNUM, BLANK, DIGIT, UPPER, string_classes
 from bessemer.text.web_buttons import (
-    BUTTON_LINE_WORDS,
-    PARTS_WORDS,
     Kinds,
-    begins_with_hidden_word,
     count_words,
     cut_cart,
     cut_edge,
+    decode_lines,
     strip_page,
 )
-from bessemer.text.web_counters import counted_nouns, is_counter
-
-MAX_NUMERIC_FRAC = 0.999999
-"""DCLM's way of saying "all": a longer line than a million characters may have another in it."""
-
-_CURLY_BRACKET = 512  # one more bit of a code point's kind
-
-_JAVASCRIPT, _POLICY, _LOREM, _BUTTON = 1, 2, 4, 8
-_PHRASES = {
-    "javascript": ("ja", _JAVASCRIPT),
-    "terms of use": ("ms", _POLICY),
-    "privacy policy": ("cy", _POLICY),
-    "cookie policy": ("ki", _POLICY),
-    "uses cookies": ("ki", _POLICY),
-    "use of cookies": ("ki", _POLICY),
-    "use cookies": ("ki", _POLICY),
-    "lorem ipsum": ("ps", _LOREM),
-    "items in cart": ("ms", _BUTTON),
-    "read more": ("mo", _BUTTON),
-    "sign-in": ("n-", _BUTTON),
-}
+from bessemer.text.web_counters import counted_nouns
+from bessemer.text.web_line_scan import PHRASES, line_kinds, scan_lines
 
 WEB_LINE_SIGNALS: dict[str, str] = {
     "uppercase_line_frac": (
@@ -130,7 +105,7 @@ def web_line_signals(array: pa.Array | pa.ChunkedArray) -> dict[str, npt.NDArray
     offsets, data = utf8_buffers(array)
     longest_bytes = longest_document_bytes(offsets)
     count = np.zeros(len(offsets) - 1, _COUNTS)
-    _count(offsets, data, _kinds(), *_compared_with(), longest_bytes, count)
+    _count(offsets, data, line_kinds(), *_compared_with(), longest_bytes, count)
     lines = count["lines"]
     signals = {
         "uppercase_line_frac": share(count["uppercase_lines"], lines),
@@ -155,15 +130,7 @@ def _compared_with() -> tuple[Phrases, Offsets, Codes, Codes, Codes]:
         read_only(np.array(list(map(ord, button)), np.uint32))
         for button in ("items in cart", "read more", "sign-in")
     )
-    return make_phrases(_PHRASES), counted_nouns(), cart, more, sign_in
-
-
-@functools.cache
-def _kinds() -> Kinds:
-    kinds = string_classes().astype(np.uint16)
-    kinds[[0, *range(0x09, 0x0E), 0x20]] |= PARTS_WORDS
-    kinds[[0x7B, 0x7D]] |= _CURLY_BRACKET
-    return read_only(kinds)
+    return make_phrases(PHRASES), counted_nouns(), cart, more, sign_in
 
 
 @njit(cache=True, nogil=True)
@@ -179,14 +146,16 @@ def _count(
     longest_bytes: int,
     out: npt.NDArray[np.void],
 ) -> None:
+    bounds = np.empty(longest_bytes + 2, np.int64)
     kept = np.empty(longest_bytes + 1, np.uint32)
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
         row = out[document]
-        num_kept, has_button = _scan(data, begin, end, classes, phrases, counted, row, kept)
-        if not has_button:
-            row["removed_words"] -= begins_with_hidden_word(kept, num_kept, classes)
-        else:
+        num_bounds, has_button = scan_lines(
+            data, begin, end, classes, phrases, counted, row, bounds
+        )
+        if has_button:
+            num_kept = decode_lines(data, bounds, num_bounds, kept)
             words_before = count_words(kept, num_kept, classes)
             num_kept, buttons, gone = cut_cart(kept, num_kept, classes, cart)
             row["buttons"] += buttons
@@ -198,104 +167,3 @@ def _count(
                 row["removed_lines"] += gone
             num_kept = strip_page(kept, num_kept, classes)
             row["removed_words"] += words_before - count_words(kept, num_kept, classes)
-
-
-@kernel
-def _scan(
-    data: Bytes,
-    begin: int,
-    end: int,
-    classes: Kinds,
-    phrases: Phrases,
-    counted: Offsets,
-    out: np.void,
-    out_kept: Codes,
-) -> tuple[int, bool]:
-    """Count lines in one pass, a turn of the outer loop per line; keep what the first rules keep.
-
-    Returns how many code points are kept, and whether a button may be among them.
-    """
-    lines = uppercase_lines = numeric_lines = counter_lines = one_word_lines = 0
-    javascript_lines = policy_lines = lorem_ipsums = 0
-    curly_brackets: Integer = 0
-    all_words = removed_words = removed_lines = 0
-    is_pair = phrases.is_pair
-    num_kept = 0
-    has_button = False
-    position = begin
-    while position < end:
-        line_start = num_kept
-        uppers: Integer = 0
-        digits: Integer = 0
-        runs = words = 0
-        kinds: Integer = 0
-        code: Integer = 0
-        before: Integer = 0
-        in_run = in_word = False
-        while position < end:
-            code, width = decode(data, position, end)
-            position += width
-            if code == NEWLINE:
-                break
-            kind = np.int64(classes[code])
-            uppers += kind & UPPER
-            digits += kind & DIGIT
-            out_kept[num_kept] = code
-            num_kept += 1
-            is_blank = kind & BLANK != 0
-            runs += in_run < (not is_blank)
-            in_run = not is_blank
-            words += not in_word and kind & ALNUM != 0
-            in_word = kind & PARTS_WORDS == 0
-            low = code | (kind & UPPER) << 5  # of ASCII, which is all that is compared
-            if code < 0x80:
-                pair = pair_of(before, low)
-                if is_pair[pair]:
-                    found = phrases_at(data, begin, end, position, pair, phrases)
-                    lorem_ipsums += found & _LOREM != 0
-                    kinds |= found
-                before = low
-                curly_brackets += kind & _CURLY_BRACKET
-            else:
-                before = 0
-        if runs == 0:
-            num_kept = _end_line(out_kept, num_kept)
-            continue
-        num_chars = num_kept - line_start
-        is_uppercase = 2 * uppers > num_chars
-        is_numeric = digits // DIGIT / num_chars > MAX_NUMERIC_FRAC
-        is_a_counter = is_counter(out_kept, line_start, num_kept, classes, counted)
-        lines += 1
-        uppercase_lines += bool(is_uppercase)
-        numeric_lines += is_numeric
-        counter_lines += is_a_counter
-        one_word_lines += runs == 1
-        javascript_lines += kinds & _JAVASCRIPT != 0
-        policy_lines += kinds & _POLICY != 0
-        all_words += words
-        if is_uppercase or is_numeric or is_a_counter or runs == 1:
-            removed_lines += 1
-            removed_words += words
-            num_kept = line_start
-        else:
-            has_button |= kinds & _BUTTON != 0 and runs <= BUTTON_LINE_WORDS
-            num_kept = _end_line(out_kept, num_kept)
-    out["lines"] = lines
-    out["uppercase_lines"] = uppercase_lines
-    out["numeric_lines"] = numeric_lines
-    out["counter_lines"] = counter_lines
-    out["one_word_lines"] = one_word_lines
-    out["javascript_lines"] = javascript_lines
-    out["policy_lines"] = policy_lines
-    out["lorem_ipsums"] = lorem_ipsums
-    out["curly_brackets"] = curly_brackets // _CURLY_BRACKET
-    out["words"] = all_words
-    out["removed_words"] = removed_words
-    out["removed_lines"] = removed_lines
-    return num_kept, has_button
-
-
-@kernel
-def _end_line(out_kept: Codes, num_kept: int) -> int:
-    out_kept[num_kept] = NEWLINE
-    return num_kept + 1
