@@ -29,6 +29,7 @@ import pyarrow as pa
 
 from bessemer.text.buffers import (
     Bytes,
+    Counts,
     Integer,
     Offsets,
     kernel,
@@ -134,13 +135,13 @@ def code_signals(
     `extensions` holds one for each document, in lower case and without its dot; "" is none.
     """
     offsets, data = utf8_buffers(array)
-    longest_document_bytes(offsets)  # raises beyond what kernels take
+    scratch = np.empty(longest_document_bytes(offsets) + 3, np.int32)
     if len(extensions) != len(offsets) - 1:
         raise ValueError(f"{len(extensions)} extensions for {len(offsets) - 1} documents")
     count = np.zeros(len(offsets) - 1, _COUNTS)
     syntaxes = syntaxes_of(extensions)
     is_html = np.array([extension in HTML for extension in extensions], np.bool_)
-    _count(offsets, data, code_kinds(), make_phrases(_GENERATED), count)
+    _count(offsets, data, code_kinds(), make_phrases(_GENERATED), scratch, count)
     _count_markup(offsets, data, syntaxes, is_html, syntax_table(), count)
     chars, line_chars = count["chars"], count["line_chars"]
     signals = {
@@ -219,12 +220,13 @@ def _count(
     data: Bytes,
     kinds: npt.NDArray[np.uint16],
     phrases: Phrases,
+    scratch_bounds: Counts,
     out: npt.NDArray[np.void],
 ) -> None:
     for document in range(len(offsets) - 1):
         begin, end = offsets[document], offsets[document + 1]
         row = out[document]
-        scan_code(data, begin, end, kinds, row)
+        scan_code(data, begin, end, kinds, scratch_bounds, row)
         row["generated_lines"] = _count_generated(data, begin, end, phrases)
         row["xml_headers"] = _has_xml_header(data, begin, end)
 

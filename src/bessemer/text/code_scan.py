@@ -5,11 +5,13 @@ they are for is said in `bessemer.text.code`.
 """
 
 import functools
+import string
 
 import numpy as np
 import numpy.typing as npt
 
-from bessemer.text.buffers import Bytes, Integer, kernel, read_only
+from bessemer.text.ascii_runs import find_runs
+from bessemer.text.buffers import Bytes, Counts, Integer, kernel, read_only
 from bessemer.text.characters import CARRIAGE_RETURN, NEWLINE, decode
 from bessemer.text.phrases import lower
 from bessemer.text.string_classes import ALNUM, ALPHA, BLANK, BREAK, string_classes
@@ -25,9 +27,7 @@ HEX_CHARS = 32
 
 # More bits of a code point's kind, beside those of `string_classes`.
 _IN_WORD = 256  # `\w` of re
-_PLAIN = 512  # ASCII letters and digits
-_HEX = 1024  # of these the hexadecimal digits
-_BASE64 = 2048  # + / = and line feed, beside those
+_BASE64 = 512  # ASCII letters and digits, + / = and line feed
 
 _BETWEEN, _WORD, _SIGNS = range(3)  # white space, or the kind of token
 
@@ -38,96 +38,92 @@ def code_kinds() -> npt.NDArray[np.uint16]:
     kinds = string_classes().astype(np.uint16)
     kinds[string_classes() & ALNUM != 0] |= _IN_WORD
     kinds[ord("_")] |= _IN_WORD
-    for code in range(128):
-        char = chr(code)
-        kinds[code] |= _PLAIN * char.isalnum() | _HEX * (char in "0123456789abcdefABCDEF")
-        kinds[code] |= _BASE64 * (char in "+/=\n")
+    kinds[list(map(ord, string.ascii_letters + string.digits + "+/=\n"))] |= _BASE64
     return read_only(kinds)
 
 
 @kernel
 def scan_code(
-    data: Bytes, begin: int, end: int, kinds: npt.NDArray[np.uint16], out: np.void
+    data: Bytes,
+    begin: int,
+    end: int,
+    kinds: npt.NDArray[np.uint16],
+    scratch_bounds: Counts,
+    out: np.void,
 ) -> None:
-    """Count lines, characters, tokens and runs of the document at bytes `begin` to `end`."""
-    chars = newlines = lines = all_line_chars = max_line_chars = long_line_chars = 0
+    """Count lines, characters, tokens and runs of the document at bytes `begin` to `end`.
+
+    A turn of the outer loop per run of ASCII letters and digits, with the characters before it, and
+    one for those behind the last. Lengths are differences between places: a run of letters changes
+    nothing but counts.
+    """
+    newlines = lines = all_line_chars = max_line_chars = long_line_chars = 0
     alnums = tokens = max_run_chars = base64_chars = max_base64_chars = hex_chars = 0
-    alphas: Integer = 0
-    line_chars = run_chars = base64_run = 0
+    other_alphas: Integer = 0
+    line_begin = run_begin = extra_bytes = 0  # in characters
+    base64_begin = begin
     token_kind = _BETWEEN
-    code: Integer = 0
     position = begin
-    while position < end:
-        before = code
-        code, width = decode(data, position, end)
-        kind = np.int64(kinds[code])
-
-        if kind & _PLAIN:
-            # Most of most files: an ASCII letter or digit, and those that follow it.
-            start = position
-            seen = kind
-            common = kind
-            alphas += kind & ALPHA
-            position += 1
-            while position < end and data[position] < 0x80:
-                kind = np.int64(kinds[data[position]])
-                if not kind & _PLAIN:
-                    break
-                seen |= kind
-                common &= kind
-                alphas += kind & ALPHA
-                position += 1
-            code = np.int64(data[position - 1])
-            num_chars = position - start
-            chars += num_chars
-            alnums += num_chars
-            line_chars += num_chars
-            run_chars += num_chars
-            base64_run += num_chars
-            tokens += token_kind != _WORD
-            token_kind = _WORD
-            if common & _HEX and num_chars >= HEX_CHARS:
-                hex_chars += num_chars
+    num_plain, num_letters = find_runs(data, begin, end, scratch_bounds)
+    for plain in range(num_plain + 1):
+        plain_begin = min(end, begin + scratch_bounds[2 * plain])
+        while position < plain_begin:
+            char = position - begin - extra_bytes
+            code, width = decode(data, position, end)
+            kind = np.int64(kinds[np.uint64(code)])
+            if not kind & _BASE64:
+                base64_run = position - base64_begin
+                if base64_run >= BASE64_CHARS:
+                    base64_chars += base64_run
+                    max_base64_chars = max(max_base64_chars, base64_run)
+                base64_begin = position + width
+            if kind & BLANK:
+                max_run_chars = max(max_run_chars, char - run_begin)
+                run_begin = char + 1
+                token_kind = _BETWEEN
+                if kind & BREAK:
+                    newlines += code == NEWLINE
+                    is_second = position > begin and data[position - 1] == CARRIAGE_RETURN
+                    if not (code == NEWLINE and is_second):
+                        lines += 1
+                        line_chars = char - line_begin
+                        all_line_chars += line_chars
+                        max_line_chars = max(max_line_chars, line_chars)
+                        long_line_chars += line_chars if line_chars > LONG_LINE_CHARS else 0
+                    line_begin = char + 1
             else:
-                hex_chars += _literal_chars(data, start, position, before == 0x5C)
-            continue
+                kind_of_token = _WORD if kind & _IN_WORD else _SIGNS
+                tokens += kind_of_token != token_kind
+                token_kind = kind_of_token
+                alnums += kind & ALNUM != 0
+                other_alphas += kind & ALPHA
+            position += width
+            extra_bytes += width - 1
+        if plain == num_plain:
+            break
 
-        position += width
-        chars += 1
-        if kind & BREAK:
-            newlines += code == NEWLINE
-            if not (code == NEWLINE and before == CARRIAGE_RETURN):
-                lines += 1
-                all_line_chars += line_chars
-                max_line_chars = max(max_line_chars, line_chars)
-                long_line_chars += line_chars if line_chars > LONG_LINE_CHARS else 0
-            line_chars = 0
+        position = begin + scratch_bounds[2 * plain + 1]
+        num_bytes = position - plain_begin
+        alnums += num_bytes
+        tokens += token_kind != _WORD
+        token_kind = _WORD
+        if num_bytes >= HEX_CHARS and _num_hex(data, plain_begin, position) == num_bytes:
+            hex_chars += num_bytes
         else:
-            line_chars += 1
-        if kind & _BASE64:
-            base64_run += 1
-        elif base64_run:
-            base64_chars += base64_run if base64_run >= BASE64_CHARS else 0
-            max_base64_chars = max(max_base64_chars, base64_run)
-            base64_run = 0
-        if kind & BLANK:
-            max_run_chars = max(max_run_chars, run_chars)
-            run_chars = 0
-            token_kind = _BETWEEN
-            continue
-        run_chars += 1
-        kind_of_token = _WORD if kind & _IN_WORD else _SIGNS
-        tokens += kind_of_token != token_kind
-        token_kind = kind_of_token
-        alnums += kind & ALNUM != 0
-        alphas += kind & ALPHA
+            is_escaped = plain_begin > begin and data[plain_begin - 1] == 0x5C
+            if is_escaped or data[plain_begin] == 0x30:
+                hex_chars += _literal_chars(data, plain_begin, position, is_escaped)
+    chars = end - begin - extra_bytes
+    line_chars = chars - line_begin
     if line_chars:
         lines += 1
         all_line_chars += line_chars
         max_line_chars = max(max_line_chars, line_chars)
         long_line_chars += line_chars if line_chars > LONG_LINE_CHARS else 0
-    base64_chars += base64_run if base64_run >= BASE64_CHARS else 0
-    max_base64_chars = max(max_base64_chars, base64_run)
+    base64_run = end - base64_begin
+    if base64_run >= BASE64_CHARS:
+        base64_chars += base64_run
+        max_base64_chars = max(max_base64_chars, base64_run)
     out["chars"] = chars
     out["newlines"] = newlines
     out["lines"] = lines
@@ -135,11 +131,11 @@ def scan_code(
     out["max_line_chars"] = max_line_chars
     out["long_line_chars"] = long_line_chars
     out["alnums"] = alnums
-    out["alphas"] = alphas // ALPHA
+    out["alphas"] = num_letters + other_alphas // ALPHA
     out["tokens"] = tokens
-    out["max_run_chars"] = max(max_run_chars, run_chars)
+    out["max_run_chars"] = max(max_run_chars, chars - run_begin)
     out["base64_chars"] = base64_chars
-    out["max_base64_chars"] = max_base64_chars if max_base64_chars >= BASE64_CHARS else 0
+    out["max_base64_chars"] = max_base64_chars
     out["hex_chars"] = hex_chars
 
 
@@ -154,7 +150,7 @@ def _literal_chars(data: Bytes, start: int, stop: int, is_escaped: bool) -> int:
         if num_digits and _num_hex(data, start + 1, stop) >= num_digits:
             return 2 + num_digits
         return 0
-    if stop - start > 2 and data[start] == 0x30 and data[start + 1] | 0x20 == 0x78:
+    if stop - start > 2 and data[start + 1] | 0x20 == 0x78:
         return stop - start if _num_hex(data, start + 2, stop) == stop - start - 2 else 0
     return 0
 

@@ -6,7 +6,7 @@ highest bit of each byte that is of a kind.
 
 import numpy as np
 
-from bessemer.text.buffers import Bytes, Integer, inline_kernel
+from bessemer.text.buffers import Bytes, Integer, inline_kernel, kernel
 
 _LOW_BITS = np.uint64(0x7F7F7F7F7F7F7F7F)
 _MARKS = np.uint64(0x8080808080808080)
@@ -17,14 +17,20 @@ _ONE = np.uint64(1)
 @inline_kernel
 def eight_at(data: Bytes, position: int, end: int) -> np.uint64:
     """Return the eight bytes from `position` on; those from `end` on are zero."""
+    if position + 8 > end:
+        return _last_bytes(data, position, end)
     eight = np.uint64(0)
     first = np.uint64(position)  # an unsigned index is not asked whether it counts from behind
-    if position + 8 <= end:
-        for i in range(8):  # compiled to one instruction
-            eight |= np.uint64(data[first + np.uint64(i)]) << np.uint64(8 * i)
-    else:
-        for i in range(end - position):
-            eight |= np.uint64(data[first + np.uint64(i)]) << np.uint64(8 * i)
+    for i in range(8):  # compiled to one instruction
+        eight |= np.uint64(data[first + np.uint64(i)]) << np.uint64(8 * i)
+    return eight
+
+
+@kernel
+def _last_bytes(data: Bytes, position: int, end: int) -> np.uint64:
+    eight = np.uint64(0)
+    for i in range(end - position):
+        eight |= np.uint64(data[position + i]) << np.uint64(8 * i)
     return eight
 
 

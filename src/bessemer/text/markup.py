@@ -35,53 +35,54 @@ def count_comment_chars(
     needs_gap = table.needs_gap[syntax] != 0
     comment_chars = 0
     position = begin
-    is_line_blank = True  # so far
-    while position < end:
-        byte = np.int64(data[position])
+    while True:
+        while position < end and begins[data[np.uint64(position)]] == 0:
+            position += 1
+        if position >= end:
+            return comment_chars
+        byte = data[position]
         kinds = np.int64(begins[byte])
         stop = position
-        if kinds:
-            after_gap = position == begin or data[position - 1] <= 0x20
-            if kinds & BLOCK_SIGN:
-                which = _sign_at(data, position, end, table.opens[syntax])
-                if which >= 0:
-                    opening = _sign_bytes(table.opens[syntax, which])
-                    stop = _find(data, position + opening, end, table.closes[syntax, which])
-            if (
-                stop == position
-                and kinds & LINE_SIGN
-                and (after_gap or not needs_gap)
-                and _sign_at(data, position, end, table.lines[syntax]) >= 0
-            ):
-                stop = position
-                while stop < end and data[stop] != NEWLINE:
-                    stop += 1
-            if stop == position and kinds & (QUOTE | LONG_QUOTE):
-                is_triple = (
-                    has_docstrings
-                    and position + 2 < end
-                    and data[position + 1] == byte
-                    and data[position + 2] == byte
-                )
-                after = _string_end(data, position, end, is_triple, kinds & LONG_QUOTE != 0)
-                if is_triple and is_line_blank:
-                    stop = after
-                else:
-                    position = after
-                    is_line_blank = False
-                    continue
-        if stop > position:
-            for i in range(position, stop):
-                comment_chars += data[i] & 0xC0 != 0x80
-            position = stop
-            is_line_blank = False
-            continue
-        if byte == NEWLINE:
-            is_line_blank = True
-        elif byte > 0x20:
-            is_line_blank = False
-        position += 1
-    return comment_chars
+        after_gap = position == begin or data[position - 1] <= 0x20
+        if kinds & BLOCK_SIGN:
+            which = _sign_at(data, position, end, table.opens[syntax])
+            if which >= 0:
+                opening = _sign_bytes(table.opens[syntax, which])
+                stop = _find(data, position + opening, end, table.closes[syntax, which])
+        if (
+            stop == position
+            and kinds & LINE_SIGN
+            and (after_gap or not needs_gap)
+            and _sign_at(data, position, end, table.lines[syntax]) >= 0
+        ):
+            while stop < end and data[np.uint64(stop)] != NEWLINE:
+                stop += 1
+        if stop == position and kinds & (QUOTE | LONG_QUOTE):
+            is_triple = (
+                has_docstrings
+                and position + 2 < end
+                and data[position + 1] == byte
+                and data[position + 2] == byte
+            )
+            after = _string_end(data, position, end, is_triple, kinds & LONG_QUOTE != 0)
+            if is_triple and _begins_line(data, begin, position):
+                stop = after
+            else:
+                position = after
+                continue
+        for i in range(position, stop):
+            comment_chars += data[i] & 0xC0 != 0x80
+        position = max(stop, position + 1)
+
+
+@kernel
+def _begins_line(data: Bytes, begin: int, position: int) -> bool:
+    """Whether nothing but white space stands before a byte in its line."""
+    while position > begin and data[position - 1] <= 0x20:
+        position -= 1
+        if data[position] == NEWLINE:
+            return True
+    return position == begin
 
 
 @kernel

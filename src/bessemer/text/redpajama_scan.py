@@ -14,9 +14,10 @@ import numpy as np
 
 from bessemer.text.ascii_runs import (
     are_small_letters,
-    count_piece,
     find_runs,
     lower_piece,
+    num_capitals,
+    num_letters,
     piece_of_run,
 )
 from bessemer.text.buffers import Bytes, Counts, Hashes, Integer, kernel
@@ -94,7 +95,7 @@ def scan(
     raw_kind: Integer = GAP  # of the raw word that goes on; a run ends it, unless `\w` follows
     raw_seen: Integer = 0  # the kinds of its characters, but for ASCII punctuation
     position = begin
-    num_runs = find_runs(data, begin, end, scratch_bounds)
+    num_runs, _ = find_runs(data, begin, end, scratch_bounds)
     for run in range(num_runs + 1):
         run_begin = begin + scratch_bounds[2 * run]
         while position < run_begin:  # one character between runs
@@ -197,7 +198,7 @@ def scan(
             if are_small_letters(piece, num_bytes):
                 stop_words += is_stop_word(key, tables.stop_words)
             else:
-                letters, uppers = count_piece(piece)
+                letters, uppers = num_letters(piece), num_capitals(piece)
                 line_uppers += uppers
                 line_numerics += num_bytes - letters
                 no_alpha_words += letters == 0
@@ -231,7 +232,7 @@ def scan(
             if are_small_letters(piece, num_bytes):
                 raw_seen |= _SMALL_LETTERS
             else:
-                letters, uppers = count_piece(piece)
+                letters, uppers = num_letters(piece), num_capitals(piece)
                 line_uppers += uppers
                 line_numerics += num_bytes - letters
                 raw_seen |= (

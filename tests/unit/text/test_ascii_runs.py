@@ -9,10 +9,10 @@ from numba import njit
 
 from bessemer.text.ascii_runs import (
     are_small_letters,
-    count_piece,
-    eight_bytes,
     find_runs,
     lower_piece,
+    num_capitals,
+    num_letters,
     piece_of_run,
 )
 from bessemer.text.buffers import Bytes, Hashes, Offsets
@@ -33,26 +33,20 @@ TEXTS = st.lists(
 def test_runs_of_a_part_of_the_data(text: bytes, before: int, behind: int) -> None:
     data = np.frombuffer(b"a" * before + text + b"a" * behind, np.uint8)
     bounds = np.full(len(text) + 3, -1, np.int32)
-    num_runs = find_runs(data, before, before + len(text), bounds)
+    num_runs, letters = find_runs(data, before, before + len(text), bounds)
     spans = [match.span() for match in re.finditer(rb"[A-Za-z0-9]+", text)]
     assert num_runs == len(spans)
+    assert letters == len(re.findall(rb"[A-Za-z]", text))
     assert [bound for span in spans for bound in span] == bounds[: 2 * num_runs].tolist()
     assert bounds[2 * num_runs] == len(text) + 1
     assert (bounds[2 * num_runs + 1 :] == -1).all()
 
 
-def test_eight_bytes_from_every_place_on() -> None:
-    data = np.frombuffer(ALL_BYTES, np.uint8)
-    for position in range(len(data) + 1):
-        eight = ALL_BYTES[position : position + 8]
-        assert eight_bytes(data, position) == int.from_bytes(eight, "little")
-
-
 @njit
 def _pieces(data: Bytes, num_bytes: int) -> tuple[Hashes, Offsets]:
     piece = piece_of_run(data, 1, num_bytes)
-    letters, capitals = count_piece(piece)
-    numbers = np.array([are_small_letters(piece, num_bytes), letters, capitals])
+    are_small = are_small_letters(piece, num_bytes)
+    numbers = np.array([are_small, num_letters(piece), num_capitals(piece)])
     return np.array([piece, lower_piece(piece, num_bytes)]), numbers
 
 
