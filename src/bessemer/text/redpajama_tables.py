@@ -7,6 +7,7 @@ Input: the Unicode database of the running Python, and the stop words. Output: a
 import functools
 import string
 import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,9 +33,7 @@ CHANGES = 4096  # in lower case and NFD it is another, or several
 _RAW_SHIFT = 13  # above them, in two bits:
 GAP, RAW_WORD, SIGNS = range(3)  # white space, or the kind of raw word: `\w` of re, or neither
 
-# A hundred times the stop words: nearly every look finds its word or nothing at once, and where a
-# processor guesses wrong it loses more time than a look takes.
-_STOP_WORD_SLOTS = 2**14
+_STOP_WORD_BITS = 10  # as few as there is a place for each word with: 8 KB, which stay in cache
 
 
 class Tables(NamedTuple):
@@ -43,26 +42,19 @@ class Tables(NamedTuple):
     kinds: npt.NDArray[np.uint16]  # per code point, a sum of bits
     normal_places: Counts  # int32, per code point: where its NFD of its lower case is, 0 for itself
     normal_codes: Codes  # uint32: at each place the number of code points, and these
-    stop_words: Hashes  # uint64, open addressing by the lowest bits; 0 is empty
+    stop_words: Hashes  # uint64, each in one of two places that its bits name; 0 is empty
     javascript: Hashes  # uint64, one
 
 
 @functools.cache
 def scan_tables() -> Tables:
     """Return the tables, built once."""
-    stop_words = np.zeros(_STOP_WORD_SLOTS, np.uint64)
-    for word in ENGLISH_STOP_WORDS:
-        key = _hash_of(word)
-        slot = int(key) % len(stop_words)
-        while stop_words[slot]:
-            slot = (slot + 1) % len(stop_words)
-        stop_words[slot] = key
     places, codes = _normal_form()
     return Tables(
         _kinds(places != 0),
         places,
         codes,
-        read_only(stop_words),
+        _in_one_of_two_places(ENGLISH_STOP_WORDS),
         read_only(np.array([_hash_of("javascript")], np.uint64)),
     )
 
@@ -81,6 +73,29 @@ def _kinds(changes: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint16]:
     ):
         kinds[list(map(ord, signs))] |= bit
     return read_only(kinds)
+
+
+def _in_one_of_two_places(words: Sequence[str]) -> Hashes:
+    """Return the hashes of words in a table that is looked into without a branch.
+
+    A word that takes another's place sends it to its other one (cuckoo hashing: Pagh and Rodler,
+    Journal of Algorithms 51, 2004).
+    """
+    table = np.zeros(1 << _STOP_WORD_BITS, np.uint64)
+    for key in map(_hash_of, words):
+        slot, _ = _places_of(int(key))
+        for _ in range(len(table)):
+            key, table[slot] = table[slot], key
+            if not key:
+                break
+            slot = sum(_places_of(int(key))) - slot
+        assert not key, "the table is too small"
+    return read_only(table)
+
+
+def _places_of(key: int) -> tuple[int, int]:
+    mask = (1 << _STOP_WORD_BITS) - 1
+    return key & mask, key >> _STOP_WORD_BITS & mask
 
 
 def _hash_of(word: str) -> np.uint64:
@@ -116,8 +131,6 @@ def raw_kind_of(kind: Integer) -> Integer:
 @kernel
 def is_stop_word(key: np.uint64, stop_words: Hashes) -> bool:
     """Whether a word of that hash is among them."""
-    mask = np.uint64(len(stop_words) - 1)
-    slot = key & mask
-    while (stop_words[slot] != 0) & (stop_words[slot] != key):
-        slot = (slot + np.uint64(1)) & mask
-    return bool(stop_words[slot] == key)
+    mask = np.uint64((1 << _STOP_WORD_BITS) - 1)
+    first, second = key & mask, key >> np.uint64(_STOP_WORD_BITS) & mask
+    return bool((stop_words[first] == key) | (stop_words[second] == key))
