@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bessemer.text import quality
+from bessemer.text import gopher, quality
 from bessemer.text.quality import QUALITY_SIGNALS
 from bessemer.text.word_families import quality_signals
 
@@ -107,7 +107,7 @@ def test_names_end_in_their_unit() -> None:
 
 
 def test_twin_compares_the_same_signs() -> None:
-    assert set(quality.STOP_WORDS) == twins.STOP_WORDS
+    assert set(gopher.STOP_WORDS) == twins.STOP_WORDS
     assert set(quality.BULLETS) == twins.BULLETS
     assert set(quality.TERMINAL_PUNCTUATION) == twins.TERMINALS
     assert set(quality.CLAUSE_PUNCTUATION) == twins.CLAUSE_SIGNS
