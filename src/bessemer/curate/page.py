@@ -55,9 +55,9 @@ def read_page(html: bytes, extractor: str = "resiliparse") -> Page:
             hints = _find_hints(tree, html)
             text = main_text_of(tree, page)
         else:
-            tree = HTMLTree.parse(html.decode())
-            hints = _find_hints(tree, html)
-            text = _by_trafilatura(unify_line_ends(html.decode())[0])
+            decoded = html.decode()
+            hints = _find_hints(HTMLTree.parse(decoded), html)
+            text = _by_trafilatura(unify_line_ends(decoded)[0])
     except HTMLParserException as error:  # any characters are HTML
         raise UndecodableError(f"{error} (for want of memory, most likely)") from None
     return Page(text=text, hints=hints)

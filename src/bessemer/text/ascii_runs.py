@@ -10,13 +10,11 @@ is made a bit first, 64 in a row, and runs are where neighbouring bits differ.
 import numpy as np
 
 from bessemer.text.buffers import Bytes, Counts, Integer, inline_kernel, kernel
-from bessemer.text.eight_bytes import count_ones, eight_at
+from bessemer.text.eight_bytes import EACH, MARKS, count_ones, eight_at, mark_from
 
 _BLOCK_BYTES = 64
-_EACH = np.uint64(0x0101010101010101)
-_MARKS = np.uint64(0x80) * _EACH
-_LETTER = np.uint64(0x40) * _EACH  # letters have this bit, digits have not
-_SMALL = np.uint64(0x20) * _EACH  # capitals do not have this one
+_LETTER = np.uint64(0x40) * EACH  # letters have this bit, digits have not
+_SMALL = np.uint64(0x20) * EACH  # capitals do not have this one
 _GATHER = np.uint64(0x0102040810204080)  # moves the lowest bit of byte i to bit 56 + i
 _NONE, _ONE, _SEVEN, _TOP = np.uint64(0), np.uint64(1), np.uint64(7), np.uint64(56)
 
@@ -54,19 +52,12 @@ def find_runs(data: Bytes, begin: int, end: int, out_bounds: Counts) -> tuple[in
 
 @inline_kernel
 def _mark_letters_and_digits(eight: np.uint64) -> tuple[np.uint64, np.uint64]:
-    low = eight & ~_MARKS
+    low = eight & ~MARKS
     small = low | _SMALL
-    letters = _mark_from(small, 0x61) & ~_mark_from(small, 0x7B)
-    digits = _mark_from(low, 0x30) & ~_mark_from(low, 0x3A)
-    are_ascii = ~eight & _MARKS
+    letters = mark_from(small, 0x61) & ~mark_from(small, 0x7B)
+    digits = mark_from(low, 0x30) & ~mark_from(low, 0x3A)
+    are_ascii = ~eight & MARKS
     return letters & are_ascii, digits & are_ascii
-
-
-@inline_kernel
-def _mark_from(low: np.uint64, first: int) -> np.uint64:
-    """Mark the bytes that are not less than `first`: to seven bits is added what reaches the eighth
-    from there on."""
-    return low + np.uint64(0x80 - first) * _EACH
 
 
 @inline_kernel

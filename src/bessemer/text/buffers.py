@@ -44,8 +44,7 @@ def kernel(function: Function) -> Function:
     numba also compiles a function anew for each type of argument, and takes the constant 0, an
     element of an int32 array and any other integer for three types: here all of them are int64.
     """
-    compiled: Function = _with_one_integer(njit(cache=True, nogil=True, _nrt=False)(function))
-    return compiled
+    return _compile(function)
 
 
 def inline_kernel(function: Function) -> Function:
@@ -54,19 +53,18 @@ def inline_kernel(function: Function) -> Function:
     A call passes seven numbers for each array, which can take longer than what is done, and LLVM
     does not see it. Each place that calls takes longer to compile.
     """
-    options = {"cache": True, "nogil": True, "_nrt": False, "forceinline": True}
-    compiled: Function = _with_one_integer(njit(**options)(function))
-    return compiled
+    return _compile(function, forceinline=True)
 
 
-def _with_one_integer(dispatcher: Any) -> Any:
+def _compile(function: Function, **options: bool) -> Function:
+    dispatcher: Any = njit(cache=True, nogil=True, _nrt=False, **options)(function)
     resolve = dispatcher.get_call_template
 
     def resolve_wide(args: Iterable[Type], kws: dict[str, Type]) -> Any:
         return resolve(tuple(map(_wide, args)), kws)
 
     dispatcher.get_call_template = resolve_wide
-    return dispatcher
+    return dispatcher  # type: ignore[no-any-return]
 
 
 def _wide(argument: Type) -> Type:

@@ -8,9 +8,8 @@ import numpy as np
 
 from bessemer.text.buffers import Bytes, Integer, inline_kernel, kernel
 
-_LOW_BITS = np.uint64(0x7F7F7F7F7F7F7F7F)
-_MARKS = np.uint64(0x8080808080808080)
-_ONES = 0x0101010101010101
+EACH = np.uint64(0x0101010101010101)  # by what a number is multiplied to be in each byte
+MARKS = np.uint64(0x80) * EACH
 _ONE = np.uint64(1)
 
 
@@ -36,17 +35,23 @@ def _last_bytes(data: Bytes, position: int, end: int) -> np.uint64:
 
 @inline_kernel
 def mark_spaces(eight: np.uint64) -> np.uint64:
-    """Mark white space of ASCII, and zero: 0x00, 0x09 to 0x0D, 0x20.
+    """Mark white space of ASCII, and zero: 0x00, 0x09 to 0x0D, 0x20."""
+    low = eight & ~MARKS
+    not_blank = mark_from(low ^ np.uint64(0x20) * EACH, 0x01)
+    are_spaces = (mark_from(low, 0x09) & ~mark_from(low, 0x0E)) | ~(
+        not_blank & mark_from(low, 0x01)
+    )
+    return are_spaces & ~eight & MARKS
 
-    To seven bits is added what makes them reach the eighth where they are not less than a bound.
+
+@inline_kernel
+def mark_from(low: np.uint64, first: int) -> np.uint64:
+    """Mark the bytes that are not less than `first`, of bytes below 0x80; the other bits are left
+    as they come.
+
+    To seven bits is added what reaches the eighth from there on.
     """
-    low = eight & _LOW_BITS
-    from_tab = low + np.uint64((0x80 - 0x09) * _ONES)
-    from_shift_out = low + np.uint64((0x80 - 0x0E) * _ONES)
-    not_blank = (low ^ np.uint64(0x20 * _ONES)) + _LOW_BITS
-    not_zero = low + _LOW_BITS
-    are_spaces = (from_tab & ~from_shift_out) | ~(not_blank & not_zero)
-    return are_spaces & ~eight & _MARKS
+    return low + np.uint64(0x80 - first) * EACH
 
 
 @inline_kernel
@@ -66,4 +71,4 @@ def count_ones(bits: np.uint64) -> Integer:
         (bits >> np.uint64(2)) & np.uint64(0x3333333333333333)
     )
     bits = (bits + (bits >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((bits * np.uint64(_ONES)) >> np.uint64(56))
+    return np.int64((bits * EACH) >> np.uint64(56))

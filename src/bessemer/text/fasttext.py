@@ -25,8 +25,6 @@ import pyarrow as pa
 
 from bessemer.text.buffers import (
     Bytes,
-    Counts,
-    Hashes,
     Offsets,
     kernel,
     longest_document_bytes,
@@ -39,9 +37,9 @@ from bessemer.text.eight_bytes import (
     eight_at,
     mark_spaces,
 )
-from bessemer.text.fasttext_file import FastText, Floats, Ngrams, hash_eight
+from bessemer.text.fasttext_file import FastText, Floats, hash_eight
 from bessemer.text.fasttext_labels import Doubles, Judging, empty_judging, most_likely
-from bessemer.text.fasttext_words import WordSums, empty_sums, sum_of_word
+from bessemer.text.fasttext_words import InputSide, WordSums, empty_sums, sum_of_word
 from bessemer.text.hashing import SEED
 
 LONG_LINE_BYTES = 120
@@ -97,13 +95,10 @@ def classify(array: pa.Array | pa.ChunkedArray, model: FastText) -> Found:
     _classify(
         offsets,
         data,
-        model.input_RD,
+        InputSide(model.input_RD, model.word_keys, model.word_ids, model.ngrams),
         model.output_DN,
         model.children_N2,
         model.is_softmax,
-        model.word_keys,
-        model.word_ids,
-        model.ngrams,
         model.end_row,
         num_labels,
         empty_sums(longest_document_bytes(offsets), dims, model.ngrams.longest),
@@ -117,19 +112,17 @@ def classify(array: pa.Array | pa.ChunkedArray, model: FastText) -> Found:
 def _classify(
     offsets: Offsets,
     data: Bytes,
-    input_RD: Floats,
+    inputs: InputSide,
     output_DN: Floats,
     children_N2: npt.NDArray[np.int32],
     is_softmax: bool,
-    word_keys: Hashes,
-    word_ids: Counts,
-    ngrams: Ngrams,
     end_row: int,
     num_labels: int,
     sums: WordSums,
     scratch: _Scratch,
     out: Found,
 ) -> None:
+    input_RD = inputs.rows_RD
     dims = input_RD.shape[1]
     paragraph_D, document_D, bytes_of_label, judging = scratch
     for document in range(len(offsets) - 1):
@@ -153,9 +146,7 @@ def _classify(
                     inside = before_first(marks)
                     key = hash_eight(key, eight & inside)
                     position += count_ones(inside) >> 3
-                slot = sum_of_word(
-                    *(data, begin, position, key, input_RD, word_keys, word_ids, ngrams, sums)
-                )
+                slot = sum_of_word(data, begin, position, key, inputs, sums)
                 paragraph_rows += sums.counts[slot]
                 for dim in range(dims):
                     paragraph_D[dim] += sums.sums_SD[slot, dim]

@@ -29,6 +29,15 @@ _FNV_SEED, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)  # FNV-1a (Fo
 _ONE, _SIX, _SIXTY_THREE = np.uint64(1), np.uint64(6), np.uint64(63)
 
 
+class InputSide(NamedTuple):
+    """What a classifier has for words."""
+
+    rows_RD: Floats
+    word_keys: Hashes
+    word_ids: Counts
+    ngrams: Ngrams
+
+
 class WordSums(NamedTuple):
     """Sums of rows by word: each word has one slot S, and the last one that came keeps it."""
 
@@ -56,19 +65,14 @@ def sum_of_word(
     begin: int,
     end: int,
     key: np.uint64,
-    input_RD: Floats,
-    word_keys: Hashes,
-    word_ids: Counts,
-    ngrams: Ngrams,
+    inputs: InputSide,
     sums: WordSums,
 ) -> Integer:
     """Return the slot of the word at bytes `begin` to `end` with this hash."""
     slot = np.int64(key & np.uint64(_CACHE_WORDS - 1))
     if sums.keys[slot] != key:
         sums.keys[slot] = key
-        sums.counts[slot] = _sum_rows(
-            data, begin, end, key, input_RD, word_keys, word_ids, ngrams, sums, slot
-        )
+        sums.counts[slot] = _sum_rows(data, begin, end, key, inputs, sums, slot)
     return slot
 
 
@@ -78,15 +82,13 @@ def _sum_rows(
     begin: int,
     end: int,
     key: np.uint64,
-    input_RD: Floats,
-    word_keys: Hashes,
-    word_ids: Counts,
-    ngrams: Ngrams,
+    inputs: InputSide,
     sums: WordSums,
     slot: Integer,
 ) -> Integer:
     """Write the sum into a slot; return the number of rows."""
     _, _, out_SD, text, buckets = sums
+    input_RD, word_keys, word_ids, ngrams = inputs
     dims = input_RD.shape[1]
     num_words, num_buckets, reciprocal, shortest, longest, kept_bits, num_before = ngrams
     own = find_word(word_keys, word_ids, key)
